@@ -1,0 +1,78 @@
+// One place that stores: a directory on a device, later a RADOS pool, or memory with faults in the simulator.
+//
+// A location knows segments (numbered files of one fixed size, written with zeros whole before first use) and small named
+// blobs that are replaced atomically. It does not know what is in them: that is the log's.
+//
+// Threads: one owner thread; none of the calls may be made from another. Reads block (recovery and readers); the writing
+// calls return at once and end in a Completion. After a completion with an error the location is failed: the log sends
+// nothing more to it (a failed flush must never be retried as if it had succeeded).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/units.h"
+
+namespace holdfast::location {
+
+// All offsets, lengths and memory addresses of segment writes are multiples of this.
+inline constexpr std::size_t kBlock = 4096;
+
+// What the log makes of a completion; handed back unchanged.
+using Token = std::uint64_t;
+
+struct Completion {
+  Token token = 0;
+  std::optional<Error> error;  // empty: done, and durable
+};
+
+struct SegmentInfo {
+  SegmentNumber number;
+  std::uint64_t size = 0;  // bytes; a location reports what it finds, the log checks it
+};
+
+class Location {
+ public:
+  virtual ~Location() = default;
+
+  // For messages: "/var/lib/holdfast/a".
+  virtual const std::string& name() const = 0;
+
+  // ---- Before the log starts: blocking. ----
+
+  // Takes every lock that a writer holds: the directory's own, and those on the descriptors that segments are written
+  // through (a dead process's writes can land after its restart: they hold the lock until they have). Waits for them as
+  // long as `bound` (real or simulated), then fails with kUnavailable and says who holds it where that is known.
+  virtual Result<void> lock(Duration bound) = 0;
+  virtual Result<std::vector<SegmentInfo>> segments() = 0;
+  // Reads exactly `into.size()` bytes; any offset and length; never creates or locks. Short is an error.
+  virtual Result<void> read(SegmentNumber segment, std::uint64_t offset, MutableBytes into) = 0;
+  // The blob's bytes, or nullopt where there is none.
+  virtual Result<std::optional<std::vector<std::byte>>> read_blob(const std::string& blob) = 0;
+  virtual Result<std::vector<std::string>> blobs() = 0;
+  // Replaces a blob atomically and durably (also while the log runs, from the same thread, for small rare things).
+  virtual Result<void> write_blob(const std::string& blob, Bytes content) = 0;
+  virtual Result<void> remove_blob(const std::string& blob) = 0;
+
+  // ---- While the log runs: asynchronous. ----
+
+  // Writes whole blocks into a prepared segment. Complete means durable (O_DSYNC or the same effect). `bytes` stays
+  // untouched by the caller until the completion.
+  virtual void write(Token token, SegmentNumber segment, std::uint64_t offset, Bytes bytes) = 0;
+  // Makes a segment of `size` bytes of zeros, fsynced with its directory: complete means ready for writing.
+  // Reports kFull where there is no room, and then leaves nothing behind.
+  virtual void prepare(Token token, SegmentNumber segment, std::uint64_t size) = 0;
+  // Gives an old segment a new number without writing it anew (its content stays as it was until overwritten).
+  virtual void recycle(Token token, SegmentNumber from, SegmentNumber to) = 0;
+  virtual void remove(Token token, SegmentNumber segment) = 0;
+
+  // Moves up to `out.size()` finished operations into `out`; returns how many. Never blocks.
+  virtual std::size_t poll(std::span<Completion> out) = 0;
+  // Operations begun and not yet reported by poll().
+  virtual std::size_t in_flight() const = 0;
+};
+
+}  // namespace holdfast::location

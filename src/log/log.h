@@ -1,0 +1,145 @@
+// The write-ahead segment log: an append-only sequence of batches, each written to R locations and durable once W of
+// them have it *and everything before it*.
+//
+// Sans-I/O: it drives `location::Location`s, reads no clock and starts no thread. One owner thread.
+// The caller's loop:  append… append… → pump() → (durable() may have moved) → release what waited for it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/prf.h"
+#include "base/units.h"
+#include "location/location.h"
+#include "log/record.h"
+
+namespace holdfast::log {
+
+struct Options {
+  unsigned stored_on = 0;                         // W; 0: all but one of R where R >= 3, else all
+  std::uint64_t segment_size = 32ULL << 20;       // bytes, a multiple of 1 MiB, 1..1024 MiB; fixed when the log is formatted
+  std::uint32_t batch_size = 512U << 10;          // bytes, a multiple of 4 KiB; a batch with one larger append may not exist
+  unsigned max_in_flight = 4;                     // batches
+  unsigned prepared_segments = 4;                 // kept ready ahead of the one being written
+  std::uint64_t max_bytes = 0;                    // of segments per location; 0: as much as the file system gives
+  std::uint64_t checkpoint_every = 16ULL << 20;   // bytes of log between checkpoints
+};
+
+// Largest payload of one append; larger data is split by the caller.
+inline constexpr std::size_t kMaxPayload = 128U << 10;
+
+// Secrets that live in the log, shared by its owners over time.
+struct Secrets {
+  Secret mac;        // batches
+  Secret isn;        // RFC 6528
+  Secret timestamp;  // RFC 7323 section 5.4: per-connection offsets
+  Secret cookie;
+};
+
+// Takes, in log order, every record from the last complete checkpoint's begin to the adopted end.
+class RecordVisitor {
+ public:
+  virtual ~RecordVisitor() = default;
+  virtual void on_record(const RecordHeader& header, Bytes payload, const Extent& where) = 0;
+};
+
+// Writes the live connections into the log again, a few at a time, so that recovery need not read far back.
+class CheckpointSource {
+ public:
+  virtual ~CheckpointSource() = default;
+  // A checkpoint begins: remember which connections are live now.
+  virtual void checkpoint_begin() = 0;
+  // Append up to about `budget` bytes of records; false when all that were live at the begin are written.
+  virtual bool checkpoint_step(std::size_t budget) = 0;
+};
+
+enum class LocationState : std::uint8_t {
+  kActive,  // counts for the quorum
+  kFailed,  // taken out after an error; `reason` says which
+  kBehind,  // lacks a part of the log (empty, or was away): counts for no quorum
+};
+struct LocationStatus {
+  std::string name;
+  LocationState state = LocationState::kActive;
+  std::string reason;
+  Lsn prefix;  // longest contiguous stored prefix
+};
+
+class Log {
+ public:
+  // Opens or formats the log on these locations: locks all of them within `lock_bound`, promises a new epoch, chooses the
+  // end by (epoch, LSN), copies the adopted tail until W hold it, and leaves the epoch-start record in the open batch. The
+  // caller must let nothing leave before durable() >= epoch_start(). `random` is fresh entropy (epoch id, secrets when formatting).
+  // Errors name the location and what to do: foreign, newer format, in use, too few locations, rot that nothing repairs.
+  static Result<std::unique_ptr<Log>> open(std::vector<std::unique_ptr<location::Location>> locations,
+                                           const Options& options, std::span<const std::byte, 96> random,
+                                           Duration lock_bound, RecordVisitor& visitor);
+  virtual ~Log() = default;
+
+  virtual const Secrets& secrets() const = 0;
+  virtual Epoch epoch() const = 0;
+  virtual Lsn epoch_start() const = 0;
+
+  // ---- Appending ----
+
+  // Where the next in-order payload may be received so that append() need not copy it: at least 66 KiB within the open batch
+  // (sealing it first where too little is left), empty when there is no room. Valid until the next append() or pump().
+  virtual MutableBytes receive_space() = 0;
+
+  // Adds a record to the open batch; returns the LSN of that batch. `payload` may lie at the start of receive_space() (then it is
+  // not copied). Payload pieces that continue the last record of the open batch (same stream, type kIn, no FIN) may be merged with it.
+  // For kOut, `payload` is without the commit prefix, which is written from `consumed`. Checks payload.size() <= kMaxPayload.
+  // Returns Lsn{0} when the log has no prepared room left for it: nothing was appended.
+  virtual Lsn append(RecordHeader header, Bytes payload, std::uint64_t consumed = 0) = 0;
+  // Where the last append() put its record.
+  virtual Extent last_extent() const = 0;
+
+  // The LSN of a batch whose write has not begun; it will be issued even when it stays empty.
+  virtual Lsn barrier() = 0;
+  // The LSN that an append would get now.
+  virtual Lsn open_lsn() const = 0;
+  // Every batch up to this one is durable on W locations.
+  virtual Lsn durable() const = 0;
+
+  // Takes completions, issues what policy says (full batches while fewer than max_in_flight are in flight; a partial one when
+  // nothing is in flight and `flush` is set), prepares and seals segments, drives checkpoints. Returns true when
+  // durable() moved. Never blocks.
+  virtual bool pump(bool flush) = 0;
+  // Something is appended or asked for that no write in flight carries.
+  virtual bool has_unissued() const = 0;
+  // Operations in flight at any location: false means that pump() has nothing to wait for.
+  virtual bool busy() const = 0;
+
+  // ---- Space: never advertise a window that the log has no reserved room for ----
+
+  // Payload bytes that can be promised beyond what is reserved already; batch and record overhead is accounted for.
+  virtual std::uint64_t unreserved() const = 0;
+  virtual void reserve(std::uint64_t bytes) = 0;    // bytes <= unreserved()
+  virtual void unreserve(std::uint64_t bytes) = 0;  // promised bytes that arrived (were appended), or were taken back
+
+  // ---- Ceilings ----
+
+  // No clock value above the stored ceiling may leave (TSval, ISN clock). Promised ahead, rides on batches.
+  virtual void promise_clock(std::uint64_t ceiling) = 0;
+  virtual std::uint64_t stored_clock_ceiling() const = 0;
+  // After open(): the ceiling that the adopted log holds.
+  virtual StreamId next_stream_id() = 0;  // unique for the log's whole life; rides on batches likewise
+
+  virtual void set_checkpoint_source(CheckpointSource* source) = 0;
+
+  // ---- Reading back (retransmission after recovery; blocking, from any active location, checksum-verified) ----
+  virtual Result<void> read(const Extent& extent, std::uint64_t from_offset, MutableBytes into) = 0;
+
+  // ---- State ----
+  virtual std::vector<LocationStatus> locations() const = 0;
+  virtual unsigned stored_on() const = 0;
+  // Fewer than W locations are active: nothing more becomes durable.
+  virtual bool quorum_lost() const = 0;
+  // A location has refused to prepare further segments for want of room; retried by the log from time to time.
+  virtual bool full() const = 0;
+};
+
+}  // namespace holdfast::log

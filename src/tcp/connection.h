@@ -1,0 +1,199 @@
+// One TCP connection: RFC 9293 section 3.10, with the parts in files of their own. Sans-I/O: segments, deadlines and
+// what the gate says come in; segments and deadlines go out. No clock, no randomness, no lock, no allocation on the packet path.
+//
+// "Released" and "stored" (the gate's words; ARCHITECTURE.md, "The gate"):
+// - Inbound: rcv_nxt is the edge of what arrived in order. Each event that wants an ACK becomes an AckNote given to Host::hold(); the
+//   host brings it back through release(), unchanged and in order, once the inbound stream is stored up to its ACK. Only then does the
+//   connection acknowledge. Every segment that leaves carries the last released pair (ACK, TSecr).
+// - Outbound: bytes given to queue() leave only up to what on_outbound_stored() says.
+//
+// Threads: one owner thread. Calls into Host happen inside the call that caused them; the host may not destroy the connection
+// from inside them (finished() marks it; the owner removes it afterwards).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "base/units.h"
+#include "tcp/config.h"
+#include "wire/address.h"
+#include "wire/tcp.h"
+
+namespace holdfast::tcp {
+
+enum class State : std::uint8_t {
+  // LISTEN belongs to the listener (listener.h): a connection starts with its first SYN.
+  kSynSent = 1,
+  kSynReceived = 2,
+  kEstablished = 3,
+  kFinWait1 = 4,
+  kFinWait2 = 5,
+  kCloseWait = 6,
+  kClosing = 7,
+  kLastAck = 8,
+  kTimeWait = 9,
+  kClosed = 10,
+};
+std::string_view to_string(State state);  // "ESTABLISHED", "FIN-WAIT-1", …
+
+enum class CloseReason : std::uint8_t {
+  kNormal = 0,        // both directions ended and acknowledged
+  kPeerReset = 1,     // an acceptable RST
+  kTimeout = 2,       // retransmissions, SYN retries or keepalive probes ran out
+  kAborted = 3,       // we reset it
+  kRefused = 4,       // RST in answer to our SYN
+};
+
+class Connection;
+
+// (ACK, TSecr) as they were when something wanted to be acknowledged.
+struct AckNote {
+  wire::SeqNum ack;
+  StreamOffset in_end;               // the same edge as a stream offset (data bytes; our peer's FIN not counted)
+  std::uint32_t ts_ecr = 0;          // TS.Recent then
+  std::optional<wire::SackBlock> dsack;  // a duplicate to report, once the ACK covers it (RFC 2883)
+  bool covers_fin = false;
+};
+
+// What a segment that leaves asserts, for the host to check rule 1 against (each is true already by construction).
+struct SegmentOut {
+  wire::TcpHeader header;              // complete but for checksum
+  std::array<Bytes, 2> payload{};      // in the send buffer; valid during the call
+  std::uint16_t gso_size = 0;          // 0, or cut the payload into segments of this size
+  std::size_t payload_size() const { return payload[0].size() + payload[1].size(); }
+};
+
+// How much may be advertised.
+struct ReceiveAllowance {
+  StreamOffset edge;      // highest inbound stream offset for which room is reserved
+  // Storage stands still: advertise 0 on purpose, although that shrinks the window, and answer every retransmission and
+  // probe at once with the released pair. The one deliberate deviation from SHLD-14.
+  bool stalled = false;
+};
+
+class Host {
+ public:
+  virtual ~Host() = default;
+
+  // In-order inbound bytes, the first at `at`; `fin` when the peer's stream ends behind them. false: there is no room after
+  // all; the connection forgets that they came. Called at most once for each byte (not again after it returned true).
+  virtual bool deliver(Connection& connection, StreamOffset at, Bytes payload, bool fin) = 0;
+  // Keep the note until the inbound stream is stored up to it, then call Connection::release(note). May do so before it returns.
+  virtual void hold(Connection& connection, const AckNote& note) = 0;
+  // Leaves now.
+  virtual void transmit(Connection& connection, const SegmentOut& segment) = 0;
+  // A reset of this connection: leaves after the close record is stored. finished() follows in the same call.
+  virtual void transmit_reset(Connection& connection, const SegmentOut& segment) = 0;
+  virtual ReceiveAllowance receive_allowance(const Connection& connection) = 0;
+  // The peer acknowledged our stream up to `una`; `fin`: our FIN too. Room in the send buffer may have grown.
+  virtual void acknowledged(Connection& connection, StreamOffset una, bool fin) = 0;
+  virtual void state_changed(Connection& connection, State from, State to) = 0;
+  // state() is kClosed now; nothing more will be called for it.
+  virtual void finished(Connection& connection, CloseReason reason) = 0;
+  // TSval clock in milliseconds, never above the stored ceiling, never going back; without the connection's own offset.
+  virtual std::uint32_t timestamp_clock() = 0;
+};
+
+// Everything that a replacement needs to go on. Stored by the gate (gate/connection_record.h).
+struct Snapshot {
+  wire::FourTuple tuple;
+  State state = State::kClosed;
+  bool active_open = false;
+  wire::SeqNum iss, irs;
+  std::uint16_t send_mss = 536;      // the peer's MSS option, or 536 (RFC 9293 MUST-15), lowered by path MTU
+  std::uint16_t receive_mss = 1460;  // what we announced
+  bool timestamps = false, sack = false, window_scale = false;
+  std::uint8_t send_scale = 0;       // shift of the windows that we receive
+  std::uint8_t receive_scale = 0;    // shift of the windows that we send
+  std::uint32_t ts_offset = 0;       // added to the clock for our TSval
+  std::uint32_t ts_recent = 0;
+  StreamOffset snd_una;              // may lag
+  bool fin_acked = false;            // our FIN is acknowledged; may lag
+  std::uint32_t snd_wnd = 0;         // bytes, scaled; may lag
+  StreamOffset rcv_end;              // inbound stream stored up to here
+  bool rcv_fin = false;              // and it ends there
+  StreamOffset snd_end;              // outbound stream stored up to here
+  bool snd_fin = false;              // and it ends there
+  StreamOffset edge;                 // highest inbound edge that may have been advertised
+  Duration msl{};
+};
+
+struct SegmentIn {
+  wire::TcpHeader header;
+  Bytes payload;
+};
+
+class Connection {
+ public:
+  // Passive open, by an acceptable SYN for a listener. Nothing leaves before on_record_stored().
+  static std::unique_ptr<Connection> accept(Host& host, const Config& config, StreamId id, const wire::FourTuple& tuple,
+                                            const SegmentIn& syn, wire::SeqNum iss, std::uint32_t ts_offset, Time now);
+  // Active open. Nothing leaves before on_record_stored().
+  static std::unique_ptr<Connection> connect(Host& host, const Config& config, StreamId id, const wire::FourTuple& tuple,
+                                             wire::SeqNum iss, std::uint32_t ts_offset, Time now);
+  // A replacement for a connection whose node died. Call queue() with the unacknowledged outbound bytes
+  // [snapshot.snd_una, snapshot.snd_end) and on_outbound_stored(), then speak().
+  static std::unique_ptr<Connection> resume(Host& host, const Config& config, StreamId id, const Snapshot& snapshot, Time now);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // ---- From the network and the clock ----
+  // A segment for this connection's 4-tuple, checksum verified.
+  void on_segment(const SegmentIn& segment, Time now);
+  // When to call on_deadline() at the latest; kNever where nothing is pending. May change in any call.
+  Time deadline() const;
+  void on_deadline(Time now);
+  // ICMP destination unreachable / fragmentation needed that quotes this connection; `next_hop_mtu` 0 where none was given.
+  // Soft errors are remembered, never fatal once synchronized (RFC 5927, RFC 9293 MUST-56, SHLD-26).
+  void on_icmp_error(wire::SeqNum quoted_seq, bool fragmentation_needed, std::uint16_t next_hop_mtu, Time now);
+
+  // ---- From the gate ----
+  // The connection record is stored: SYN-ACK or SYN may leave.
+  void on_record_stored(Time now);
+  // A note comes back: acknowledge it.
+  void release(const AckNote& note, Time now);
+  // The outbound stream is stored up to `end` (and ends there, if `fin`): transmission may go on.
+  void on_outbound_stored(StreamOffset end, bool fin, Time now);
+  // The allowance may have grown, or storage stands still or moves again: send a window update where that is worth one.
+  void on_allowance_changed(Time now);
+  // After resume(): speak first (ARCHITECTURE.md, "Recovery").
+  void speak(Time now);
+
+  // ---- From the service ----
+  // Room in the send buffer, bytes.
+  std::size_t send_room() const;
+  // Adds to the outbound stream (copied); at most send_room() bytes. They leave once on_outbound_stored() covers them.
+  void queue(Bytes bytes);
+  // No more outbound bytes: a FIN follows what was queued, once stored.
+  void queue_fin();
+  // ABORT: transmit_reset() and finished(kAborted).
+  void abort(Time now);
+
+  // ---- State ----
+  StreamId id() const;
+  const wire::FourTuple& tuple() const;
+  State state() const;
+  Snapshot snapshot() const;
+  // Inbound edges as stream offsets: what arrived in order; what was last acknowledged to the peer; highest ever advertised.
+  StreamOffset received() const;
+  StreamOffset released() const;
+  StreamOffset advertised() const;
+  // Outbound edges: acknowledged; end of what was queued.
+  StreamOffset acknowledged() const;
+  StreamOffset queued() const;
+  std::uint32_t receive_window_scale_limit() const;  // 65535 << our shift: no larger window can be expressed
+  Duration smoothed_rtt() const;                     // 0 before the first sample
+
+  void* user = nullptr;  // the host's own
+
+  struct Impl;
+
+ private:
+  explicit Connection(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace holdfast::tcp

@@ -153,8 +153,11 @@ class Connection {
   // ---- From the gate ----
   // The connection record is stored: SYN-ACK or SYN may leave.
   void on_record_stored(Time now);
-  // A note comes back: acknowledge it.
-  void release(const AckNote& note, Time now);
+  // A note comes back: acknowledge it. With `more`, outbound bytes may become free to leave in this same turn: the pair is
+  // released, but a pure ACK waits for flush_acknowledgement(), so that data can carry it.
+  void release(const AckNote& note, Time now, bool more = false);
+  // End of the turn: emit the pure ACK that release(…, more = true) left, unless a segment has carried its pair since.
+  void flush_acknowledgement(Time now);
   // The outbound stream is stored up to `end` (and ends there, if `fin`): transmission may go on.
   void on_outbound_stored(StreamOffset end, bool fin, Time now);
   // The allowance may have grown, or storage stands still or moves again: send a window update where that is worth one.
@@ -166,6 +169,8 @@ class Connection {
   // Room in the send buffer, bytes.
   std::size_t send_room() const;
   // Adds to the outbound stream (copied); at most send_room() bytes. They leave once on_outbound_stored() covers them.
+  // Called from inside Host::deliver(), it also makes that segment's ACK a note at once instead of a delayed one: the answer will
+  // carry it (a request-response peer with Nagle on would otherwise wait for the delayed-ACK timer).
   void queue(Bytes bytes);
   // No more outbound bytes: a FIN follows what was queued, once stored.
   void queue_fin();

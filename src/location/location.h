@@ -1,15 +1,16 @@
 // One place that stores: a directory on a device, later a RADOS pool, or memory with faults in the simulator.
 //
-// A location knows segments (numbered files of one fixed size, written with zeros whole before first use) and small named
-// blobs that are replaced atomically. It does not know what is in them: that is the log's.
+// A location knows segments (numbered files of one fixed size, written with zeros whole before first use) and small
+// named blobs that are replaced atomically. It does not know what is in them: that is the log's.
 //
-// Threads: one owner thread; none of the calls may be made from another. Reads block (recovery and readers); the writing
-// calls return at once and end in a Completion. After a completion with an error the location is failed: the log sends
-// nothing more to it (a failed flush must never be retried as if it had succeeded).
+// Threads: one owner thread; none of the calls may be made from another. Reads block (recovery and readers); the
+// writing calls return at once and end in a Completion. After a completion with an error the location is failed: the
+// log sends nothing more to it (a failed flush must never be retried as if it had succeeded).
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -73,6 +74,10 @@ class Location {
   virtual std::size_t poll(std::span<Completion> out) = 0;
   // Operations begun and not yet reported by poll().
   virtual std::size_t in_flight() const = 0;
+  // For blocking sequences before the log starts (recovery's copies): returns when poll() may have something, or at
+  // once where that cannot be told; so always in a loop around poll(). A simulated location lets simulated time pass in
+  // it.
+  virtual void wait() {}
 };
 
 }  // namespace holdfast::location

@@ -1,4 +1,4 @@
-// Ethernet II frames. 802.3 length fields, VLAN tags and the rest are left to parsers that do not exist.
+// Ethernet II frames. Anything else (802.3 length fields, VLAN tags) shows as an EtherType that nobody takes.
 #pragma once
 
 #include <cstdint>

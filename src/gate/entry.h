@@ -1,0 +1,60 @@
+// A connection as the gate sees it: the TCP machine, what of it is appended and stored, and what is promised to its peer.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "base/units.h"
+#include "gate/release_queue.h"
+#include "gate/service.h"
+#include "log/record.h"
+#include "tcp/connection.h"
+
+namespace holdfast::gate {
+
+struct Entry {
+  StreamId id;
+  ServiceKind service = ServiceKind::kStore;
+  std::unique_ptr<tcp::Connection> connection;
+  ClientHandler* handler = nullptr;  // kClient only
+  std::uint64_t opened = 0;          // wall clock, nanoseconds since 1970
+
+  // Edges. `appended` is in the log's open batch or before it; `stored` is durable.
+  StoredEdges appended;
+  StoredEdges stored;
+  std::uint64_t stored_ticket = ~std::uint64_t{0};  // of this entry's last kStored item
+
+  // Window: the room promised to the peer beyond what was received, and reserved in the log.
+  StreamOffset reserved_edge;
+  std::uint32_t window_next = 0;    // bytes from the stored edge: promised by the next data record, in force once that is stored
+  StreamOffset promise;             // highest inbound edge that any appended record promises
+  StreamOffset grown_at;            // received edge at the last growth
+  bool starved = false;             // the log had less room than was wanted
+
+  // Where the unacknowledged outbound bytes lie, for checkpoints. Ascending. Empty for a volatile node.
+  std::deque<log::Extent> outbound;
+
+  // kClient of a durable node: received and not yet stored.
+  std::vector<std::byte> unread;
+
+  std::uint32_t items = 0;          // in the release queue
+  bool folded = false;              // folded_note waits for folded_lsn
+  tcp::AckNote folded_note;
+  Lsn folded_lsn;
+
+  StreamOffset out_told;            // what the connection knows to be stored
+  bool out_fin_told = false;
+  bool want_fin = false;            // the service is done; the FIN's record is not appended yet
+  bool record_dirty = false;        // state changed since the last connection record
+  bool tell_established = false, tell_writable = false, told_peer_fin = false;  // kClient
+  bool touched = false;             // on the list of this turn
+  bool close_recorded = false;
+  bool finished = false;            // closed; removed once no item refers to it
+  tcp::CloseReason close_reason = tcp::CloseReason::kNormal;
+
+  Time timer = kNever;              // key in the timer heap; at or before connection->deadline()
+  std::size_t timer_slot = ~std::size_t{0};
+};
+
+}  // namespace holdfast::gate

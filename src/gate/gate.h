@@ -1,0 +1,168 @@
+// Rule 1: a frame leaves only when everything that it asserts is stored. The gate stands between TCP and the log: it turns
+// stream bytes into records, keeps ACK notes, resets and announcements until the log has stored what they assert, and decides how large a
+// window may be promised. Sans-I/O, one owner thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "base/units.h"
+#include "gate/connection_record.h"
+#include "gate/entry.h"
+#include "gate/held_frames.h"
+#include "gate/node_clock.h"
+#include "gate/recovery.h"
+#include "gate/release_queue.h"
+#include "gate/service.h"
+#include "gate/timer_heap.h"
+#include "log/log.h"
+#include "tcp/connection.h"
+
+namespace holdfast::gate {
+
+// What carries segments and frames away once the gate lets them go.
+class Output {
+ public:
+  virtual ~Output() = default;
+  virtual void send_segment(const wire::FourTuple& tuple, const tcp::SegmentOut& segment) = 0;
+  virtual void send_frame(Bytes frame) = 0;
+  // Still no connection for this 4-tuple? Asked when a refusal is about to leave.
+  virtual bool is_unknown(const wire::FourTuple& tuple) const = 0;
+  // The entry is about to be destroyed; it has left every table of the gate.
+  virtual void forget(Entry& entry) = 0;
+};
+
+struct Options {
+  std::uint32_t max_receive_window = 8U << 20;
+  std::uint32_t initial_receive_window = 64U << 10;
+  Duration stall_after = std::chrono::seconds(2);
+};
+
+struct GateCounters {
+  std::uint64_t notes_folded = 0;
+  std::uint64_t frames_dropped = 0;    // too many were waiting
+  std::uint64_t undeliverable = 0;     // data for which the log had no room after all
+  std::uint64_t bytes_stored = 0;
+};
+
+class Gate final : public tcp::Host, public log::CheckpointSource {
+ public:
+  // `log` is null for a volatile node: everything is stored as soon as it is in memory. `output` and `observer` outlive the gate.
+  Gate(const Options& options, std::unique_ptr<log::Log> log, Output& output, Observer& observer, std::uint64_t wall_clock,
+       Time now);
+  ~Gate() override;
+
+  // ---- Connections ----
+  StreamId next_id();
+  // Takes a connection just accepted or dialled; its record is appended, and on_record_stored() follows. Null where the log
+  // has no room for the record: the connection was destroyed, nothing left.
+  Entry* add(std::unique_ptr<tcp::Connection> connection, ServiceKind service, ClientHandler* handler, Time now);
+  // A recovered connection whose record is stored already. Reserves what the old owner promised, as far as there is room.
+  // Outbound bytes are read back from the log; an error names what could not be read.
+  Result<Entry*> resume(StreamId id, RecoveredConnection& recovered, tcp::Config config, Time now);
+  // Every resumed connection speaks (the epoch's start is stored).
+  void speak_all(Time now);
+  Entry* find(StreamId id);
+  std::map<StreamId, std::unique_ptr<Entry>>& entries() { return entries_; }
+
+  // After any call into an entry's connection: its deadline may have changed.
+  void reschedule(Entry& entry);
+
+  // ---- Service side of active connections ----
+  // Outbound bytes (at most send_room()), with or without the end of the stream: one atomic record together with
+  // "input consumed up to" `consumed`.
+  bool commit(Entry& entry, StreamOffset consumed, Bytes output, bool fin, Time now);
+
+  // ---- Frames that assert something about us ----
+  // Leaves after a log write begun after this call is stored.
+  void hold_frame(Bytes frame);
+  void hold_refusal(const wire::FourTuple& tuple, const wire::TcpHeader& header);
+
+  // ---- The turn ----
+  // Lets the log work, releases what is stored, runs timers.
+  void pump(Time now);
+  Time deadline() const;
+  bool idle() const;  // nothing waits for the log
+  bool stalled() const { return stalled_; }
+
+  log::Log* log() { return log_.get(); }
+  const NodeClock& clock() const { return clock_; }
+  Time now() const { return now_; }
+  void set_now(Time now);
+  const GateCounters& counters() const { return counters_; }
+
+  // ---- tcp::Host ----
+  bool deliver(tcp::Connection& connection, StreamOffset at, Bytes payload, bool fin) override;
+  void hold(tcp::Connection& connection, const tcp::AckNote& note) override;
+  void transmit(tcp::Connection& connection, const tcp::SegmentOut& segment) override;
+  void transmit_reset(tcp::Connection& connection, const tcp::SegmentOut& segment) override;
+  tcp::ReceiveAllowance receive_allowance(const tcp::Connection& connection) override;
+  void acknowledged(tcp::Connection& connection, StreamOffset una, bool fin) override;
+  void state_changed(tcp::Connection& connection, tcp::State from, tcp::State to) override;
+  void finished(tcp::Connection& connection, tcp::CloseReason reason) override;
+  std::uint32_t timestamp_clock() override;
+
+  // ---- log::CheckpointSource ----
+  void checkpoint_begin() override;
+  bool checkpoint_step(std::size_t budget) override;
+
+ private:
+  static Entry& entry_of(const tcp::Connection& connection) { return *static_cast<Entry*>(connection.user); }
+
+  void note_stored_edges(Entry& entry, Lsn lsn);
+  Lsn append_record(Entry& entry);
+  Lsn append_close(Entry& entry, tcp::CloseReason reason);
+  bool append_fin(Entry& entry);
+  void remember_outbound(Entry& entry);
+  void hold_until(Lsn lsn, HeldFrame frame);
+  void push(Item item);
+  void touch(Entry& entry);
+
+  void release_stored();
+  void release(const Item& item);
+  void release_folded(Lsn durable);
+  void end_turn();
+  void end_turn_of(Entry& entry);
+  void hand_to_client(Entry& entry);
+  void run_timers();
+  void watch_for_stall(bool moved);
+  void feed_starved();
+  void remove_finished();
+  Lsn durable() const;
+  bool must_flush() const;
+  void grow_window(Entry& entry);
+  StreamOffset wanted_edge(const Entry& entry) const;
+  std::uint64_t wall_time() const;
+  void all_allowances_changed();
+
+  Options options_;
+  std::unique_ptr<log::Log> log_;
+  Output& output_;
+  Observer& observer_;
+  NodeClock clock_;
+  Time now_;
+
+  std::map<StreamId, std::unique_ptr<Entry>> entries_;
+  ReleaseQueue queue_;
+  std::size_t notes_ = 0;
+  HeldFrames frames_;
+  TimerHeap timers_;
+  std::vector<Entry*> touched_, turn_;
+  std::vector<Entry*> folded_;
+  std::vector<Entry*> starved_;
+  std::vector<StreamId> finished_;
+  std::uint64_t wall_clock_;
+  Time started_;
+  std::uint64_t volatile_id_ = 0;
+
+  StreamId checkpoint_cursor_, checkpoint_limit_;
+  bool stalled_ = false;
+  Time last_progress_;
+  Time lazy_flush_ = kNever;
+  GateCounters counters_;
+};
+
+}  // namespace holdfast::gate

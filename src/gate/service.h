@@ -1,0 +1,40 @@
+// What becomes of a connection's bytes. The gate gives stored bytes only; a service that answers out of the very bytes it is sent
+// (echo) is a property of the record, so that question and answer are one write.
+#pragma once
+
+#include <cstdint>
+
+#include "base/units.h"
+#include "tcp/connection.h"
+#include "wire/address.h"
+
+namespace holdfast::gate {
+
+enum class ServiceKind : std::uint8_t {
+  kStore = 1,   // keep what arrives; our FIN leaves after theirs is stored
+  kEcho = 2,    // keep what arrives and send it back
+  kClient = 3,  // an active connection of ours, with a ClientHandler
+};
+
+// What happened, for logs and metrics. Called inside other calls; must not call back.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  virtual void opened(StreamId, const wire::FourTuple&, ServiceKind) {}
+  virtual void closed(StreamId, const wire::FourTuple&, tcp::CloseReason) {}
+  virtual void resumed(StreamId, const wire::FourTuple&, tcp::State) {}
+  virtual void stalled(bool) {}
+};
+
+// An active connection's user. Outlives the connection. May send and abort from inside these calls.
+class ClientHandler {
+ public:
+  virtual ~ClientHandler() = default;
+  virtual void established() {}
+  virtual void received(Bytes) {}  // in order, stored (in memory for a volatile node)
+  virtual void peer_finished() {}
+  virtual void writable() {}       // room in the send buffer may have grown
+  virtual void finished(tcp::CloseReason) {}
+};
+
+}  // namespace holdfast::gate

@@ -20,7 +20,7 @@ struct ConnectionRecord {
 };
 
 // Fixed-size encoding, little-endian, with a version byte.
-inline constexpr std::size_t kConnectionRecordSize = 100;
+inline constexpr std::size_t kConnectionRecordSize = 96;
 using EncodedConnectionRecord = std::array<std::byte, kConnectionRecordSize>;
 
 EncodedConnectionRecord encode(const ConnectionRecord& record);

@@ -123,13 +123,16 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
 
   void release_stored();
   void release(const Item& item);
-  void release_folded(Lsn durable);
+  void release_folded(Lsn upto);
+  void acknowledge_raw_edge(Entry& entry);
   void end_turn();
   void end_turn_of(Entry& entry);
   void hand_to_client(Entry& entry);
   void run_timers();
   void watch_for_stall(bool moved);
+  void starve(Entry& entry);
   void feed_starved();
+  Result<void> read_outbound(Entry& entry, const tcp::Snapshot& snapshot);
   void remove_finished();
   Lsn durable() const;
   bool must_flush() const;

@@ -1,0 +1,151 @@
+// What TCP asks of the gate (tcp::Host).
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/mutant.h"
+#include "gate/gate.h"
+
+namespace holdfast::gate {
+
+bool Gate::deliver(tcp::Connection& connection, StreamOffset at, Bytes payload, bool fin) {
+  Entry& entry = entry_of(connection);
+  HF_ASSERT(at == entry.appended.in_end && !entry.appended.in_fin);
+  const bool echo = entry.service == ServiceKind::kEcho;
+  if (echo && (payload.size() > connection.send_room() || entry.outbound.size() >= kMaxOutboundExtents)) {
+    ++counters_.undeliverable;
+    return false;
+  }
+  grow_window(entry);
+  const StreamOffset end = at + payload.size();
+  Lsn lsn{0};
+  if (log_) {
+    log::RecordHeader header;
+    header.type = log::RecordType::kIn;
+    header.flags = static_cast<std::uint8_t>((fin ? log::kFin : 0) | (echo ? log::kEcho : 0));
+    header.stream = entry.id;
+    header.offset = at.value;
+    header.extra = entry.window_next;
+    lsn = log_->append(header, payload);
+    if (lsn == Lsn{0}) {
+      ++counters_.undeliverable;
+      return false;
+    }
+    if (entry.reserved_edge > at) log_->unreserve(std::min(entry.reserved_edge, end) - at);
+  }
+  entry.reserved_edge = std::max(entry.reserved_edge, end);
+  entry.appended.in_end = end;
+  entry.appended.in_fin = fin;
+  entry.appended.window = entry.window_next;
+  entry.promise = std::max(entry.promise, end + entry.window_next);
+  if (echo) {
+    if (log_) remember_outbound(entry);
+    if (!payload.empty()) connection.queue(payload);
+    if (fin) connection.queue_fin();
+    entry.appended.out_end = end;
+    entry.appended.out_fin = fin;
+  } else if (entry.service == ServiceKind::kClient && entry.handler != nullptr) {
+    entry.unread.insert(entry.unread.end(), payload.begin(), payload.end());
+  }
+  note_stored_edges(entry, lsn);
+  if (HF_MUTANT(kOutboundUnstored) && echo) connection.on_outbound_stored(end, fin, now_);
+  if (fin && entry.service == ServiceKind::kStore) append_fin(entry);
+  return true;
+}
+
+void Gate::hold(tcp::Connection& connection, const tcp::AckNote& note) {
+  Entry& entry = entry_of(connection);
+  if (HF_MUTANT(kGateOff) || (HF_MUTANT(kFinAckUnstored) && note.covers_fin)) {
+    connection.release(note, now_);
+    return;
+  }
+  const bool stored = note.in_end <= entry.stored.in_end && (!note.covers_fin || entry.stored.in_fin);
+  if (stored && entry.items == 0 && !entry.folded) {
+    connection.release(note, now_);
+    return;
+  }
+  // Behind everything that waits already: at least as long as the bytes that it covers, which are in that queue.
+  const Lsn lsn = queue_.back_lsn();
+  if (notes_ >= ReleaseQueue::kMaxNotes) {
+    ++counters_.notes_folded;
+    entry.folded_note = note;
+    entry.folded_lsn = lsn;
+    if (!entry.folded) folded_.push_back(&entry);
+    entry.folded = true;
+    return;
+  }
+  Item item;
+  item.lsn = lsn;
+  item.kind = ItemKind::kNote;
+  item.entry = &entry;
+  item.note = note;
+  push(item);
+}
+
+void Gate::transmit(tcp::Connection& connection, const tcp::SegmentOut& segment) {
+#ifndef HOLDFAST_MUTANTS
+  // Rule 1 once more, at the last place where it can be checked. (Left out where mutants are to be caught from outside.)
+  const Entry& entry = entry_of(connection);
+  HF_ASSERT(connection.released() <= entry.stored.in_end);
+#endif
+  output_.send_segment(connection.tuple(), segment);
+}
+
+void Gate::transmit_reset(tcp::Connection& connection, const tcp::SegmentOut& segment) {
+  Entry& entry = entry_of(connection);
+  Lsn lsn{0};
+  if (log_) {
+    lsn = append_close(entry, tcp::CloseReason::kAborted);
+    if (lsn == Lsn{0}) return;  // no room to say so: then silence is all that may be said
+  }
+  if (HF_MUTANT(kResetBeforeCloseRecord)) {
+    output_.send_segment(connection.tuple(), segment);
+    return;
+  }
+  HeldFrame held;
+  held.tuple = connection.tuple();
+  held.header = segment.header;
+  hold_until(lsn, std::move(held));
+}
+
+void Gate::acknowledged(tcp::Connection& connection, StreamOffset una, bool /*fin*/) {
+  Entry& entry = entry_of(connection);
+  while (!entry.outbound.empty() && entry.outbound.front().offset + entry.outbound.front().length <= una.value) {
+    entry.outbound.pop_front();
+  }
+  entry.tell_writable = true;
+  touch(entry);
+}
+
+void Gate::state_changed(tcp::Connection& connection, tcp::State /*from*/, tcp::State to) {
+  Entry& entry = entry_of(connection);
+  // Edges say the rest: only what they cannot say is recorded, and nothing waits for it.
+  if (to == tcp::State::kEstablished || to == tcp::State::kFinWait2 || to == tcp::State::kTimeWait) {
+    entry.record_dirty = true;
+  }
+  entry.tell_established |= to == tcp::State::kEstablished;
+  touch(entry);
+}
+
+void Gate::finished(tcp::Connection& connection, tcp::CloseReason reason) {
+  Entry& entry = entry_of(connection);
+  HF_ASSERT(!entry.finished);
+  entry.finished = true;
+  entry.close_reason = reason;
+  if (log_) {
+    // Without room for the record the connection comes back at the next start, and its peer ends it then.
+    if (!entry.close_recorded) append_close(entry, reason);
+    if (entry.reserved_edge > entry.appended.in_end) log_->unreserve(entry.reserved_edge - entry.appended.in_end);
+    entry.reserved_edge = entry.appended.in_end;
+  }
+  timers_.erase(entry);
+  output_.forget(entry);
+  finished_.push_back(entry.id);
+  observer_.closed(entry.id, connection.tuple(), reason);
+}
+
+std::uint32_t Gate::timestamp_clock() {
+  const std::uint64_t ceiling = log_ ? log_->stored_clock_ceiling() : ~std::uint64_t{0};
+  return static_cast<std::uint32_t>(clock_.shown(now_, ceiling) / 1'000'000);
+}
+
+}  // namespace holdfast::gate

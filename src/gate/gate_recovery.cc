@@ -1,0 +1,98 @@
+// Connections that outlived their node, and the checkpoints that let the next one find them quickly.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "gate/gate.h"
+
+namespace holdfast::gate {
+
+Result<Entry*> Gate::resume(StreamId id, RecoveredConnection& recovered, tcp::Config config, Time now) {
+  set_now(now);
+  HF_ASSERT(log_ != nullptr);
+  auto owned = std::make_unique<Entry>();
+  Entry& entry = *owned;
+  tcp::Snapshot& s = recovered.record.snapshot;
+  entry.id = id;
+  entry.service = static_cast<ServiceKind>(recovered.record.service);
+  entry.opened = recovered.record.opened;
+  entry.promise = std::max(s.edge, s.rcv_end);
+  entry.appended = {s.rcv_end, s.snd_end, s.rcv_fin, s.snd_fin,
+                    static_cast<std::uint32_t>(std::min<std::uint64_t>(entry.promise - s.rcv_end, UINT32_MAX))};
+  entry.stored = entry.appended;
+  entry.window_next = std::max(entry.appended.window, std::min(options_.initial_receive_window, options_.max_receive_window));
+  entry.grown_at = s.rcv_end;
+
+  // The window that was promised is promised again, as far as there is room.
+  const std::uint64_t granted = std::min(entry.promise - s.rcv_end, log_->unreserved());
+  if (granted > 0) log_->reserve(granted);
+  entry.reserved_edge = s.rcv_end + granted;
+  s.edge = entry.reserved_edge;
+  if (granted < entry.appended.window) starve(entry);
+
+  const std::uint64_t unacknowledged = s.snd_end - s.snd_una;
+  config.send_buffer = static_cast<std::uint32_t>(std::max<std::uint64_t>(config.send_buffer, unacknowledged));
+  entry.connection = tcp::Connection::resume(*this, config, id, s, now);
+  entry.connection->user = &entry;
+  entry.outbound.assign(recovered.outbound.begin(), recovered.outbound.end());
+  while (!entry.outbound.empty() && entry.outbound.front().offset + entry.outbound.front().length <= s.snd_una.value) {
+    entry.outbound.pop_front();
+  }
+  if (auto read = read_outbound(entry, s); !read) return std::unexpected(read.error());
+  if (s.snd_fin) entry.connection->queue_fin();
+  if (s.rcv_fin && !s.snd_fin && entry.service == ServiceKind::kStore) entry.want_fin = true;
+  entries_[id] = std::move(owned);
+  return &entry;
+}
+
+Result<void> Gate::read_outbound(Entry& entry, const tcp::Snapshot& s) {
+  StreamOffset next = s.snd_una;
+  std::vector<std::byte> buffer;
+  for (const log::Extent& extent : entry.outbound) {
+    const std::uint64_t end = extent.offset + extent.length;
+    if (extent.offset > next.value || end <= next.value) break;
+    buffer.resize(end - next.value);
+    if (auto read = log_->read(extent, next.value, buffer); !read) return read;
+    entry.connection->queue(buffer);
+    next = StreamOffset{end};
+  }
+  if (next != s.snd_end) {
+    return fail(Error::Kind::kCorrupt, fmt::format("stream {}: outbound bytes {}..{} are not in the log", entry.id.value,
+                                                   next.value, s.snd_end.value));
+  }
+  return {};
+}
+
+void Gate::speak_all(Time now) {
+  set_now(now);
+  for (auto& [id, entry] : entries_) {
+    if (entry->finished) continue;
+    entry->out_told = entry->stored.out_end;
+    entry->out_fin_told = entry->stored.out_fin;
+    entry->connection->on_outbound_stored(entry->stored.out_end, entry->stored.out_fin, now);
+    if (!entry->finished) entry->connection->speak(now);
+    observer_.resumed(id, entry->connection->tuple(), entry->connection->state());
+    touch(*entry);
+  }
+}
+
+void Gate::checkpoint_begin() {
+  checkpoint_cursor_ = StreamId{0};
+  checkpoint_limit_ = entries_.empty() ? StreamId{0} : entries_.rbegin()->first;
+}
+
+bool Gate::checkpoint_step(std::size_t budget) {
+  for (auto at = entries_.upper_bound(checkpoint_cursor_); at != entries_.end() && at->first <= checkpoint_limit_; ++at) {
+    Entry& entry = *at->second;
+    const std::size_t size = log::kRecordHeaderSize + kConnectionRecordSize + 4 + entry.outbound.size() * kEncodedExtentSize;
+    if (size > budget && budget < log::kMaxPayload) return true;
+    // One whose close is recorded must not be raised again.
+    if (!entry.finished && !entry.close_recorded && append_record(entry) == Lsn{0}) return true;
+    checkpoint_cursor_ = at->first;
+    budget -= std::min(budget, size);
+  }
+  return false;
+}
+
+}  // namespace holdfast::gate

@@ -1,0 +1,225 @@
+// The turn: the log works, what is stored is released, each connection that was touched finishes what it has to say.
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/mutant.h"
+#include "gate/gate.h"
+
+namespace holdfast::gate {
+namespace {
+
+// Records that nobody waits for (a state that edges cannot express) are written by themselves after this.
+constexpr Duration kLazyFlush = std::chrono::milliseconds(50);
+// A turn ends even if every step makes more to do; the caller comes back at deadline().
+constexpr int kRounds = 8;
+
+}  // namespace
+
+Lsn Gate::durable() const { return log_ ? log_->durable() : Lsn{0}; }
+
+bool Gate::must_flush() const {
+  return (!queue_.empty() && queue_.back_lsn() >= log_->open_lsn()) || now_ >= lazy_flush_;
+}
+
+void Gate::pump(Time now) {
+  set_now(now);
+  run_timers();
+  for (int round = 0; round < kRounds; ++round) {
+    bool moved = false;
+    if (log_) {
+      end_turn();
+      log_->promise_clock(clock_.ceiling_to_promise(now));
+      const bool flush = must_flush();
+      moved = log_->pump(flush);
+      if (now_ >= lazy_flush_ && !log_->has_unissued()) lazy_flush_ = kNever;
+      watch_for_stall(moved);
+    }
+    feed_starved();
+    const bool work = !touched_.empty() || (!queue_.empty() && queue_.front().lsn <= durable());
+    if (!work && !moved) break;
+    release_stored();
+    end_turn();
+  }
+  remove_finished();
+  if (log_ && log_->has_unissued() && lazy_flush_ == kNever) lazy_flush_ = now_ + kLazyFlush;
+}
+
+void Gate::release_stored() {
+  const Lsn upto = durable();
+  while (!queue_.empty() && queue_.front().lsn <= upto) {
+    const Item item = queue_.front();
+    queue_.pop();
+    if (item.kind == ItemKind::kNote) --notes_;
+    if (item.entry != nullptr) --item.entry->items;
+    release(item);
+  }
+  release_folded(upto);
+}
+
+void Gate::release(const Item& item) {
+  if (item.kind == ItemKind::kFrame) {
+    const HeldFrame held = frames_.take(item.frame);
+    if (!held.frame.empty()) {
+      output_.send_frame(held.frame);
+    } else if (!held.refusal || output_.is_unknown(held.tuple)) {
+      tcp::SegmentOut segment;
+      segment.header = held.header;
+      output_.send_segment(held.tuple, segment);
+    }
+    return;
+  }
+  Entry& entry = *item.entry;
+  if (item.kind == ItemKind::kStored) {
+    counters_.bytes_stored += item.edges.in_end - entry.stored.in_end;
+    entry.stored = item.edges;
+  }
+  if (entry.finished) return;
+  switch (item.kind) {
+    case ItemKind::kStored:
+      if (HF_MUTANT(kAckRawStoredEdge)) acknowledge_raw_edge(entry);
+      break;
+    case ItemKind::kNote:
+      // Outbound bytes of the same batch may carry the ACK.
+      entry.connection->release(item.note, now_, entry.stored.out_end > entry.out_told);
+      break;
+    case ItemKind::kRecord:
+      entry.connection->on_record_stored(now_);
+      break;
+    case ItemKind::kFrame:
+      break;
+  }
+  touch(entry);
+}
+
+void Gate::release_folded(Lsn upto) {
+  for (std::size_t i = 0; i < folded_.size();) {
+    Entry& entry = *folded_[i];
+    if (!entry.finished && entry.folded_lsn > upto) {
+      ++i;
+      continue;
+    }
+    entry.folded = false;
+    folded_[i] = folded_.back();
+    folded_.pop_back();
+    if (entry.finished) continue;
+    entry.connection->release(entry.folded_note, now_);
+    touch(entry);
+  }
+}
+
+void Gate::acknowledge_raw_edge(Entry& entry) {
+  const tcp::Snapshot s = entry.connection->snapshot();
+  tcp::AckNote note;
+  // Half of what is stored: some edge that nobody noted.
+  note.in_end = StreamOffset{(entry.connection->released().value + entry.stored.in_end.value) / 2};
+  note.ack = s.irs + 1 + static_cast<std::uint32_t>(note.in_end.value);
+  note.ts_ecr = s.ts_recent;
+  entry.connection->release(note, now_);
+}
+
+void Gate::end_turn() {
+  // What end_turn_of() touches again is for the next round.
+  turn_.swap(touched_);
+  for (Entry* entry : turn_) entry->touched = false;
+  for (std::size_t i = 0; i < turn_.size(); ++i) end_turn_of(*turn_[i]);
+  turn_.clear();
+}
+
+void Gate::end_turn_of(Entry& entry) {
+  if (entry.handler != nullptr) hand_to_client(entry);
+  if (entry.finished) return;
+  if (entry.stored.out_end > entry.out_told || entry.stored.out_fin != entry.out_fin_told) {
+    entry.out_told = entry.stored.out_end;
+    entry.out_fin_told = entry.stored.out_fin;
+    entry.connection->on_outbound_stored(entry.stored.out_end, entry.stored.out_fin, now_);
+  }
+  if (!entry.finished) entry.connection->flush_acknowledgement(now_);
+  if (!entry.finished) entry.connection->on_allowance_changed(now_);
+  if (entry.finished) return;
+  if (entry.want_fin) append_fin(entry);
+  if (entry.record_dirty) {
+    entry.record_dirty = false;
+    if (log_) append_record(entry);
+  }
+  reschedule(entry);
+}
+
+void Gate::hand_to_client(Entry& entry) {
+  ClientHandler& handler = *entry.handler;
+  if (entry.tell_established) {
+    entry.tell_established = false;
+    handler.established();
+  }
+  // `unread` begins at the first byte not handed over yet and ends at the appended edge.
+  const std::uint64_t unstored = entry.appended.in_end - entry.stored.in_end;
+  if (entry.unread.size() > unstored) {
+    std::vector<std::byte> stored(entry.unread.begin(), entry.unread.end() - static_cast<std::ptrdiff_t>(unstored));
+    entry.unread.erase(entry.unread.begin(), entry.unread.end() - static_cast<std::ptrdiff_t>(unstored));
+    handler.received(stored);
+  }
+  if (entry.stored.in_fin && !entry.told_peer_fin) {
+    entry.told_peer_fin = true;
+    handler.peer_finished();
+  }
+  if (entry.tell_writable && !entry.finished) {
+    entry.tell_writable = false;
+    handler.writable();
+  }
+}
+
+void Gate::run_timers() {
+  // Each connection at most once a turn, whatever deadline it names next.
+  for (std::size_t left = entries_.size(); left > 0; --left) {
+    Entry* entry = timers_.pop_due(now_);
+    if (entry == nullptr) return;
+    if (entry->connection->deadline() <= now_) {
+      entry->connection->on_deadline(now_);
+      touch(*entry);
+    } else {
+      reschedule(*entry);
+    }
+  }
+}
+
+// Storage that makes no progress for a while although something waits for it: windows shrink to 0, so that peers probe instead
+// of timing out.
+void Gate::watch_for_stall(bool moved) {
+  if (moved || queue_.empty()) {
+    last_progress_ = now_;
+    if (!stalled_) return;
+    stalled_ = false;
+    observer_.stalled(false);
+    all_allowances_changed();
+  } else if (!stalled_ && now_ - last_progress_ >= options_.stall_after) {
+    stalled_ = true;
+    observer_.stalled(true);
+    all_allowances_changed();
+  }
+}
+
+void Gate::remove_finished() {
+  std::erase_if(finished_, [this](StreamId id) {
+    const auto found = entries_.find(id);
+    Entry& entry = *found->second;
+    if (entry.items > 0 || entry.folded || entry.touched) return false;
+    if (entry.handler != nullptr) {
+      hand_to_client(entry);
+      entry.handler->finished(entry.close_reason);
+    }
+    std::erase(starved_, &entry);
+    entries_.erase(found);
+    return true;
+  });
+}
+
+Time Gate::deadline() const {
+  if (!touched_.empty()) return now_;
+  Time at = std::min(timers_.next(), lazy_flush_);
+  if (log_ && !stalled_ && !queue_.empty()) at = std::min(at, last_progress_ + options_.stall_after);
+  if (!log_ && !queue_.empty()) at = now_;
+  return at;
+}
+
+bool Gate::idle() const { return queue_.empty() && touched_.empty() && (!log_ || !log_->busy()); }
+
+}  // namespace holdfast::gate

@@ -19,6 +19,7 @@ Gate::Gate(const Options& options, std::unique_ptr<log::Log> log, Output& output
       now_(now),
       wall_clock_(wall_clock),
       started_(now),
+      silent_(log_ != nullptr),
       last_progress_(now) {
   if (!log_) return;
   log_->set_checkpoint_source(this);
@@ -79,6 +80,8 @@ Entry* Gate::find(StreamId id) {
   const auto found = entries_.find(id);
   return found == entries_.end() ? nullptr : found->second.get();
 }
+
+void Gate::retire(Entry& entry) { finished(*entry.connection, tcp::CloseReason::kNormal); }
 
 void Gate::reschedule(Entry& entry) {
   if (!entry.finished) timers_.set(entry, entry.connection->deadline());

@@ -31,7 +31,8 @@ class Output {
   virtual void send_frame(Bytes frame) = 0;
   // Still no connection for this 4-tuple? Asked when a refusal is about to leave.
   virtual bool is_unknown(const wire::FourTuple& tuple) const = 0;
-  // The entry is about to be destroyed; it has left every table of the gate.
+  virtual void state_changed(Entry& entry, tcp::State from, tcp::State to) = 0;
+  // The connection is over: its 4-tuple names nothing any more. The entry lives on until nothing waits for it.
   virtual void forget(Entry& entry) = 0;
 };
 
@@ -63,8 +64,11 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   // A recovered connection whose record is stored already. Reserves what the old owner promised, as far as there is room.
   // Outbound bytes are read back from the log; an error names what could not be read.
   Result<Entry*> resume(StreamId id, RecoveredConnection& recovered, tcp::Config config, Time now);
-  // Every resumed connection speaks (the epoch's start is stored).
+  // Every resumed connection speaks: to be called once, when the epoch's start is stored. Until then a gate with a log is silent.
   void speak_all(Time now);
+  bool silent() const { return silent_; }
+  // A connection in TIME-WAIT gives way to a new one of the same 4-tuple (RFC 6191).
+  void retire(Entry& entry);
   Entry* find(StreamId id);
   std::map<StreamId, std::unique_ptr<Entry>>& entries() { return entries_; }
 
@@ -162,6 +166,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   std::uint64_t volatile_id_ = 0;
 
   StreamId checkpoint_cursor_, checkpoint_limit_;
+  bool silent_;
   bool stalled_ = false;
   Time last_progress_;
   Time lazy_flush_ = kNever;

@@ -116,13 +116,14 @@ void Gate::acknowledged(tcp::Connection& connection, StreamOffset una, bool /*fi
   touch(entry);
 }
 
-void Gate::state_changed(tcp::Connection& connection, tcp::State /*from*/, tcp::State to) {
+void Gate::state_changed(tcp::Connection& connection, tcp::State from, tcp::State to) {
   Entry& entry = entry_of(connection);
   // Edges say the rest: only what they cannot say is recorded, and nothing waits for it.
   if (to == tcp::State::kEstablished || to == tcp::State::kFinWait2 || to == tcp::State::kTimeWait) {
     entry.record_dirty = true;
   }
   entry.tell_established |= to == tcp::State::kEstablished;
+  output_.state_changed(entry, from, to);
   touch(entry);
 }
 

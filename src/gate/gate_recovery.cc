@@ -66,6 +66,7 @@ Result<void> Gate::read_outbound(Entry& entry, const tcp::Snapshot& s) {
 
 void Gate::speak_all(Time now) {
   set_now(now);
+  silent_ = false;
   for (auto& [id, entry] : entries_) {
     if (entry->finished) continue;
     entry->out_told = entry->stored.out_end;

@@ -51,6 +51,7 @@ struct Counters {
   std::uint64_t notes_folded = 0;
   std::uint64_t opened = 0, resumed = 0, closed = 0;
   std::uint64_t bytes_stored = 0;
+  std::uint64_t undeliverable = 0;          // data for which the log had no room after all: dropped, never acknowledged
 };
 
 struct ConnectionInfo {
@@ -101,6 +102,8 @@ class Engine {
   std::vector<ConnectionInfo> list() const;
   const Counters& counters() const;
   const ip::Counters& ip_counters() const;
+  // Connections that could not be brought back, and why (rot in their outbound bytes). They stay in the log; nothing is said for them.
+  const std::vector<Error>& resume_errors() const;
   log::Log* log();
 
  private:

@@ -1,0 +1,194 @@
+#include "stack/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/endian.h"
+#include "base/mutant.h"
+#include "stack/engine_impl.h"
+
+namespace holdfast::stack {
+namespace {
+
+Secret secret_from(std::span<const std::byte, 64> bits, std::size_t at) {
+  Secret secret;
+  std::copy_n(bits.begin() + static_cast<std::ptrdiff_t>(at), secret.key.size(), secret.key.begin());
+  return secret;
+}
+
+gate::Options gate_options(const Config& config) {
+  gate::Options options;
+  options.max_receive_window = config.tcp.max_receive_window;
+  options.initial_receive_window = config.initial_receive_window;
+  options.stall_after = config.stall_after;
+  return options;
+}
+
+ip::Config ip_config(const Config& config, const RandomBits& random) {
+  ip::Config ip = config.ip;
+  ip.seed = random.ip_seed;
+  return ip;
+}
+
+}  // namespace
+
+RandomBits::RandomBits(std::span<const std::byte, 64> bits)
+    : volatile_isn(secret_from(bits, 0)),
+      volatile_timestamp(secret_from(bits, 16)),
+      demux(secret_from(bits, 32)),
+      ip_seed(load_le<std::uint64_t>(bits.data() + 48)),
+      ports(load_le<std::uint64_t>(bits.data() + 56)) {}
+
+Engine::Impl::Impl(const Config& config_in, wire::FrameSink& link_in, std::unique_ptr<log::Log> log,
+                   gate::Recovery recovered, const RandomBits& random_in, Observer* observer, Time now)
+    : config(config_in),
+      link(link_in),
+      random(random_in),
+      demux(random_in.demux),
+      gate(gate_options(config_in), std::move(log), *this, observer != nullptr ? *observer : silent_observer,
+           config_in.wall_clock, now),
+      ip(*this, link_in, ip_config(config_in, random_in)),
+      scratch(std::size_t{1} << 16),
+      port_draw(random_in.ports) {
+  resume_all(recovered, now);
+}
+
+Engine::Engine(const Config& config, wire::FrameSink& link, std::unique_ptr<log::Log> log, gate::Recovery recovered,
+               std::span<const std::byte, 64> random, Observer* observer, Time now)
+    : impl_(std::make_unique<Impl>(config, link, std::move(log), std::move(recovered), RandomBits(random), observer, now)) {
+  impl_->pump(now);
+}
+
+Engine::~Engine() = default;
+
+// ---- Input ----
+
+bool Engine::wants_frames() const {
+  log::Log* log = impl_->log();
+  if (log == nullptr) return true;
+  if (impl_->recovering()) return HF_MUTANT(kRefuseBeforeRecovery);
+  return impl_->gate.stalled() || !log->receive_space().empty() || !log->busy();
+}
+
+MutableBytes Engine::receive_space() {
+  log::Log* log = impl_->log();
+  return log == nullptr ? MutableBytes{} : log->receive_space();
+}
+
+void Engine::on_frame(const wire::RxFrame& frame, Time now) {
+  if (impl_->recovering() && !HF_MUTANT(kRefuseBeforeRecovery)) return;  // silence: nothing may be said yet, nothing is promised
+  impl_->gate.set_now(now);
+  impl_->ip.on_frame(frame, now);
+}
+
+void Engine::pump(Time now) { impl_->pump(now); }
+
+void Engine::Impl::pump(Time now) {
+  gate.set_now(now);
+  gate.pump(now);
+  if (!started) {
+    if (recovering()) return;
+    started = true;
+    ip.announce(now);
+    if (log() != nullptr) gate.speak_all(now);
+    gate.pump(now);
+  }
+  if (ip.deadline() <= now) {
+    ip.on_deadline(now);
+    gate.pump(now);
+  }
+}
+
+Time Engine::deadline() const { return std::min(impl_->gate.deadline(), impl_->ip.deadline()); }
+
+bool Engine::busy() const {
+  log::Log* log = impl_->log();
+  return log != nullptr && log->busy();
+}
+
+// ---- Active connections ----
+
+Result<StreamId> Engine::connect(wire::Endpoint to, ClientHandler& handler, Time now) {
+  Impl& self = *impl_;
+  self.gate.set_now(now);
+  const auto port = self.free_port(to);
+  if (!port) return std::unexpected(port.error());
+  const wire::FourTuple tuple{{self.config.ip.address.address, *port}, to};
+  auto connection =
+      tcp::Connection::connect(self.gate, self.tcp_config_for(to.address, now), self.gate.next_id(), tuple,
+                               self.initial_sequence(tuple), self.timestamp_offset(tuple), now);
+  gate::Entry* entry = self.gate.add(std::move(connection), ServiceKind::kClient, &handler, now);
+  if (entry == nullptr) {
+    return fail(Error::Kind::kFull, "no room in the log for one more connection: free some space, or raise --max-bytes");
+  }
+  self.demux.insert(tuple, entry->connection.get());
+  ++self.counters.opened;
+  return entry->id;
+}
+
+std::size_t Engine::send_room(StreamId id) const {
+  gate::Entry* entry = impl_->gate.find(id);
+  if (entry == nullptr || entry->finished || entry->appended.out_fin) return 0;
+  return entry->connection->send_room();
+}
+
+void Engine::send(StreamId id, Bytes bytes, Time now) {
+  gate::Entry* entry = impl_->gate.find(id);
+  if (entry == nullptr || entry->finished) return;
+  while (!bytes.empty()) {
+    const Bytes piece = bytes.first(std::min<std::size_t>(bytes.size(), log::kMaxPayload / 2));
+    if (!impl_->gate.commit(*entry, entry->stored.in_end, piece, false, now)) return;
+    bytes = bytes.subspan(piece.size());
+  }
+}
+
+void Engine::send_fin(StreamId id, Time now) {
+  gate::Entry* entry = impl_->gate.find(id);
+  if (entry == nullptr || entry->finished || entry->appended.out_fin) return;
+  if (!impl_->gate.commit(*entry, entry->stored.in_end, {}, true, now)) entry->want_fin = true;
+}
+
+void Engine::abort(StreamId id, Time now) {
+  gate::Entry* entry = impl_->gate.find(id);
+  if (entry == nullptr || entry->finished) return;
+  impl_->gate.set_now(now);
+  entry->connection->abort(now);
+}
+
+void Engine::prepare_stop(Time now) {
+  impl_->gate.set_now(now);
+  if (log::Log* log = impl_->log(); log != nullptr) log->barrier();
+  impl_->pump(now);
+}
+
+// ---- State ----
+
+bool Engine::recovering() const { return impl_->recovering(); }
+std::size_t Engine::connections() const { return impl_->demux.size(); }
+const ip::Counters& Engine::ip_counters() const { return impl_->ip.counters(); }
+log::Log* Engine::log() { return impl_->log(); }
+const std::vector<Error>& Engine::resume_errors() const { return impl_->resume_errors; }
+
+const Counters& Engine::counters() const {
+  Counters& counters = impl_->counters;
+  counters.notes_folded = impl_->gate.counters().notes_folded;
+  counters.refusals_dropped = impl_->gate.counters().frames_dropped;
+  counters.bytes_stored = impl_->gate.counters().bytes_stored;
+  counters.undeliverable = impl_->gate.counters().undeliverable;
+  return counters;
+}
+
+std::vector<ConnectionInfo> Engine::list() const {
+  std::vector<ConnectionInfo> all;
+  for (const auto& [id, entry] : impl_->gate.entries()) {
+    if (entry->finished) continue;
+    const tcp::Connection& c = *entry->connection;
+    all.push_back({id, c.tuple(), entry->service, c.state(), c.received().value, c.released().value, c.queued().value,
+                   c.acknowledged().value});
+  }
+  return all;
+}
+
+}  // namespace holdfast::stack

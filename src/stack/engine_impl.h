@@ -1,0 +1,75 @@
+// The engine's inside: what it is to ip (ip::Host) and to the gate (gate::Output).
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "gate/gate.h"
+#include "ip/ip.h"
+#include "stack/engine.h"
+#include "tcp/demux.h"
+
+namespace holdfast::stack {
+
+// The random bits that an engine is given, cut up by purpose.
+struct RandomBits {
+  explicit RandomBits(std::span<const std::byte, 64> bits);
+  Secret volatile_isn, volatile_timestamp, demux;
+  std::uint64_t ip_seed = 0, ports = 0;
+};
+
+struct Engine::Impl final : ip::Host, gate::Output {
+  Impl(const Config& config, wire::FrameSink& link, std::unique_ptr<log::Log> log, gate::Recovery recovered,
+       const RandomBits& random, Observer* observer, Time now);
+
+  // ---- ip::Host ----
+  void on_tcp(const ip::TcpDatagram& datagram, Time now) override;
+  void on_icmp_error(const ip::IcmpError& error, Time now) override;
+  void transmit_assertion(Bytes frame, Time now) override;
+
+  // ---- gate::Output ----
+  void send_segment(const wire::FourTuple& tuple, const tcp::SegmentOut& segment) override;
+  void send_frame(Bytes frame) override;
+  bool is_unknown(const wire::FourTuple& tuple) const override;
+  void state_changed(gate::Entry& entry, tcp::State from, tcp::State to) override;
+  void forget(gate::Entry& entry) override;
+
+  // ---- Input ----
+  Bytes whole_payload(const ip::TcpDatagram& datagram, std::size_t header_length);
+  void on_segment(const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now);
+  void on_unknown(const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now);
+  void accept(const Service& service, const wire::FourTuple& tuple, const tcp::SegmentIn& syn, Time now);
+  const Service* service_at(wire::Port port) const;
+
+  // ---- Connections ----
+  wire::SeqNum initial_sequence(const wire::FourTuple& tuple) const;
+  std::uint32_t timestamp_offset(const wire::FourTuple& tuple) const;
+  tcp::Config tcp_config_for(wire::Ipv4Address peer, Time now) const;
+  Result<wire::Port> free_port(wire::Endpoint to) const;
+  void resume_all(gate::Recovery& recovered, Time now);
+
+  bool recovering() const { return log() != nullptr && log()->durable() < log()->epoch_start(); }
+  log::Log* log() const { return const_cast<gate::Gate&>(gate).log(); }
+  void pump(Time now);
+
+  Config config;
+  wire::FrameSink& link;
+  Observer silent_observer;
+  RandomBits random;
+  Counters counters;
+  std::map<std::uint16_t, std::uint32_t> half_open;  // by local port
+  tcp::Demux demux;
+  gate::Gate gate;
+  ip::Ip ip;
+  std::vector<std::byte> scratch;
+  std::vector<Error> resume_errors;
+  // Connections that are in the log and could not be brought back: no segment of theirs is answered, least of all with a refusal.
+  std::set<wire::FourTuple> muted;
+  bool started = false;
+  mutable std::uint64_t port_draw;
+};
+
+}  // namespace holdfast::stack

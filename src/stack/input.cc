@@ -1,0 +1,178 @@
+// From a TCP datagram to a connection: demultiplexing, listening, refusing; and the way back out.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/mutant.h"
+#include "stack/engine_impl.h"
+#include "tcp/isn.h"
+#include "tcp/listener.h"
+
+namespace holdfast::stack {
+
+void Engine::Impl::on_tcp(const ip::TcpDatagram& datagram, Time now) {
+  ++counters.segments_in;
+  const auto parsed = wire::parse_tcp(datagram.head);
+  if (!parsed) {
+    ++counters.malformed;
+    return;
+  }
+  const wire::FourTuple tuple{{datagram.destination, parsed->header.destination}, {datagram.source, parsed->header.source}};
+  on_segment(tuple, {parsed->header, whole_payload(datagram, parsed->header_length)}, now);
+}
+
+// The payload in one piece: in place where the link's split fell on the header's end, which is the common case.
+Bytes Engine::Impl::whole_payload(const ip::TcpDatagram& datagram, std::size_t header_length) {
+  const MutableBytes rest = datagram.head.subspan(header_length);
+  if (rest.empty()) return datagram.body;
+  if (datagram.body.empty()) return rest;
+  std::copy(rest.begin(), rest.end(), scratch.begin());
+  std::copy(datagram.body.begin(), datagram.body.end(), scratch.begin() + static_cast<std::ptrdiff_t>(rest.size()));
+  return Bytes(scratch).first(rest.size() + datagram.body.size());
+}
+
+void Engine::Impl::on_segment(const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now) {
+  tcp::Connection* connection = demux.find(tuple);
+  if (connection != nullptr && connection->state() == tcp::State::kTimeWait && service_at(tuple.local.port) != nullptr &&
+      connection->may_be_replaced_by(segment)) {
+    gate.retire(*static_cast<gate::Entry*>(connection->user));
+    connection = nullptr;
+  }
+  if (connection == nullptr) return on_unknown(tuple, segment, now);
+  connection->on_segment(segment, now);
+  gate.reschedule(*static_cast<gate::Entry*>(connection->user));
+}
+
+void Engine::Impl::on_unknown(const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now) {
+  if (muted.contains(tuple)) return;
+  const wire::TcpFlags& flags = segment.header.flags;
+  if (const Service* service = service_at(tuple.local.port);
+      service != nullptr && flags.syn && !flags.ack && !flags.rst && !flags.fin) {
+    return accept(*service, tuple, segment, now);
+  }
+  if (const auto refusal = tcp::refusal_for(segment)) {
+    ++counters.refused;
+    gate.hold_refusal(tuple, *refusal);
+  }
+}
+
+void Engine::Impl::accept(const Service& service, const wire::FourTuple& tuple, const tcp::SegmentIn& syn, Time now) {
+  std::uint32_t& waiting = half_open[service.port.value];
+  if (waiting >= config.max_half_open || demux.size() >= config.max_connections) {
+    ++counters.backlog_full;
+    return;
+  }
+  auto connection = tcp::Connection::accept(gate, tcp_config_for(tuple.peer.address, now), gate.next_id(), tuple, syn,
+                                            initial_sequence(tuple), timestamp_offset(tuple), now);
+  gate::Entry* entry = gate.add(std::move(connection), service.kind, nullptr, now);
+  if (entry == nullptr) {
+    ++counters.backlog_full;
+    return;
+  }
+  entry->half_open = true;
+  ++waiting;
+  ++counters.opened;
+  demux.insert(tuple, entry->connection.get());
+}
+
+const Service* Engine::Impl::service_at(wire::Port port) const {
+  const auto found = std::find_if(config.services.begin(), config.services.end(),
+                                  [port](const Service& service) { return service.port == port; });
+  return found == config.services.end() ? nullptr : &*found;
+}
+
+void Engine::Impl::on_icmp_error(const ip::IcmpError& error, Time now) {
+  tcp::Connection* connection = demux.find(error.tuple);
+  if (connection == nullptr) return;
+  connection->on_icmp_error(error.seq, error.type == 3 && error.code == 4, error.next_hop_mtu, now);
+  gate.reschedule(*static_cast<gate::Entry*>(connection->user));
+}
+
+void Engine::Impl::transmit_assertion(Bytes frame, Time now) {
+  gate.set_now(now);
+  gate.hold_frame(frame);
+}
+
+// ---- gate::Output ----
+
+void Engine::Impl::send_segment(const wire::FourTuple& tuple, const tcp::SegmentOut& segment) {
+  ++counters.segments_out;
+  std::array<std::byte, wire::kTcpMaxHeader> header;
+  const std::size_t length = wire::emit_tcp(segment.header, header);
+  ip.send_tcp(tuple.peer.address, MutableBytes(header).first(length), segment.payload, segment.gso_size, gate.now());
+}
+
+void Engine::Impl::send_frame(Bytes frame) {
+  wire::TxFrame out;
+  out.head = frame;
+  link.transmit(out);
+}
+
+bool Engine::Impl::is_unknown(const wire::FourTuple& tuple) const {
+  return const_cast<tcp::Demux&>(demux).find(tuple) == nullptr;
+}
+
+void Engine::Impl::state_changed(gate::Entry& entry, tcp::State from, tcp::State /*to*/) {
+  if (from != tcp::State::kSynReceived || !entry.half_open) return;
+  entry.half_open = false;
+  --half_open[entry.connection->tuple().local.port.value];
+}
+
+void Engine::Impl::forget(gate::Entry& entry) {
+  state_changed(entry, tcp::State::kSynReceived, tcp::State::kClosed);
+  demux.erase(entry.connection->tuple());
+  ++counters.closed;
+}
+
+// ---- Connections ----
+
+wire::SeqNum Engine::Impl::initial_sequence(const wire::FourTuple& tuple) const {
+  const log::Log* log = this->log();
+  const Secret& secret = log != nullptr ? log->secrets().isn : random.volatile_isn;
+  const std::uint64_t ceiling = log != nullptr ? log->stored_clock_ceiling() : ~std::uint64_t{0};
+  return tcp::initial_sequence_number(secret, tuple, gate.clock().shown(gate.now(), ceiling));
+}
+
+std::uint32_t Engine::Impl::timestamp_offset(const wire::FourTuple& tuple) const {
+  const log::Log* log = this->log();
+  return tcp::timestamp_offset(log != nullptr ? log->secrets().timestamp : random.volatile_timestamp, tuple);
+}
+
+tcp::Config Engine::Impl::tcp_config_for(wire::Ipv4Address peer, Time now) const {
+  tcp::Config tcp = config.tcp;
+  tcp.mss = static_cast<std::uint16_t>(std::min<std::uint32_t>(tcp.mss, ip.path_mtu(peer, now) - 40U));
+  return tcp;
+}
+
+// RFC 6056 section 3.3.1: a random start in the ephemeral range, then the next free one.
+Result<wire::Port> Engine::Impl::free_port(wire::Endpoint to) const {
+  constexpr std::uint32_t kFirst = 32768, kCount = 28232;
+  port_draw = port_draw * 6364136223846793005ULL + 1442695040888963407ULL;
+  const auto start = static_cast<std::uint32_t>((port_draw >> 33) % kCount);
+  for (std::uint32_t i = 0; i < kCount; ++i) {
+    const wire::Port port{static_cast<std::uint16_t>(kFirst + (start + i) % kCount)};
+    if (service_at(port) == nullptr && is_unknown({{config.ip.address.address, port}, to})) return port;
+  }
+  return fail(Error::Kind::kUnavailable, fmt::format("no free local port for {}: all {} are in use", to.to_string(), kCount));
+}
+
+void Engine::Impl::resume_all(gate::Recovery& recovered, Time now) {
+  for (auto& [id, connection] : recovered.connections()) {
+    const wire::FourTuple tuple = connection.record.snapshot.tuple;
+    auto resumed = gate.resume(id, connection, tcp_config_for(tuple.peer.address, now), now);
+    if (!resumed) {
+      resume_errors.push_back(resumed.error());
+      muted.insert(tuple);
+      continue;
+    }
+    gate::Entry& entry = **resumed;
+    if (entry.connection->state() == tcp::State::kSynReceived) {
+      entry.half_open = true;
+      ++half_open[tuple.local.port.value];
+    }
+    demux.insert(tuple, entry.connection.get());
+    ++counters.resumed;
+  }
+}
+
+}  // namespace holdfast::stack

@@ -52,6 +52,7 @@ Engine::Impl::Impl(const Config& config_in, wire::FrameSink& link_in, std::uniqu
       ip(*this, link_in, ip_config(config_in, random_in)),
       scratch(std::size_t{1} << 16),
       port_draw(random_in.ports) {
+  for (const Service& service : config.services) listening.push_back({service, tcp::Listener(config.max_half_open)});
   resume_all(recovered, now);
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <map>
 #include <memory>
 #include <set>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "ip/ip.h"
 #include "stack/engine.h"
 #include "tcp/demux.h"
+#include "tcp/listener.h"
 
 namespace holdfast::stack {
 
@@ -41,14 +41,18 @@ struct Engine::Impl final : ip::Host, gate::Output {
   Bytes whole_payload(const ip::TcpDatagram& datagram, std::size_t header_length);
   void on_segment(const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now);
   void on_unknown(const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now);
-  void accept(const Service& service, const wire::FourTuple& tuple, const tcp::SegmentIn& syn, Time now);
-  const Service* service_at(wire::Port port) const;
+  struct Listening {
+    Service service;
+    tcp::Listener listener;
+  };
+  void accept(Listening& at, const wire::FourTuple& tuple, const tcp::SegmentIn& syn, Time now);
+  Listening* listening_at(wire::Port port);
 
   // ---- Connections ----
   wire::SeqNum initial_sequence(const wire::FourTuple& tuple) const;
   std::uint32_t timestamp_offset(const wire::FourTuple& tuple) const;
   tcp::Config tcp_config_for(wire::Ipv4Address peer, Time now) const;
-  Result<wire::Port> free_port(wire::Endpoint to) const;
+  Result<wire::Port> free_port(wire::Endpoint to);
   void resume_all(gate::Recovery& recovered, Time now);
 
   bool recovering() const { return log() != nullptr && log()->durable() < log()->epoch_start(); }
@@ -60,7 +64,7 @@ struct Engine::Impl final : ip::Host, gate::Output {
   Observer silent_observer;
   RandomBits random;
   Counters counters;
-  std::map<std::uint16_t, std::uint32_t> half_open;  // by local port
+  std::vector<Listening> listening;
   tcp::Demux demux;
   gate::Gate gate;
   ip::Ip ip;
@@ -69,7 +73,7 @@ struct Engine::Impl final : ip::Host, gate::Output {
   // Connections that are in the log and could not be brought back: no segment of theirs is answered, least of all with a refusal.
   std::set<wire::FourTuple> muted;
   bool started = false;
-  mutable std::uint64_t port_draw;
+  std::uint64_t port_draw;
 };
 
 }  // namespace holdfast::stack

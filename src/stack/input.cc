@@ -6,7 +6,7 @@
 #include "base/mutant.h"
 #include "stack/engine_impl.h"
 #include "tcp/isn.h"
-#include "tcp/listener.h"
+#include "tcp/reset.h"
 
 namespace holdfast::stack {
 
@@ -33,7 +33,7 @@ Bytes Engine::Impl::whole_payload(const ip::TcpDatagram& datagram, std::size_t h
 
 void Engine::Impl::on_segment(const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now) {
   tcp::Connection* connection = demux.find(tuple);
-  if (connection != nullptr && connection->state() == tcp::State::kTimeWait && service_at(tuple.local.port) != nullptr &&
+  if (connection != nullptr && connection->state() == tcp::State::kTimeWait && listening_at(tuple.local.port) != nullptr &&
       connection->may_be_replaced_by(segment)) {
     gate.retire(*static_cast<gate::Entry*>(connection->user));
     connection = nullptr;
@@ -45,10 +45,17 @@ void Engine::Impl::on_segment(const wire::FourTuple& tuple, const tcp::SegmentIn
 
 void Engine::Impl::on_unknown(const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now) {
   if (muted.contains(tuple)) return;
-  const wire::TcpFlags& flags = segment.header.flags;
-  if (const Service* service = service_at(tuple.local.port);
-      service != nullptr && flags.syn && !flags.ack && !flags.rst && !flags.fin) {
-    return accept(*service, tuple, segment, now);
+  Listening* at = listening_at(tuple.local.port);
+  switch (at != nullptr ? at->listener.judge(tuple, segment) : tcp::Verdict::kRefuse) {
+    case tcp::Verdict::kAccept:
+      return accept(*at, tuple, segment, now);
+    case tcp::Verdict::kFull:
+      ++counters.backlog_full;
+      return;
+    case tcp::Verdict::kIgnore:
+      return;
+    case tcp::Verdict::kRefuse:
+      break;
   }
   if (const auto refusal = tcp::refusal_for(segment)) {
     ++counters.refused;
@@ -56,29 +63,28 @@ void Engine::Impl::on_unknown(const wire::FourTuple& tuple, const tcp::SegmentIn
   }
 }
 
-void Engine::Impl::accept(const Service& service, const wire::FourTuple& tuple, const tcp::SegmentIn& syn, Time now) {
-  std::uint32_t& waiting = half_open[service.port.value];
-  if (waiting >= config.max_half_open || demux.size() >= config.max_connections) {
+void Engine::Impl::accept(Listening& at, const wire::FourTuple& tuple, const tcp::SegmentIn& syn, Time now) {
+  if (demux.size() >= config.max_connections) {
     ++counters.backlog_full;
     return;
   }
   auto connection = tcp::Connection::accept(gate, tcp_config_for(tuple.peer.address, now), gate.next_id(), tuple, syn,
                                             initial_sequence(tuple), timestamp_offset(tuple), now);
-  gate::Entry* entry = gate.add(std::move(connection), service.kind, nullptr, now);
+  gate::Entry* entry = gate.add(std::move(connection), at.service.kind, nullptr, now);
   if (entry == nullptr) {
     ++counters.backlog_full;
     return;
   }
   entry->half_open = true;
-  ++waiting;
+  at.listener.half_opened();
   ++counters.opened;
   demux.insert(tuple, entry->connection.get());
 }
 
-const Service* Engine::Impl::service_at(wire::Port port) const {
-  const auto found = std::find_if(config.services.begin(), config.services.end(),
-                                  [port](const Service& service) { return service.port == port; });
-  return found == config.services.end() ? nullptr : &*found;
+Engine::Impl::Listening* Engine::Impl::listening_at(wire::Port port) {
+  const auto found =
+      std::find_if(listening.begin(), listening.end(), [port](const Listening& at) { return at.service.port == port; });
+  return found == listening.end() ? nullptr : &*found;
 }
 
 void Engine::Impl::on_icmp_error(const ip::IcmpError& error, Time now) {
@@ -109,13 +115,13 @@ void Engine::Impl::send_frame(Bytes frame) {
 }
 
 bool Engine::Impl::is_unknown(const wire::FourTuple& tuple) const {
-  return const_cast<tcp::Demux&>(demux).find(tuple) == nullptr;
+  return demux.find(tuple) == nullptr;
 }
 
 void Engine::Impl::state_changed(gate::Entry& entry, tcp::State from, tcp::State /*to*/) {
   if (from != tcp::State::kSynReceived || !entry.half_open) return;
   entry.half_open = false;
-  --half_open[entry.connection->tuple().local.port.value];
+  if (Listening* at = listening_at(entry.connection->tuple().local.port)) at->listener.half_closed();
 }
 
 void Engine::Impl::forget(gate::Entry& entry) {
@@ -130,7 +136,7 @@ wire::SeqNum Engine::Impl::initial_sequence(const wire::FourTuple& tuple) const 
   const log::Log* log = this->log();
   const Secret& secret = log != nullptr ? log->secrets().isn : random.volatile_isn;
   const std::uint64_t ceiling = log != nullptr ? log->stored_clock_ceiling() : ~std::uint64_t{0};
-  return tcp::initial_sequence_number(secret, tuple, gate.clock().shown(gate.now(), ceiling));
+  return tcp::initial_sequence_number(secret, tuple, gate.clock().shown(gate.now(), ceiling) / 4000);
 }
 
 std::uint32_t Engine::Impl::timestamp_offset(const wire::FourTuple& tuple) const {
@@ -145,13 +151,13 @@ tcp::Config Engine::Impl::tcp_config_for(wire::Ipv4Address peer, Time now) const
 }
 
 // RFC 6056 section 3.3.1: a random start in the ephemeral range, then the next free one.
-Result<wire::Port> Engine::Impl::free_port(wire::Endpoint to) const {
+Result<wire::Port> Engine::Impl::free_port(wire::Endpoint to) {
   constexpr std::uint32_t kFirst = 32768, kCount = 28232;
   port_draw = port_draw * 6364136223846793005ULL + 1442695040888963407ULL;
   const auto start = static_cast<std::uint32_t>((port_draw >> 33) % kCount);
   for (std::uint32_t i = 0; i < kCount; ++i) {
     const wire::Port port{static_cast<std::uint16_t>(kFirst + (start + i) % kCount)};
-    if (service_at(port) == nullptr && is_unknown({{config.ip.address.address, port}, to})) return port;
+    if (listening_at(port) == nullptr && is_unknown({{config.ip.address.address, port}, to})) return port;
   }
   return fail(Error::Kind::kUnavailable, fmt::format("no free local port for {}: all {} are in use", to.to_string(), kCount));
 }
@@ -166,9 +172,10 @@ void Engine::Impl::resume_all(gate::Recovery& recovered, Time now) {
       continue;
     }
     gate::Entry& entry = **resumed;
-    if (entry.connection->state() == tcp::State::kSynReceived) {
+    Listening* at = listening_at(tuple.local.port);
+    if (at != nullptr && entry.connection->state() == tcp::State::kSynReceived) {
       entry.half_open = true;
-      ++half_open[tuple.local.port.value];
+      at->listener.half_opened();
     }
     demux.insert(tuple, entry.connection.get());
     ++counters.resumed;

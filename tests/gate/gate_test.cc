@@ -1,0 +1,323 @@
+#include "gate/gate.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "gate/fake_log.h"
+
+namespace holdfast::gate {
+namespace {
+
+constexpr wire::FourTuple kTuple{{{0x0a4d0002}, wire::Port{7000}}, {{0x0a4d0001}, wire::Port{40000}}};
+constexpr std::uint32_t kPeerIss = 1000;
+constexpr std::uint32_t kOurIss = 5000;
+
+struct Sent {
+  wire::FourTuple tuple;
+  wire::TcpHeader header;
+  std::string payload;
+};
+
+class GateTest : public testing::Test, public Output, public Observer {
+ protected:
+  GateTest() {
+    auto owned = std::make_unique<FakeLog>();
+    log = owned.get();
+    Options options;
+    options.stall_after = std::chrono::seconds(2);
+    gate = std::make_unique<Gate>(options, std::move(owned), *this, *this, 0, now);
+    gate->speak_all(now);
+  }
+
+  // ---- Output ----
+  void send_segment(const wire::FourTuple& tuple, const tcp::SegmentOut& segment) override {
+    Sent out{tuple, segment.header, {}};
+    for (const Bytes piece : segment.payload) out.payload.append(reinterpret_cast<const char*>(piece.data()), piece.size());
+    sent.push_back(out);
+  }
+  void send_frame(Bytes frame) override { frames.emplace_back(frame.begin(), frame.end()); }
+  bool is_unknown(const wire::FourTuple& tuple) const override { return tuple != known; }
+  void state_changed(Entry&, tcp::State, tcp::State) override {}
+  void forget(Entry&) override {}
+
+  void pump() { gate->pump(now); }
+  void store() {
+    log->complete();
+    pump();
+  }
+
+  wire::TcpHeader header(std::uint32_t seq, std::uint32_t ack) const {
+    wire::TcpHeader h;
+    h.source = kTuple.peer.port;
+    h.destination = kTuple.local.port;
+    h.seq = wire::SeqNum{seq};
+    h.ack = wire::SeqNum{ack};
+    h.flags.ack = true;
+    h.window = 60000;
+    return h;
+  }
+  void segment(const wire::TcpHeader& h, std::string_view payload = {}) {
+    gate->set_now(now);
+    entry->connection->on_segment({h, std::as_bytes(std::span(payload))}, now);
+    gate->reschedule(*entry);
+  }
+
+  Entry& accept(ServiceKind service) {
+    wire::TcpHeader syn;
+    syn.source = kTuple.peer.port;
+    syn.destination = kTuple.local.port;
+    syn.seq = wire::SeqNum{kPeerIss};
+    syn.flags.syn = true;
+    syn.window = 60000;
+    syn.options.mss = 1460;
+    tcp::Config config;
+    auto connection = tcp::Connection::accept(*gate, config, gate->next_id(), kTuple, {syn, {}}, wire::SeqNum{kOurIss}, 0, now);
+    entry = gate->add(std::move(connection), service, nullptr, now);
+    return *entry;
+  }
+  Entry& establish(ServiceKind service) {
+    accept(service);
+    pump();
+    store();
+    segment(header(kPeerIss + 1, kOurIss + 1));
+    pump();
+    store();
+    pump();
+    sent.clear();
+    return *entry;
+  }
+  // Two full-sized segments, so that an ACK is due at once.
+  std::uint32_t upload_two_segments() {
+    segment(header(kPeerIss + 1, kOurIss + 1), std::string(1460, 'a'));
+    segment(header(kPeerIss + 1 + 1460, kOurIss + 1), std::string(1460, 'b'));
+    return kPeerIss + 1 + 2920;
+  }
+
+  Time now{};
+  FakeLog* log = nullptr;
+  std::unique_ptr<Gate> gate;
+  Entry* entry = nullptr;
+  std::vector<Sent> sent;
+  std::vector<std::vector<std::byte>> frames;
+  wire::FourTuple known{};
+};
+
+TEST_F(GateTest, ASynAckWaitsForTheConnectionRecord) {
+  accept(ServiceKind::kStore);
+  EXPECT_EQ(log->count(log::RecordType::kConnection), 1U);
+  pump();
+  EXPECT_TRUE(sent.empty());
+  store();
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_TRUE(sent[0].header.flags.syn);
+  EXPECT_TRUE(sent[0].header.flags.ack);
+}
+
+TEST_F(GateTest, AnAckIsHeldUntilTheBatchIsStored) {
+  establish(ServiceKind::kStore);
+  const std::uint32_t end = upload_two_segments();
+  pump();
+  pump();
+  EXPECT_TRUE(sent.empty());
+  store();
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_EQ(sent[0].header.ack.value, end);
+}
+
+TEST_F(GateTest, AcksOfALaterBatchWaitForThatBatch) {
+  establish(ServiceKind::kStore);
+  upload_two_segments();
+  pump();  // the first batch is on its way
+  segment(header(kPeerIss + 1 + 2920, kOurIss + 1), std::string(1460, 'c'));
+  segment(header(kPeerIss + 1 + 4380, kOurIss + 1), std::string(1460, 'd'));
+  log->complete();  // the first batch only
+  pump();
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_EQ(sent[0].header.ack.value, kPeerIss + 1 + 2920);
+  store();
+  ASSERT_EQ(sent.size(), 2U);
+  EXPECT_EQ(sent[1].header.ack.value, kPeerIss + 1 + 5840);
+}
+
+TEST_F(GateTest, ADuplicateOfUnstoredBytesDrawsNoAck) {
+  establish(ServiceKind::kStore);
+  upload_two_segments();
+  pump();
+  segment(header(kPeerIss + 1, kOurIss + 1), std::string(1460, 'a'));
+  pump();
+  EXPECT_TRUE(sent.empty());
+}
+
+TEST_F(GateTest, ADuplicateBelowTheReleasedEdgeDrawsAnAckAtOnce) {
+  establish(ServiceKind::kStore);
+  const std::uint32_t end = upload_two_segments();
+  pump();
+  store();
+  sent.clear();
+  segment(header(kPeerIss + 1, kOurIss + 1), std::string(1460, 'a'));
+  pump();
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_EQ(sent[0].header.ack.value, end);
+}
+
+TEST_F(GateTest, AFinIsAcknowledgedOnceItIsStoredAndOursFollowsTheirs) {
+  establish(ServiceKind::kStore);
+  wire::TcpHeader fin = header(kPeerIss + 1, kOurIss + 1);
+  fin.flags.fin = true;
+  segment(fin, "bye");
+  pump();
+  EXPECT_TRUE(sent.empty());
+  store();
+  ASSERT_FALSE(sent.empty());
+  EXPECT_EQ(sent.back().header.ack.value, kPeerIss + 1 + 3 + 1);
+  EXPECT_TRUE(sent.back().header.flags.fin);
+}
+
+TEST_F(GateTest, AnEchoLeavesWithItsAckInOneSegmentOnceBothAreStored) {
+  establish(ServiceKind::kEcho);
+  segment(header(kPeerIss + 1, kOurIss + 1), "ping");
+  pump();
+  EXPECT_TRUE(sent.empty());
+  EXPECT_EQ(log->records.back().header.flags, log::kEcho);
+  store();
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_EQ(sent[0].payload, "ping");
+  EXPECT_EQ(sent[0].header.ack.value, kPeerIss + 1 + 4);
+}
+
+TEST_F(GateTest, AResetOfOursWaitsForTheCloseRecord) {
+  establish(ServiceKind::kStore);
+  entry->connection->abort(now);
+  EXPECT_EQ(log->count(log::RecordType::kClose), 1U);
+  pump();
+  EXPECT_TRUE(sent.empty());
+  store();
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_TRUE(sent[0].header.flags.rst);
+}
+
+TEST_F(GateTest, ARefusalWaitsForAWriteBegunAfterTheSegment) {
+  establish(ServiceKind::kStore);
+  upload_two_segments();
+  pump();  // a write is in flight already: it proves nothing about now
+  wire::TcpHeader rst;
+  rst.flags.rst = true;
+  gate->hold_refusal({kTuple.local, {{0x0a4d0003}, wire::Port{1}}}, rst);
+  log->complete();
+  pump();
+  for (const Sent& s : sent) EXPECT_FALSE(s.header.flags.rst);
+  store();
+  EXPECT_TRUE(sent.back().header.flags.rst);
+}
+
+TEST_F(GateTest, ARefusalIsDroppedWhenTheConnectionHasComeIntoBeing) {
+  wire::TcpHeader rst;
+  rst.flags.rst = true;
+  gate->hold_refusal(kTuple, rst);
+  pump();
+  known = kTuple;
+  store();
+  EXPECT_TRUE(sent.empty());
+}
+
+TEST_F(GateTest, AnAnnouncementWaitsForTheLogToo) {
+  const std::array<std::byte, 42> frame{};
+  gate->hold_frame(frame);
+  pump();
+  EXPECT_TRUE(frames.empty());
+  store();
+  EXPECT_EQ(frames.size(), 1U);
+}
+
+TEST_F(GateTest, TheWindowIsWhatTheLogHasRoomFor) {
+  log->room = 5000;
+  establish(ServiceKind::kStore);
+  EXPECT_LE(entry->connection->advertised().value, 5000U);
+  EXPECT_EQ(log->room + log->reserved, 5000U);
+  upload_two_segments();
+  log->room = 0;  // somebody else took the rest
+  const std::uint64_t edge = entry->connection->advertised().value;
+  pump();
+  store();
+  EXPECT_LE(entry->connection->advertised().value, edge);
+  EXPECT_EQ(sent.back().header.ack.value, kPeerIss + 1 + 2920);
+}
+
+TEST_F(GateTest, RoomThatIsPromisedGoesBackWhenTheConnectionEnds) {
+  const std::uint64_t before = log->room;
+  establish(ServiceKind::kStore);
+  EXPECT_LT(log->room, before);
+  entry->connection->abort(now);
+  pump();
+  EXPECT_EQ(log->room, before);
+  EXPECT_EQ(log->reserved, 0U);
+}
+
+TEST_F(GateTest, BytesForWhichTheLogHasNoRoomAreNeverAcknowledged) {
+  establish(ServiceKind::kStore);
+  log->no_room = true;
+  upload_two_segments();
+  pump();
+  store();
+  for (const Sent& s : sent) EXPECT_LE(s.header.ack.value, kPeerIss + 1);
+  log->no_room = false;
+  const std::uint32_t end = upload_two_segments();
+  pump();
+  store();
+  EXPECT_EQ(sent.back().header.ack.value, end);
+}
+
+TEST_F(GateTest, StorageThatStandsStillClosesTheWindowAndAnswersProbes) {
+  establish(ServiceKind::kStore);
+  upload_two_segments();
+  pump();
+  now += std::chrono::seconds(3);
+  pump();
+  EXPECT_TRUE(gate->stalled());
+  sent.clear();
+  segment(header(kPeerIss + 1, kOurIss + 1), std::string(1460, 'a'));  // a retransmission
+  pump();
+  ASSERT_FALSE(sent.empty());
+  EXPECT_EQ(sent.back().header.window, 0U);
+  EXPECT_EQ(sent.back().header.ack.value, kPeerIss + 1);
+  sent.clear();
+  store();
+  EXPECT_FALSE(gate->stalled());
+  ASSERT_FALSE(sent.empty());
+  EXPECT_EQ(sent.back().header.ack.value, kPeerIss + 1 + 2920);
+  EXPECT_GT(sent.back().header.window, 0U);
+}
+
+TEST_F(GateTest, AReplacementAcknowledgesWhatItsPredecessorStored) {
+  establish(ServiceKind::kStore);
+  const std::uint32_t end = upload_two_segments();
+  pump();
+  store();
+
+  Recovery recovery;
+  std::uint32_t position = 0;
+  for (const FakeLog::Appended& record : log->records) {
+    recovery.on_record(record.header, record.payload,
+                       {SegmentNumber{1}, position += 64, record.header.length, record.header.offset, record.header.type,
+                        record.header.flags});
+  }
+  ASSERT_EQ(recovery.connections().size(), 1U);
+  auto fresh = std::make_unique<FakeLog>();
+  FakeLog* replacement_log = fresh.get();
+  Gate replacement({}, std::move(fresh), *this, *this, 0, now);
+  auto resumed = replacement.resume(entry->id, recovery.connections().begin()->second, {}, now);
+  ASSERT_TRUE(resumed.has_value());
+  sent.clear();
+  replacement.pump(now);
+  EXPECT_TRUE(sent.empty());  // silent until the epoch's start is stored
+  replacement.speak_all(now);
+  replacement.pump(now);
+  ASSERT_FALSE(sent.empty());
+  EXPECT_EQ(sent.back().header.ack.value, end);
+  EXPECT_EQ(sent.back().header.seq.value, kOurIss + 1);
+  EXPECT_GT(replacement_log->reserved, 0U);
+}
+
+}  // namespace
+}  // namespace holdfast::gate

@@ -1,0 +1,181 @@
+#include "location/preparation.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <linux/fs.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/assert.h"
+#include "location/layout.h"
+#include "location/os_error.h"
+#include "location/writer_lock.h"
+
+namespace holdfast::location {
+namespace {
+
+constexpr std::uint32_t kPiece = 1U << 20;
+// Only ever read, by the device.
+alignas(kBlock) std::byte zeros[kPiece];
+
+// Best effort, last in its class (ioprio_set(2)): behind the log's writes where the device's scheduler looks at it.
+// Spelt out because <linux/ioprio.h> does not compile as C++.
+constexpr std::uint16_t kLowPriority = (2U << 13) | 7U;
+
+}  // namespace
+
+Preparation::Preparation(Owner& owner, Ring& ring, const Files& files)
+    : owner_(owner), ring_(ring), files_(files), user_(ring.add(*this)) {}
+
+Preparation::~Preparation() {
+  stopping_ = true;
+  while (ring_.outstanding(user_) > 0) ring_.wait(Duration::max());
+  ring_.remove(user_);
+}
+
+void Preparation::prepare(Token token, SegmentNumber segment, std::uint64_t size) {
+  HF_ASSERT(size > 0 && size % kBlock == 0);
+  queue_.push_back({token, segment, size});
+  if (stage_ == Stage::kIdle) begin_next();
+}
+
+template <class Prepare>
+void Preparation::next(Stage stage, Prepare&& prepare) {
+  stage_ = stage;
+  ring_.queue(user_, 0, std::forward<Prepare>(prepare));
+}
+
+void Preparation::begin_next() {
+  if (queue_.empty() || stopping_) {
+    stage_ = Stage::kIdle;
+    return;
+  }
+  temporary_ = preparing_file(queue_.front().segment);
+  name_ = segment_file(queue_.front().segment);
+  on_disk_ = nullptr;
+  filled_ = 0;
+  rename_flags_ = RENAME_NOREPLACE;
+  error_.reset();
+  next(Stage::kOpen, [this](io_uring_sqe* sqe) {
+    const int flags = O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | (direct_ ? O_DIRECT : 0);
+    io_uring_prep_openat(sqe, files_.fd(), temporary_.c_str(), flags, 0644);
+  });
+}
+
+void Preparation::on_completion(std::uint64_t tag, std::int32_t result, std::uint32_t /*flags*/) {
+  switch (stage_) {
+    case Stage::kOpen:
+      return opened(result);
+    case Stage::kAllocate:
+      return allocated(result);
+    case Stage::kFill:
+      return piece_written(tag, result);
+    case Stage::kSync:
+      if (result < 0) return fail_with("sync", -result);
+      return next(Stage::kRename, [this](io_uring_sqe* sqe) {
+        io_uring_prep_renameat(sqe, files_.fd(), temporary_.c_str(), files_.fd(), name_.c_str(), rename_flags_);
+      });
+    case Stage::kRename:
+      return renamed(result);
+    case Stage::kSyncDirectory:
+      if (result < 0) return fail_with("sync the directory of", -result);
+      return finish();
+    case Stage::kClose:
+      return next(Stage::kUnlink,
+                  [this](io_uring_sqe* sqe) { io_uring_prep_unlinkat(sqe, files_.fd(), on_disk_->c_str(), 0); });
+    case Stage::kUnlink:
+      return finish();
+    case Stage::kIdle:
+      HF_ASSERT(false);
+  }
+}
+
+void Preparation::opened(std::int32_t result) {
+  if (result < 0) return fail_with("create", -result);
+  fd_.reset(result);
+  on_disk_ = &temporary_;
+  if (!lock_descriptor(fd_.get())) return fail_with("lock", EWOULDBLOCK);
+  next(Stage::kAllocate, [this](io_uring_sqe* sqe) {
+    io_uring_prep_fallocate(sqe, fd_.get(), 0, 0, static_cast<off_t>(queue_.front().size));
+  });
+}
+
+void Preparation::allocated(std::int32_t result) {
+  if (result < 0 && result != -EOPNOTSUPP) return fail_with("allocate", -result);
+  stage_ = Stage::kFill;
+  fill();
+}
+
+// Begins as many pieces as the device may bear; once all are written, goes on.
+void Preparation::fill() {
+  const std::uint64_t size = queue_.front().size;
+  const std::size_t limit = owner_.busy() ? 1 : kMaxPieces;
+  auto in_flight =
+      static_cast<std::size_t>(std::ranges::count_if(pieces_, [](const Piece& piece) { return piece.length > 0; }));
+  for (std::size_t i = 0; i < kMaxPieces && in_flight < limit && filled_ < size && !error_ && !stopping_; ++i) {
+    if (pieces_[i].length > 0) continue;
+    pieces_[i] = {filled_, static_cast<std::uint32_t>(std::min<std::uint64_t>(kPiece, size - filled_))};
+    filled_ += pieces_[i].length;
+    ++in_flight;
+    write_piece(i);
+  }
+  if (in_flight > 0) return;
+  if (error_ || stopping_) return clean_up();
+  next(Stage::kSync, [this](io_uring_sqe* sqe) { io_uring_prep_fsync(sqe, fd_.get(), 0); });
+}
+
+void Preparation::write_piece(std::size_t index) {
+  const Piece& piece = pieces_[index];
+  ring_.queue(user_, index, [&](io_uring_sqe* sqe) {
+    io_uring_prep_write(sqe, fd_.get(), zeros, piece.length, piece.offset);
+    sqe->ioprio = kLowPriority;
+  });
+}
+
+void Preparation::piece_written(std::size_t index, std::int32_t result) {
+  Piece& piece = pieces_[index];
+  const auto written = static_cast<std::uint32_t>(std::max(result, 0));
+  if (written > 0 && written < piece.length) {
+    piece.offset += written;
+    piece.length -= written;
+    return write_piece(index);
+  }
+  piece.length = 0;
+  if (result <= 0 && !error_) {
+    error_ = os_error(files_.path_of(temporary_), "write zeros to", result == 0 ? EIO : -result);
+  }
+  fill();
+}
+
+void Preparation::renamed(std::int32_t result) {
+  if (result == -EINVAL && rename_flags_ != 0) {  // a file system without RENAME_NOREPLACE
+    rename_flags_ = 0;
+    return next(Stage::kRename, [this](io_uring_sqe* sqe) {
+      io_uring_prep_renameat(sqe, files_.fd(), temporary_.c_str(), files_.fd(), name_.c_str(), 0);
+    });
+  }
+  if (result < 0) return fail_with("rename into place", -result);
+  on_disk_ = &name_;
+  next(Stage::kSyncDirectory, [this](io_uring_sqe* sqe) { io_uring_prep_fsync(sqe, files_.fd(), 0); });
+}
+
+void Preparation::fail_with(const char* what, int error) {
+  error_ = os_error(files_.path_of(name_), what, error);
+  clean_up();
+}
+
+void Preparation::clean_up() {
+  if (on_disk_ == nullptr) return finish();
+  // Closed by the ring too: giving back the blocks takes time.
+  next(Stage::kClose, [this](io_uring_sqe* sqe) { io_uring_prep_close(sqe, fd_.release()); });
+}
+
+void Preparation::finish() {
+  const Request request = queue_.front();
+  queue_.pop_front();
+  owner_.prepared(request.token, request.segment, std::move(fd_), std::exchange(error_, std::nullopt));
+  begin_next();
+}
+
+}  // namespace holdfast::location

@@ -27,7 +27,7 @@ struct TcpDatagram {
   wire::Ipv4Address source, destination;
   MutableBytes head;
   MutableBytes body;
-  bool checksum_trusted = false;
+  bool checksum_trusted = false;  // always set: Ip has verified the checksum, or the link vouched for it
   std::uint16_t gso_size = 0;
   std::uint8_t ecn = 0;  // the IP header's two ECN bits
 };
@@ -59,6 +59,13 @@ struct Counters {
   std::uint64_t dropped_unresolved = 0;     // no neighbour: queue full, or never answered
   std::uint64_t arp_conflicts = 0;          // someone else claimed our address
   std::uint64_t icmp_echo = 0;
+  // dropped_malformed, by wire::ParseError. Bad TCP and UDP checksums count here too.
+  std::array<std::uint64_t, 6> malformed{};
+  std::uint64_t dropped_no_route = 0;      // to send: not on the link and no gateway, or no destination that a host can have
+  std::uint64_t dropped_rate_limited = 0;  // answers that we did not give: ARP replies, echoes, ICMP errors
+  std::uint64_t icmp_errors_in = 0;        // that quote a segment of ours
+  std::uint64_t icmp_errors_out = 0;
+  std::uint64_t reassembled = 0;           // datagrams
 };
 
 class Ip {
@@ -68,7 +75,9 @@ class Ip {
   Ip(const Ip&) = delete;
   Ip& operator=(const Ip&) = delete;
 
-  // Any frame from the link, hostile until checked.
+  // Any frame from the link, hostile until checked. TCP segments that reach Host::on_tcp() have a source that a host can have, our
+  // destination, a checksum that holds, at least 20 bytes, and their whole header (as far as it exists) in `head`.
+  // FrameSink::transmit() and Host::transmit_assertion() may not call this from inside.
   void on_frame(const wire::RxFrame& frame, Time now);
   Time deadline() const;
   void on_deadline(Time now);

@@ -1,0 +1,172 @@
+#include "ip/neighbours.h"
+
+#include <algorithm>
+#include <array>
+
+#include "wire/arp.h"
+#include "wire/ethernet.h"
+
+namespace holdfast::ip {
+
+Neighbours::Neighbours(Output& output, const Config& config, Counters& counters)
+    : output_(output),
+      config_(config),
+      counters_(counters),
+      table_(kEntries, config.seed),
+      pool_(kQueuedBlocks),
+      flushed_(std::make_unique_for_overwrite<std::byte[]>(FramePool::kMaxFrame)) {}
+
+void Neighbours::start(Time now) {
+  if (started_) return;
+  started_ = true;
+  table_.for_each([&](Entry& entry) {
+    const State state = entry.value.state;
+    if (state == State::kIncomplete || state == State::kProbing) ask(entry, state, now);
+  });
+}
+
+void Neighbours::send(wire::Ipv4Address next_hop, MutableBytes head, const wire::TxFrame& frame, Time now) {
+  Entry* entry = table_.find(next_hop);
+  if (entry == nullptr) {
+    entry = &add(next_hop);
+    ask(*entry, State::kIncomplete, now);
+  } else {
+    table_.touch(*entry);
+  }
+  Neighbour& neighbour = entry->value;
+  if (neighbour.state == State::kFailed && now >= neighbour.timeout) ask(*entry, State::kIncomplete, now);
+  if (neighbour.state == State::kReachable && now - neighbour.confirmed >= kReachableTime) {
+    ask(*entry, State::kProbing, now);
+  }
+  switch (neighbour.state) {
+    case State::kReachable:
+    case State::kProbing:
+      wire::store_mac(head.data(), neighbour.mac);
+      output_.transmit(frame);
+      break;
+    case State::kIncomplete:
+      enqueue(neighbour, frame);
+      break;
+    case State::kFailed:
+      ++counters_.dropped_unresolved;
+      break;
+  }
+}
+
+std::optional<wire::MacAddress> Neighbours::find(wire::Ipv4Address address) const {
+  const Entry* entry = table_.find(address);
+  if (entry == nullptr) return std::nullopt;
+  const State state = entry->value.state;
+  if (state != State::kReachable && state != State::kProbing) return std::nullopt;
+  return entry->value.mac;
+}
+
+void Neighbours::learn(wire::Ipv4Address address, const wire::MacAddress& mac, bool create, Time now) {
+  // A neighbour with our own MAC, or none, would have us talk to ourselves.
+  if (mac.is_multicast() || mac == wire::MacAddress{} || mac == config_.mac || !is_host_on_link(address)) return;
+  Entry* entry = table_.find(address);
+  if (entry == nullptr) {
+    if (!create) return;
+    entry = &add(address);
+  }
+  Neighbour& neighbour = entry->value;
+  neighbour.state = State::kReachable;
+  neighbour.mac = mac;
+  neighbour.confirmed = now;
+  neighbour.timeout = kNever;
+  flush(neighbour);
+}
+
+void Neighbours::on_deadline(Time now) {
+  if (now < deadline_) return;
+  table_.for_each([&](Entry& entry) {
+    const State state = entry.value.state;
+    if ((state == State::kIncomplete || state == State::kProbing) && entry.value.timeout <= now) on_timeout(entry, now);
+  });
+  deadline_ = kNever;
+  table_.for_each([&](Entry& entry) {
+    const State state = entry.value.state;
+    if (state == State::kIncomplete || state == State::kProbing) deadline_ = std::min(deadline_, entry.value.timeout);
+  });
+}
+
+void Neighbours::on_timeout(Entry& entry, Time now) {
+  Neighbour& neighbour = entry.value;
+  if (neighbour.requests < kRequests) {
+    send_request(entry, now);
+  } else if (neighbour.state == State::kProbing) {
+    table_.erase(entry);
+  } else {
+    discard_waiting(neighbour);
+    neighbour.state = State::kFailed;
+    neighbour.timeout = now + kHoldDown;
+  }
+}
+
+bool Neighbours::is_host_on_link(wire::Ipv4Address address) const {
+  if (address == config_.address.address || !address.is_unicast_host()) return false;
+  if (config_.gateway == address) return true;
+  if (!config_.address.contains(address)) return false;
+  // The all-zeros and all-ones hosts are broadcasts, but for links of two (RFC 3021).
+  if (config_.address.length >= 31) return true;
+  return address != config_.address.broadcast() && address.value != (address.value & config_.address.mask());
+}
+
+Neighbours::Entry& Neighbours::add(wire::Ipv4Address address) {
+  if (table_.full()) discard_waiting(table_.oldest()->value);
+  return table_.insert(address);
+}
+
+void Neighbours::ask(Entry& entry, State state, Time now) {
+  entry.value.state = state;
+  entry.value.requests = 0;
+  entry.value.timeout = kNever;
+  if (started_) send_request(entry, now);
+}
+
+void Neighbours::send_request(Entry& entry, Time now) {
+  Neighbour& neighbour = entry.value;
+  ++neighbour.requests;
+  neighbour.timeout = now + kRequestInterval;
+  deadline_ = std::min(deadline_, neighbour.timeout);
+
+  const bool probing = neighbour.state == State::kProbing;
+  const wire::MacAddress to = probing ? neighbour.mac : wire::kBroadcastMac;
+  std::array<std::byte, wire::kEthernetHeader + wire::kArpPacket> request;
+  wire::emit_ethernet({to, config_.mac, wire::kEtherTypeArp}, request);
+  wire::emit_arp({.operation = wire::ArpOperation::kRequest,
+                  .sender_mac = config_.mac,
+                  .sender = config_.address.address,
+                  .target_mac = {},
+                  .target = entry.key},
+                 MutableBytes(request).subspan(wire::kEthernetHeader));
+  wire::TxFrame frame;
+  frame.head = request;
+  output_.transmit(frame);
+}
+
+void Neighbours::enqueue(Neighbour& neighbour, const wire::TxFrame& frame) {
+  if (neighbour.waiting.count == kQueuedFrames) {
+    pool_.drop(neighbour.waiting);
+    ++counters_.dropped_unresolved;
+  }
+  if (!pool_.push(neighbour.waiting, frame)) ++counters_.dropped_unresolved;
+}
+
+void Neighbours::flush(Neighbour& neighbour) {
+  const MutableBytes buffer(flushed_.get(), FramePool::kMaxFrame);
+  while (!neighbour.waiting.empty()) {
+    const wire::TxFrame frame = pool_.pop(neighbour.waiting, buffer);
+    wire::store_mac(buffer.data(), neighbour.mac);
+    output_.transmit(frame);
+  }
+}
+
+void Neighbours::discard_waiting(Neighbour& neighbour) {
+  while (!neighbour.waiting.empty()) {
+    pool_.drop(neighbour.waiting);
+    ++counters_.dropped_unresolved;
+  }
+}
+
+}  // namespace holdfast::ip

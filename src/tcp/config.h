@@ -25,14 +25,16 @@ struct Config {
   CongestionControl congestion = CongestionControl::kCubic;
   std::uint8_t initial_window_segments = 10;  // RFC 6928
 
-  Duration initial_rto = std::chrono::seconds(1);       // RFC 6298 (2.1)
-  Duration min_rto = std::chrono::milliseconds(200);    // below RFC 6298's SHOULD of 1 s, as every current stack
-  Duration max_rto = std::chrono::seconds(60);          // RFC 6298 (2.5)
-  Duration delayed_ack = std::chrono::milliseconds(40); // RFC 9293 SHLD-18, MUST-40: at most 500 ms
-  Duration msl = std::chrono::seconds(30);              // TIME-WAIT lasts twice this (RFC 9293 section 3.4.2 says MSL is arbitrary: 2 min)
-  std::uint8_t syn_retries = 6;                         // 3 min and more (RFC 9293 MUST-23)
-  std::uint8_t retries = 15;                            // R2: give up after so many time-outs in a row, about 15 min
-  bool keepalive = false;                               // RFC 9293 MUST-25: off by default
+  Duration initial_rto = std::chrono::seconds(1);        // RFC 6298 (2.1)
+  Duration min_rto = std::chrono::milliseconds(200);     // below RFC 6298's SHOULD of 1 s, as every current stack
+  Duration max_rto = std::chrono::seconds(60);           // RFC 6298 (2.5)
+  Duration delayed_ack = std::chrono::milliseconds(40);  // RFC 9293 SHLD-18, MUST-40: at most 500 ms
+  Duration msl =
+      std::chrono::seconds(30);  // TIME-WAIT lasts twice this (RFC 9293 section 3.4.2 says MSL is arbitrary: 2 min)
+  std::uint8_t syn_retries = 8;  // with back-off 4 min; RFC 9293 MUST-23 wants 3 at least
+  std::uint8_t retries = 15;     // R2: give up after so many time-outs in a row, about 15 min
+  Duration user_timeout{};  // 0: none; else give up when data stays unacknowledged so long (RFC 9293 section 3.9.1.1)
+  bool keepalive = false;   // RFC 9293 MUST-25: off by default
   Duration keepalive_idle = std::chrono::hours(2);
   Duration keepalive_interval = std::chrono::seconds(75);
   std::uint8_t keepalive_probes = 9;

@@ -1,20 +1,23 @@
 // One TCP connection: RFC 9293 section 3.10, with the parts in files of their own. Sans-I/O: segments, deadlines and
-// what the gate says come in; segments and deadlines go out. No clock, no randomness, no lock, no allocation on the packet path.
+// what the gate says come in; segments and deadlines go out. No clock, no randomness, no lock, no allocation on the
+// packet path.
 //
 // "Released" and "stored" (the gate's words; ARCHITECTURE.md, "The gate"):
-// - Inbound: rcv_nxt is the edge of what arrived in order. Each event that wants an ACK becomes an AckNote given to Host::hold(); the
-//   host brings it back through release(), unchanged and in order, once the inbound stream is stored up to its ACK. Only then does the
-//   connection acknowledge. Every segment that leaves carries the last released pair (ACK, TSecr).
+// - Inbound: rcv_nxt is the edge of what arrived in order. Each event that wants an ACK becomes an AckNote given to
+// Host::hold(); the
+//   host brings it back through release(), unchanged and in order, once the inbound stream is stored up to its ACK.
+//   Only then does the connection acknowledge. Every segment that leaves carries the last released pair (ACK, TSecr).
 // - Outbound: bytes given to queue() leave only up to what on_outbound_stored() says.
 //
-// Threads: one owner thread. Calls into Host happen inside the call that caused them; the host may not destroy the connection
-// from inside them (finished() marks it; the owner removes it afterwards).
+// Threads: one owner thread. Calls into Host happen inside the call that caused them; the host may not destroy the
+// connection from inside them (finished() marks it; the owner removes it afterwards).
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string_view>
 
 #include "base/units.h"
 #include "tcp/config.h"
@@ -39,11 +42,11 @@ enum class State : std::uint8_t {
 std::string_view to_string(State state);  // "ESTABLISHED", "FIN-WAIT-1", …
 
 enum class CloseReason : std::uint8_t {
-  kNormal = 0,        // both directions ended and acknowledged
-  kPeerReset = 1,     // an acceptable RST
-  kTimeout = 2,       // retransmissions, SYN retries or keepalive probes ran out
-  kAborted = 3,       // we reset it
-  kRefused = 4,       // RST in answer to our SYN
+  kNormal = 0,     // both directions ended and acknowledged
+  kPeerReset = 1,  // an acceptable RST
+  kTimeout = 2,    // retransmissions, SYN retries or keepalive probes ran out
+  kAborted = 3,    // we reset it
+  kRefused = 4,    // RST in answer to our SYN
 };
 
 class Connection;
@@ -51,23 +54,23 @@ class Connection;
 // (ACK, TSecr) as they were when something wanted to be acknowledged.
 struct AckNote {
   wire::SeqNum ack;
-  StreamOffset in_end;               // the same edge as a stream offset (data bytes; our peer's FIN not counted)
-  std::uint32_t ts_ecr = 0;          // TS.Recent then
+  StreamOffset in_end;                   // the same edge as a stream offset (data bytes; our peer's FIN not counted)
+  std::uint32_t ts_ecr = 0;              // TS.Recent then
   std::optional<wire::SackBlock> dsack;  // a duplicate to report, once the ACK covers it (RFC 2883)
   bool covers_fin = false;
 };
 
 // What a segment that leaves asserts, for the host to check rule 1 against (each is true already by construction).
 struct SegmentOut {
-  wire::TcpHeader header;              // complete but for checksum
-  std::array<Bytes, 2> payload{};      // in the send buffer; valid during the call
-  std::uint16_t gso_size = 0;          // 0, or cut the payload into segments of this size
+  wire::TcpHeader header;          // complete but for checksum
+  std::array<Bytes, 2> payload{};  // in the send buffer; valid during the call
+  std::uint16_t gso_size = 0;      // 0, or cut the payload into segments of this size
   std::size_t payload_size() const { return payload[0].size() + payload[1].size(); }
 };
 
 // How much may be advertised.
 struct ReceiveAllowance {
-  StreamOffset edge;      // highest inbound stream offset for which room is reserved
+  StreamOffset edge;  // highest inbound stream offset for which room is reserved
   // Storage stands still: advertise 0 on purpose, although that shrinks the window, and answer every retransmission and
   // probe at once with the released pair. The one deliberate deviation from SHLD-14.
   bool stalled = false;
@@ -77,10 +80,12 @@ class Host {
  public:
   virtual ~Host() = default;
 
-  // In-order inbound bytes, the first at `at`; `fin` when the peer's stream ends behind them. false: there is no room after
-  // all; the connection forgets that they came. Called at most once for each byte (not again after it returned true).
+  // In-order inbound bytes, the first at `at`; `fin` when the peer's stream ends behind them. false: there is no room
+  // after all; the connection forgets that they came. Called at most once for each byte (not again after it returned
+  // true).
   virtual bool deliver(Connection& connection, StreamOffset at, Bytes payload, bool fin) = 0;
-  // Keep the note until the inbound stream is stored up to it, then call Connection::release(note). May do so before it returns.
+  // Keep the note until the inbound stream is stored up to it, then call Connection::release(note). May do so before it
+  // returns.
   virtual void hold(Connection& connection, const AckNote& note) = 0;
   // Leaves now.
   virtual void transmit(Connection& connection, const SegmentOut& segment) = 0;
@@ -105,18 +110,18 @@ struct Snapshot {
   std::uint16_t send_mss = 536;      // the peer's MSS option, or 536 (RFC 9293 MUST-15), lowered by path MTU
   std::uint16_t receive_mss = 1460;  // what we announced
   bool timestamps = false, sack = false, window_scale = false;
-  std::uint8_t send_scale = 0;       // shift of the windows that we receive
-  std::uint8_t receive_scale = 0;    // shift of the windows that we send
-  std::uint32_t ts_offset = 0;       // added to the clock for our TSval
+  std::uint8_t send_scale = 0;     // shift of the windows that we receive
+  std::uint8_t receive_scale = 0;  // shift of the windows that we send
+  std::uint32_t ts_offset = 0;     // added to the clock for our TSval
   std::uint32_t ts_recent = 0;
-  StreamOffset snd_una;              // may lag
-  bool fin_acked = false;            // our FIN is acknowledged; may lag
-  std::uint32_t snd_wnd = 0;         // bytes, scaled; may lag
-  StreamOffset rcv_end;              // inbound stream stored up to here
-  bool rcv_fin = false;              // and it ends there
-  StreamOffset snd_end;              // outbound stream stored up to here
-  bool snd_fin = false;              // and it ends there
-  StreamOffset edge;                 // highest inbound edge that may have been advertised
+  StreamOffset snd_una;       // may lag
+  bool fin_acked = false;     // our FIN is acknowledged; may lag
+  std::uint32_t snd_wnd = 0;  // bytes, scaled; may lag
+  StreamOffset rcv_end;       // inbound stream stored up to here
+  bool rcv_fin = false;       // and it ends there
+  StreamOffset snd_end;       // outbound stream stored up to here
+  bool snd_fin = false;       // and it ends there
+  StreamOffset edge;          // highest inbound edge that may have been advertised
   Duration msl{};
 };
 
@@ -131,11 +136,13 @@ class Connection {
   static std::unique_ptr<Connection> accept(Host& host, const Config& config, StreamId id, const wire::FourTuple& tuple,
                                             const SegmentIn& syn, wire::SeqNum iss, std::uint32_t ts_offset, Time now);
   // Active open. Nothing leaves before on_record_stored().
-  static std::unique_ptr<Connection> connect(Host& host, const Config& config, StreamId id, const wire::FourTuple& tuple,
-                                             wire::SeqNum iss, std::uint32_t ts_offset, Time now);
+  static std::unique_ptr<Connection> connect(Host& host, const Config& config, StreamId id,
+                                             const wire::FourTuple& tuple, wire::SeqNum iss, std::uint32_t ts_offset,
+                                             Time now);
   // A replacement for a connection whose node died. Call queue() with the unacknowledged outbound bytes
   // [snapshot.snd_una, snapshot.snd_end) and on_outbound_stored(), then speak().
-  static std::unique_ptr<Connection> resume(Host& host, const Config& config, StreamId id, const Snapshot& snapshot, Time now);
+  static std::unique_ptr<Connection> resume(Host& host, const Config& config, StreamId id, const Snapshot& snapshot,
+                                            Time now);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -146,15 +153,17 @@ class Connection {
   // When to call on_deadline() at the latest; kNever where nothing is pending. May change in any call.
   Time deadline() const;
   void on_deadline(Time now);
-  // ICMP destination unreachable / fragmentation needed that quotes this connection; `next_hop_mtu` 0 where none was given.
-  // Soft errors are remembered, never fatal once synchronized (RFC 5927, RFC 9293 MUST-56, SHLD-26).
+  // ICMP destination unreachable / fragmentation needed that quotes this connection; `next_hop_mtu` 0 where none was
+  // given. Soft errors are remembered, never fatal once synchronized (RFC 5927, RFC 9293 MUST-56, SHLD-26).
   void on_icmp_error(wire::SeqNum quoted_seq, bool fragmentation_needed, std::uint16_t next_hop_mtu, Time now);
 
   // ---- From the gate ----
   // The connection record is stored: SYN-ACK or SYN may leave.
   void on_record_stored(Time now);
-  // A note comes back: acknowledge it. With `more`, outbound bytes may become free to leave in this same turn: the pair is
-  // released, but a pure ACK waits for flush_acknowledgement(), so that data can carry it.
+  // A note comes back: acknowledge it. With `more`, outbound bytes may become free to leave in this same turn: the pair
+  // is released, but a pure ACK waits for flush_acknowledgement(), so that data can carry it. The first note of an
+  // active open acknowledges the peer's SYN (in_end 0, no data): it may come back once the snapshot() after the state
+  // change that preceded it is stored; nothing but SYNs leaves before.
   void release(const AckNote& note, Time now, bool more = false);
   // End of the turn: emit the pure ACK that release(…, more = true) left, unless a segment has carried its pair since.
   void flush_acknowledgement(Time now);
@@ -169,8 +178,8 @@ class Connection {
   // Room in the send buffer, bytes.
   std::size_t send_room() const;
   // Adds to the outbound stream (copied); at most send_room() bytes. They leave once on_outbound_stored() covers them.
-  // Called from inside Host::deliver(), it also makes that segment's ACK a note at once instead of a delayed one: the answer will
-  // carry it (a request-response peer with Nagle on would otherwise wait for the delayed-ACK timer).
+  // Called from inside Host::deliver(), it also makes that segment's ACK a note at once instead of a delayed one: the
+  // answer will carry it (a request-response peer with Nagle on would otherwise wait for the delayed-ACK timer).
   void queue(Bytes bytes);
   // No more outbound bytes: a FIN follows what was queued, once stored.
   void queue_fin();
@@ -182,7 +191,8 @@ class Connection {
   const wire::FourTuple& tuple() const;
   State state() const;
   Snapshot snapshot() const;
-  // Inbound edges as stream offsets: what arrived in order; what was last acknowledged to the peer; highest ever advertised.
+  // Inbound edges as stream offsets: what arrived in order; what was last acknowledged to the peer; highest ever
+  // advertised.
   StreamOffset received() const;
   StreamOffset released() const;
   StreamOffset advertised() const;
@@ -191,6 +201,13 @@ class Connection {
   StreamOffset queued() const;
   std::uint32_t receive_window_scale_limit() const;  // 65535 << our shift: no larger window can be expressed
   Duration smoothed_rtt() const;                     // 0 before the first sample
+  // Where the peer's urgent data ends: the first byte that is not urgent (RFC 9293 MUST-62); nothing where it sent
+  // none. Urgent bytes are delivered in line.
+  std::optional<StreamOffset> urgent_end() const;
+  std::uint32_t soft_errors() const;  // ICMP errors that quoted this connection
+  // In TIME-WAIT: this SYN may open a new incarnation at once (RFC 9293 MAY-2, RFC 6191). The owner then drops this
+  // connection (which is not told) and asks the listener.
+  bool may_be_replaced_by(const SegmentIn& syn) const;
 
   void* user = nullptr;  // the host's own
 

@@ -1,0 +1,189 @@
+// SYN-SENT and SYN-RECEIVED: RFC 9293 sections 3.5 and 3.10.7.3, options of RFC 7323, 2018 and 6691.
+#include <algorithm>
+
+#include "base/assert.h"
+#include "tcp/connection_impl.h"
+#include "tcp/reset.h"
+
+namespace holdfast::tcp {
+namespace {
+// Below this a segment holds next to nothing beside its options; a peer that asks for it wants us to waste work
+// (CVE-2019-11479).
+constexpr std::uint16_t kMinMss = 64;
+constexpr std::uint16_t kDefaultMss = 536;  // RFC 9293 MUST-15
+constexpr std::uint32_t kTimestampBytes = 12;
+constexpr std::uint8_t kMaxShift = 14;  // RFC 7323 section 2.3
+}  // namespace
+
+std::unique_ptr<Connection> Connection::accept(Host& host, const Config& config, StreamId id,
+                                               const wire::FourTuple& tuple, const SegmentIn& syn, wire::SeqNum iss,
+                                               std::uint32_t ts_offset, Time now) {
+  auto impl = std::make_unique<Impl>(host, config, id, tuple, StreamOffset{});
+  Impl& c = *impl;
+  c.now = c.last_heard = now;
+  c.state = State::kSynReceived;
+  c.snd.iss = iss;
+  c.ts_offset = ts_offset;
+  c.take_syn_options(syn);
+  c.rcv.synced = true;  // and nothing leaves before on_record_stored()
+  c.rcv.released_ts = c.rcv.recent.value();
+  c.begin_send();
+  return std::unique_ptr<Connection>(new Connection(std::move(impl)));
+}
+
+std::unique_ptr<Connection> Connection::connect(Host& host, const Config& config, StreamId id,
+                                                const wire::FourTuple& tuple, wire::SeqNum iss, std::uint32_t ts_offset,
+                                                Time now) {
+  auto impl = std::make_unique<Impl>(host, config, id, tuple, StreamOffset{});
+  Impl& c = *impl;
+  c.now = c.last_heard = now;
+  c.state = State::kSynSent;
+  c.active_open = true;
+  c.snd.iss = iss;
+  c.ts_offset = ts_offset;
+  return std::unique_ptr<Connection>(new Connection(std::move(impl)));
+}
+
+// What both SYNs offer is in force. Data and FIN on a SYN are not taken: the peer sends them again.
+void Connection::Impl::take_syn_options(const SegmentIn& syn) {
+  const wire::TcpOptions& options = syn.header.options;
+  rcv.irs = syn.header.seq;
+  snd.mss = std::clamp(options.mss.value_or(kDefaultMss), kMinMss, std::max(config.mss, kMinMss));
+  timestamps = config.timestamps && options.timestamps.has_value();
+  sack = config.sack && options.sack_permitted;
+  window_scale = config.window_scale && options.window_scale.has_value();
+  if (window_scale) {
+    snd.shift = std::min(*options.window_scale, kMaxShift);
+    rcv.shift = window_shift_for(config.max_receive_window);
+    rcv.window.set_shift(rcv.shift);
+  }
+  if (timestamps) rcv.recent.start(options.timestamps->value, now);
+  snd.wnd = snd.max_wnd = syn.header.window;  // never scaled in a SYN (RFC 7323 section 2.2)
+  snd.wl1 = syn.header.seq;
+  snd.wl2 = snd.iss + 1;
+}
+
+void Connection::Impl::begin_send() {
+  const std::uint32_t mss = snd.mss - (timestamps ? kTimestampBytes : 0);
+  snd.loss = LossRecovery(sack);
+  snd.congestion = make_congestion(config.congestion, mss, initial_window(mss, config.initial_window_segments));
+}
+
+wire::TcpOptions Connection::Impl::syn_options() const {
+  const bool answer = state == State::kSynReceived;
+  wire::TcpOptions options;
+  options.mss = config.mss;
+  if (answer ? window_scale : config.window_scale) options.window_scale = window_shift_for(config.max_receive_window);
+  options.sack_permitted = answer ? sack : config.sack;
+  if (answer ? timestamps : config.timestamps) {
+    options.timestamps = wire::TcpTimestamps{host.timestamp_clock() + ts_offset, answer ? rcv.released_ts : 0};
+  }
+  return options;
+}
+
+// SYN, or SYN-ACK. Also every repetition.
+void Connection::Impl::transmit_syn() {
+  if (!record_stored || (state == State::kSynReceived && !rcv.synced)) return;
+  HF_ASSERT(state == State::kSynSent || state == State::kSynReceived);
+  SegmentOut segment;
+  wire::TcpHeader& h = segment.header;
+  h.source = tuple.local.port;
+  h.destination = tuple.peer.port;
+  h.seq = snd.iss;
+  h.flags.syn = true;
+  h.options = syn_options();
+  if (state == State::kSynReceived) {
+    h.flags.ack = true;
+    h.ack = to_seq(rcv.irs, rcv.released);
+  }
+  h.window = rcv.window.advertise(rcv.released, host.receive_allowance(*self), config.mss, 0);
+  if (syn_tries < 0xff) ++syn_tries;
+  if (syn_tries == 1) syn_sent = now;
+  if (!timers.armed(Timer::kRetransmit)) timers.set(Timer::kRetransmit, now + snd.rtt.rto());
+  ack_owed = false;
+  host.transmit(*self, segment);
+}
+
+void Connection::Impl::syn_timeout() {
+  if (syn_tries > config.syn_retries) return finish(CloseReason::kTimeout);
+  snd.rtt.back_off();
+  transmit_syn();
+}
+
+// Section 3.10.7.3.
+void Connection::Impl::syn_sent_arrives(const SegmentIn& segment) {
+  const wire::TcpHeader& h = segment.header;
+  const bool acked = h.flags.ack && h.ack == snd.iss + 1 && syn_tries > 0;
+  if (h.flags.ack && !acked) {  // first
+    if (!h.flags.rst) refuse_ack(segment);
+    return;
+  }
+  if (h.flags.rst) {  // second; RFC 5961 section 3.2: only with an ACK of our SYN
+    if (acked) finish(CloseReason::kRefused);
+    return;
+  }
+  if (!h.flags.syn) return;   // fifth
+  take_syn_options(segment);  // fourth
+  begin_send();
+  timers.cancel(Timer::kRetransmit);
+  last_heard = now;
+  if (acked) {
+    established(segment);
+  } else {
+    syn_tries = 0;  // the SYN-ACK is a new segment
+    apply(Event::kSynArrives);
+  }
+  if (!closed()) note(std::nullopt);
+}
+
+// Our SYN is acknowledged.
+void Connection::Impl::established(const SegmentIn& segment) {
+  const wire::TcpHeader& h = segment.header;
+  snd.syn_acked = true;
+  timers.cancel(Timer::kRetransmit);
+  const bool echo =
+      timestamps && h.options.timestamps && !timestamp_before(h.options.timestamps->echo_reply, oldest_ts_echo);
+  if (syn_tries == 1) {
+    snd.rtt.sample(now - syn_sent);
+  } else if (echo) {
+    snd.rtt.sample(std::chrono::milliseconds(host.timestamp_clock() + ts_offset - h.options.timestamps->echo_reply));
+  } else {
+    snd.rtt.restart(std::chrono::seconds(3));
+  }
+  if (syn_tries > 1) snd.congestion->set_cwnd(effective_mss());  // RFC 5681 section 3.1
+  syn_tries = 0;
+  const std::uint8_t shift = h.flags.syn ? 0 : snd.shift;
+  snd.wnd = std::uint64_t{h.window} << shift;
+  snd.max_wnd = std::max(snd.max_wnd, snd.wnd);
+  snd.wl1 = h.seq;
+  snd.wl2 = h.ack;
+  apply(Event::kSynAcked);
+  arm_keepalive();
+}
+
+// The peer's SYN again, in SYN-RECEIVED: it has not seen our SYN-ACK; or the SYN-ACK of a simultaneous open
+// (RFC 9293 section 3.5, figure 7). True: that is all there was to do.
+bool Connection::Impl::syn_received_repeats(const SegmentIn& segment) {
+  const wire::TcpHeader& h = segment.header;
+  if (!h.flags.syn || h.flags.rst || h.seq != rcv.irs) return false;
+  if (h.flags.ack && active_open && h.ack == snd.iss + 1 && syn_tries > 0) {
+    established(segment);
+    ack_owed = true;
+  } else if (!h.flags.ack) {
+    transmit_syn();
+  }
+  return true;
+}
+
+// An ACK of something never sent, before the connection is synchronized: <SEQ=SEG.ACK><CTL=RST> (section 3.10.7). It
+// speaks of that segment only; the connection goes on.
+void Connection::Impl::refuse_ack(const SegmentIn& segment) {
+  if (!record_stored || syn_tries == 0 || !challenges.take(now)) return;
+  const auto refusal = refusal_for(segment);
+  if (!refusal) return;
+  SegmentOut out;
+  out.header = *refusal;
+  host.transmit(*self, out);
+}
+
+}  // namespace holdfast::tcp

@@ -1,0 +1,36 @@
+// TS.Recent and PAWS: RFC 7323 sections 4.3 and 5.
+#pragma once
+
+#include <cstdint>
+
+#include "base/units.h"
+#include "wire/tcp.h"
+
+namespace holdfast::tcp {
+
+// a is before b in the timestamp's modular order.
+constexpr bool timestamp_before(std::uint32_t a, std::uint32_t b) { return static_cast<std::int32_t>(a - b) < 0; }
+
+class RecentTimestamp {
+ public:
+  void start(std::uint32_t value, Time now) {
+    value_ = value;
+    at_ = now;
+  }
+  std::uint32_t value() const { return value_; }
+  // PAWS: too old to belong here. A value unchanged for 24 days says nothing any more (section 5.5).
+  bool rejects(std::uint32_t value, Time now) const {
+    return timestamp_before(value, value_) && now - at_ < std::chrono::hours(24 * 24);
+  }
+  // A segment that passed PAWS and begins at or below Last.ACK.sent (section 4.3 (2)).
+  void update(std::uint32_t value, Time now) {
+    value_ = value;
+    at_ = now;
+  }
+
+ private:
+  std::uint32_t value_ = 0;
+  Time at_{};
+};
+
+}  // namespace holdfast::tcp

@@ -4,10 +4,10 @@
   readme_test.py ROOT BUILD     ROOT: the repository; BUILD: where the programs are
 
 - Relative links resolve, anchors included.
-- Shell blocks parse; those marked with <!-- test --> name make targets and files that exist; those marked with <!-- run -->
-  are run, with BUILD in the PATH.
-- Each program, sub-command and flag of ours that a page, a unit file or the help's own examples name exists; each flag of
-  `holdfast serve` is in docs/operating.md; keys in TOML examples are flags.
+- Shell blocks parse; those marked with <!-- test --> name make targets and files that exist; those marked with
+  <!-- run --> are run, with BUILD in the PATH.
+- Each program, sub-command and flag of ours that a page, a unit file or the help's own examples name exists; each flag
+  of `holdfast serve` is in docs/operating.md; keys in TOML examples are flags.
 - The translated README has the same shell blocks and links.
 - No path of one machine and nothing left for later is in a tracked file.
 """
@@ -23,7 +23,8 @@ from pathlib import Path
 
 # In pieces, so that this file passes its own test.
 LEFT_FOR_LATER = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X"]) + r")\b")
-MACHINE_PATH = re.compile(r"(?<![\w.$/-])/(" + "|".join(["wo" + "rk", "fa" + "rm", "ro" + "ot", "ho" + "me/[a-z]"]) + r")/")
+MACHINES = ["wo" + "rk", "fa" + "rm", "ro" + "ot", "ho" + "me/[a-z]"]
+MACHINE_PATH = re.compile(r"(?<![\w.$/-])/(" + "|".join(MACHINES) + r")/")
 # Each program that is ours, and how it is called in the documentation.
 PROGRAMS = ("holdfast", "holdfast-sim")
 # May stand in front of a command.
@@ -34,7 +35,8 @@ class Checks:
     def __init__(self, root, build):
         self.root, self.build = root, build
         self.failures = []
-        listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        # New files count as soon as they are there; what is ignored does not.
+        listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=root,
                                 capture_output=True, check=False)
         if listed.returncode == 0:
             names = [name for name in listed.stdout.decode().split("\0") if name]
@@ -98,8 +100,9 @@ class Checks:
                 self.fail(page, block.line, f"{name}: there is no such file")
 
     def execute(self, page, block):
-        ran = subprocess.run(["bash", "-eu", "-o", "pipefail", "-c", block.text], text=True, capture_output=True, check=False,
-                             cwd=self.root, timeout=60, env={"PATH": f"{self.build}:/usr/local/bin:/usr/bin:/bin"})
+        ran = subprocess.run(["bash", "-eu", "-o", "pipefail", "-c", block.text], text=True, capture_output=True,
+                             check=False, cwd=self.root, timeout=60,
+                             env={"PATH": f"{self.build}:/usr/local/bin:/usr/bin:/bin"})
         if ran.returncode != 0:
             self.fail(page, block.line, f"shell block ended with {ran.returncode}: {(ran.stdout + ran.stderr).strip()}")
 
@@ -178,8 +181,10 @@ class Checks:
 
     @cache
     def subcommands(self, program, level):
-        section = re.search(r"^subcommands:\n((?: +.*\n|\n(?= ))*)", self.help_of(program, level) or "", re.MULTILINE | re.IGNORECASE)
-        return frozenset(re.findall(r"^ {1,4}([a-z][a-z-]*)", section.group(1), re.MULTILINE)) if section else frozenset()
+        text = self.help_of(program, level) or ""
+        section = re.search(r"^subcommands:\n((?: +.*\n|\n(?= ))*)", text, re.MULTILINE | re.IGNORECASE)
+        listed = re.findall(r"^ {1,4}([a-z][a-z-]*)", section.group(1), re.MULTILINE) if section else []
+        return frozenset(listed)
 
     def levels(self, program, level):
         yield level
@@ -205,7 +210,7 @@ class Checks:
     def translation(self):
         original = self.root / "README.md"
         for page in self.root.glob("README.*.md"):
-            ours, theirs = ([[words for words in commands_in(block.text)] for block in blocks(path) if block.language == "sh"]
+            ours, theirs = ([list(commands_in(block.text)) for block in blocks(path) if block.language == "sh"]
                             for path in (original, page))
             if ours != theirs:
                 self.fail(page, 1, "its shell blocks differ from README.md's in more than comments")

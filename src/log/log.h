@@ -19,13 +19,14 @@
 namespace holdfast::log {
 
 struct Options {
-  unsigned stored_on = 0;                         // W; 0: all but one of R where R >= 3, else all
-  std::uint64_t segment_size = 32ULL << 20;       // bytes, a multiple of 1 MiB, 1..1024 MiB; fixed when the log is formatted
-  std::uint32_t batch_size = 512U << 10;          // bytes, a multiple of 4 KiB; a batch with one larger append may not exist
-  unsigned max_in_flight = 4;                     // batches
-  unsigned prepared_segments = 4;                 // kept ready ahead of the one being written
-  std::uint64_t max_bytes = 0;                    // of segments per location; 0: as much as the file system gives
-  std::uint64_t checkpoint_every = 16ULL << 20;   // bytes of log between checkpoints
+  unsigned stored_on = 0;                    // W; 0: all but one of R where R >= 3, else all
+  std::uint64_t segment_size = 32ULL << 20;  // bytes, a multiple of 1 MiB, 1..1024 MiB; fixed when the log is formatted
+  std::uint32_t batch_size = 512U << 10;     // bytes, a multiple of 4 KiB; a batch with one larger append may not exist
+  unsigned max_in_flight = 4;                // batches
+  unsigned prepared_segments = 4;            // kept ready ahead of the one being written
+  std::uint64_t max_bytes = 0;               // of segments per location; 0: as much as the file system gives
+  std::uint64_t checkpoint_every = 16ULL << 20;  // bytes of log between checkpoints
+  std::uint64_t copy_limit = 1ULL << 30;  // bytes that open() copies to a location that was away; beyond it: kBehind
 };
 
 // Largest payload of one append; larger data is split by the caller.
@@ -70,10 +71,11 @@ struct LocationStatus {
 
 class Log {
  public:
-  // Opens or formats the log on these locations: locks all of them within `lock_bound`, promises a new epoch, chooses the
-  // end by (epoch, LSN), copies the adopted tail until W hold it, and leaves the epoch-start record in the open batch. The
-  // caller must let nothing leave before durable() >= epoch_start(). `random` is fresh entropy (epoch id, secrets when formatting).
-  // Errors name the location and what to do: foreign, newer format, in use, too few locations, rot that nothing repairs.
+  // Opens or formats the log on these locations: locks all of them within `lock_bound`, promises a new epoch, chooses
+  // the end by (epoch, LSN), copies the adopted tail until W hold it, and leaves the epoch-start record in the open
+  // batch. The caller must let nothing leave before durable() >= epoch_start(). `random` is fresh entropy (epoch id,
+  // secrets when formatting). Errors name the location and what to do: foreign, newer format, in use, too few
+  // locations, rot that nothing repairs.
   static Result<std::unique_ptr<Log>> open(std::vector<std::unique_ptr<location::Location>> locations,
                                            const Options& options, std::span<const std::byte, 96> random,
                                            Duration lock_bound, RecordVisitor& visitor);
@@ -85,14 +87,16 @@ class Log {
 
   // ---- Appending ----
 
-  // Where the next in-order payload may be received so that append() need not copy it: at least 66 KiB within the open batch
-  // (sealing it first where too little is left), empty when there is no room. Valid until the next append() or pump().
+  // Where the next in-order payload may be received so that append() need not copy it: at least 66 KiB within the open
+  // batch (sealing it first where too little is left), empty when there is no room. Valid until the next append() or
+  // pump().
   virtual MutableBytes receive_space() = 0;
 
-  // Adds a record to the open batch; returns the LSN of that batch. `payload` may lie at the start of receive_space() (then it is
-  // not copied). Payload pieces that continue the last record of the open batch (same stream, type kIn, no FIN) may be merged with it.
-  // For kOut, `payload` is without the commit prefix, which is written from `consumed`. Checks payload.size() <= kMaxPayload.
-  // Returns Lsn{0} when the log has no prepared room left for it: nothing was appended.
+  // Adds a record to the open batch; returns the LSN of that batch. `payload` may lie at the start of receive_space()
+  // (then it is not copied). Payload pieces that continue the last record of the open batch (same stream, type kIn, no
+  // FIN) may be merged with it. For kOut, `payload` is without the commit prefix, which is written from `consumed`.
+  // Checks payload.size() <= kMaxPayload. Returns Lsn{0} when the log has no prepared room left for it: nothing was
+  // appended.
   virtual Lsn append(RecordHeader header, Bytes payload, std::uint64_t consumed = 0) = 0;
   // Where the last append() put its record.
   virtual Extent last_extent() const = 0;
@@ -104,9 +108,9 @@ class Log {
   // Every batch up to this one is durable on W locations.
   virtual Lsn durable() const = 0;
 
-  // Takes completions, issues what policy says (full batches while fewer than max_in_flight are in flight; a partial one when
-  // nothing is in flight and `flush` is set), prepares and seals segments, drives checkpoints. Returns true when
-  // durable() moved. Never blocks.
+  // Takes completions, issues what policy says (full batches while fewer than max_in_flight are in flight; a partial
+  // one when nothing is in flight and `flush` is set), prepares and seals segments, drives checkpoints. Returns true
+  // when durable() moved. Never blocks.
   virtual bool pump(bool flush) = 0;
   // Something is appended or asked for that no write in flight carries.
   virtual bool has_unissued() const = 0;

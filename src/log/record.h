@@ -8,11 +8,11 @@
 namespace holdfast::log {
 
 enum class RecordType : std::uint8_t {
-  kConnection = 1,       // a connection's whole record (gate/connection_record.h): opened, or changed; the last one counts
-  kIn = 2,               // inbound bytes [offset, offset + length)
-  kOut = 3,              // commit: 8 bytes "input consumed up to" (u64), then outbound bytes from `offset` on
-  kClose = 4,            // the connection is gone; `extra` is the reason (gate/connection_record.h)
-  kEpochStart = 5,       // first record of an epoch: where the one before it ended (the log's own)
+  kConnection = 1,  // a connection's whole record (gate/connection_record.h): opened, or changed; the last one counts
+  kIn = 2,          // inbound bytes [offset, offset + length)
+  kOut = 3,         // commit: 8 bytes "input consumed up to" (u64), then outbound bytes from `offset` on
+  kClose = 4,       // the connection is gone; `extra` is the reason (gate/connection_record.h)
+  kEpochStart = 5,  // first record of an epoch: where the one before it ended (the log's own)
   kCheckpointBegin = 6,  // the log's own
   kCheckpointEnd = 7,    // `offset` is the LSN of the batch that holds its begin (the log's own)
 };
@@ -25,12 +25,12 @@ inline constexpr std::uint8_t kEcho = 2;  // kIn: the same bytes are at once the
 struct RecordHeader {
   RecordType type = RecordType::kConnection;
   std::uint8_t flags = 0;
-  std::uint16_t aux = 0;      // 0
-  std::uint32_t length = 0;   // payload bytes
-  StreamId stream;            // 0 for the log's own records
-  std::uint64_t offset = 0;   // kIn, kOut: stream offset of the first data byte
-  std::uint32_t crc = 0;      // CRC32C of the payload; filled in by the log
-  std::uint32_t extra = 0;    // kIn: highest edge that may be advertised, in bytes above the end of these bytes
+  std::uint16_t aux = 0;     // 0
+  std::uint32_t length = 0;  // payload bytes
+  StreamId stream;           // 0 for the log's own records
+  std::uint64_t offset = 0;  // kIn, kOut: stream offset of the first data byte
+  std::uint32_t crc = 0;     // CRC32C of the payload; filled in by the log
+  std::uint32_t extra = 0;   // kIn: highest edge that may be advertised, in bytes above the end of these bytes
 };
 inline constexpr std::size_t kRecordHeaderSize = 32;
 inline constexpr std::size_t kBatchHeaderSize = 128;
@@ -47,8 +47,8 @@ struct Epoch {
 struct Extent {
   SegmentNumber segment;
   std::uint32_t position = 0;
-  std::uint32_t length = 0;     // data bytes (without the commit prefix)
-  std::uint64_t offset = 0;     // stream offset of the first
+  std::uint32_t length = 0;  // data bytes (without the commit prefix)
+  std::uint64_t offset = 0;  // stream offset of the first
   RecordType type = RecordType::kIn;
   std::uint8_t flags = 0;
 };

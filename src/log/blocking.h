@@ -1,0 +1,14 @@
+// A location's asynchronous operations one at a time, for recovery: each call returns when it is done.
+#pragma once
+
+#include "base/error.h"
+#include "location/location.h"
+
+namespace holdfast::log {
+
+Result<void> write_now(location::Location& location, SegmentNumber segment, std::uint64_t offset, Bytes bytes);
+Result<void> prepare_now(location::Location& location, SegmentNumber segment, std::uint64_t size);
+Result<void> recycle_now(location::Location& location, SegmentNumber from, SegmentNumber to);
+Result<void> remove_now(location::Location& location, SegmentNumber segment);
+
+}  // namespace holdfast::log

@@ -1,0 +1,46 @@
+#include "log/footer_writer.h"
+
+#include <algorithm>
+
+namespace holdfast::log {
+
+void FooterWriter::add(const SegmentIndex& index, std::uint32_t wanted) {
+  if (index.batches().empty()) return;
+  if (footers_.size() >= kMaxOutstanding) {
+    const auto idle = std::ranges::find(footers_, std::uint32_t{0}, &Footer::writing);
+    if (idle == footers_.end()) return;
+    footers_.erase(idle);
+  }
+  Footer footer{index.segment(), index.last_lsn(), AlignedBuffer(index.footer_size()), wanted, 0};
+  index.encode(key_, footer.buffer.bytes());
+  footers_.push_back(std::move(footer));
+}
+
+std::optional<FooterWriter::Write> FooterWriter::next(unsigned replica, Lsn prefix) {
+  const std::uint32_t bit = 1U << replica;
+  for (Footer& footer : footers_) {
+    if ((footer.wanted & bit) == 0 || footer.last_lsn > prefix) continue;
+    footer.wanted &= ~bit;
+    footer.writing |= bit;
+    return Write{footer.segment, key_.segment_size - footer.buffer.size(), footer.buffer.bytes(), footer.last_lsn};
+  }
+  return std::nullopt;
+}
+
+void FooterWriter::written(unsigned replica, SegmentNumber segment) {
+  for (Footer& footer : footers_) {
+    if (footer.segment == segment) footer.writing &= ~(1U << replica);
+  }
+  drop_finished();
+}
+
+void FooterWriter::abandon(unsigned replica) {
+  for (Footer& footer : footers_) footer.wanted &= ~(1U << replica);
+  drop_finished();
+}
+
+void FooterWriter::drop_finished() {
+  std::erase_if(footers_, [](const Footer& footer) { return (footer.wanted | footer.writing) == 0; });
+}
+
+}  // namespace holdfast::log

@@ -1,0 +1,48 @@
+// Footers of sealed segments on their way to the locations. A footer is a cache (its absence costs a scan), so it never
+// holds up anything: where too many are outstanding, the oldest idle one is dropped.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "log/aligned_buffer.h"
+#include "log/segment_index.h"
+
+namespace holdfast::log {
+
+class FooterWriter {
+ public:
+  static constexpr std::size_t kMaxOutstanding = 4;
+
+  explicit FooterWriter(const LogKey& key) : key_(key) {}
+
+  // The index of a segment to which no batch will be added. `wanted`: bit i for location i.
+  void add(const SegmentIndex& index, std::uint32_t wanted);
+
+  struct Write {
+    SegmentNumber segment;
+    std::uint64_t offset = 0;
+    Bytes bytes;  // stays until written() or abandon()
+    Lsn last_lsn;
+  };
+  // The next footer that location `replica` should write, once it holds everything up to `prefix`.
+  std::optional<Write> next(unsigned replica, Lsn prefix);
+  void written(unsigned replica, SegmentNumber segment);
+  // The location is out: nothing more is wanted there. Writes that it has begun are still awaited.
+  void abandon(unsigned replica);
+
+ private:
+  struct Footer {
+    SegmentNumber segment;
+    Lsn last_lsn;
+    AlignedBuffer buffer;
+    std::uint32_t wanted = 0, writing = 0;
+  };
+  void drop_finished();
+
+  LogKey key_;
+  std::vector<Footer> footers_;  // oldest first
+};
+
+}  // namespace holdfast::log

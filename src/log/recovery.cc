@@ -1,0 +1,273 @@
+#include "log/recovery.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "base/assert.h"
+#include "base/mutant.h"
+#include "log/quorum.h"
+
+namespace holdfast::log {
+namespace {
+
+// Where a promise cannot be read, some unknown epoch may have been promised: stay clear of it.
+constexpr std::uint64_t kUnknownPromises = 1U << 20;
+
+Result<std::optional<Promise>> read_promise(location::Location& location, const LogId& log_id) {
+  const auto blob = location.read_blob(kPromiseBlob);
+  if (!blob) return std::unexpected(blob.error());
+  if (!*blob) return std::nullopt;
+  auto promise = decode_promise(**blob, location.name());
+  if (!promise) return std::unexpected(promise.error());
+  if (promise->log_id != log_id) return fail(Error::Kind::kCorrupt, "a promise of another log");
+  return *promise;
+}
+
+Lsn read_progress(location::Location& location, const LogId& log_id) {
+  const auto blob = location.read_blob(kProgressBlob);
+  if (!blob || !*blob) return Lsn{};
+  const auto progress = decode_progress(**blob, location.name());
+  return progress && progress->log_id == log_id ? progress->lsn : Lsn{};
+}
+
+}  // namespace
+
+Result<LogStart> Recovery::run(std::vector<std::unique_ptr<location::Location>> locations, Duration lock_bound) {
+  auto membership = establish(std::move(locations), options_, entropy_, lock_bound);
+  if (!membership) return std::unexpected(membership.error());
+  membership_ = std::move(*membership);
+  key_ = membership_.identity.key();
+  promised_.resize(membership_.members.size());
+  find_sources();
+  chain_ = std::make_unique<Chain>([this] {
+    std::vector<Source*> all;
+    for (const auto& source : sources_) all.push_back(source.get());
+    return all;
+  }());
+  // (1) The promise comes first: from here on no older owner's epoch can start anywhere that matters.
+  if (auto done = choose_and_promise_epoch(); !done) return std::unexpected(done.error());
+  // (2) The end, by (epoch, LSN).
+  if (auto done = read_tail(); !done) return std::unexpected(done.error());
+  if (auto done = decide_who_is_behind(); !done) return std::unexpected(done.error());
+  // (3) The adopted tail, on W.
+  if (auto done = bring_up_to_date(); !done) return std::unexpected(done.error());
+  if (auto done = require_quorum(); !done) return std::unexpected(done.error());
+  if (auto done = visit(); !done) return std::unexpected(done.error());
+  // (4) The epoch-start record is the running log's first.
+  return make_start();
+}
+
+void Recovery::find_sources() {
+  for (std::size_t i = 0; i < membership_.members.size(); ++i) {
+    Member& member = membership_.members[i];
+    if (!member.usable()) continue;
+    auto source = std::make_unique<Source>(member.location.get(), key_);
+    if (auto listed = source->list_segments(); !listed) {
+      member.fail(listed.error().message);
+      continue;
+    }
+    sources_.push_back(std::move(source));
+    member_index_.push_back(i);
+  }
+}
+
+void Recovery::fail_source(std::size_t source, const Error& error) { member_of(source).fail(error.message); }
+
+std::string Recovery::problems() const {
+  std::string text;
+  for (const Member& member : membership_.members) {
+    if (member.reason.empty()) continue;
+    text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", member.name, member.reason);
+  }
+  return text;
+}
+
+Result<void> Recovery::choose_and_promise_epoch() {
+  const auto replicas = static_cast<unsigned>(membership_.members.size());
+  const unsigned needed = read_quorum(replicas, membership_.identity.stored_on);
+  const auto readable = static_cast<unsigned>(
+      std::ranges::count_if(membership_.members, [](const Member& m) { return m.usable() && !m.refilling; }));
+  if (readable < needed) {
+    return fail(Error::Kind::kUnavailable,
+                fmt::format("{} of this log's {} locations can be read, {} are needed to know its end: {}", readable,
+                            replicas, needed, problems()));
+  }
+  if (auto found = chain_->find(); !found) return found;
+  std::uint64_t highest = 0;
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    for (const auto& [number, size] : sources_[i]->segments()) {
+      first_segment_ = std::max(first_segment_, SegmentNumber{number + 1});
+    }
+    const auto promise = read_promise(sources_[i]->location(), key_.id);
+    if (promise && *promise) highest = std::max(highest, (*promise)->epoch.counter);
+    if (!promise) highest += kUnknownPromises;
+  }
+  first_segment_ = std::max(first_segment_, SegmentNumber{1});
+  if (!chain_->empty()) highest = std::max(highest, chain_->top().epoch.counter);
+  epoch_ = {highest + 1, entropy_.epoch_id};
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    if (!HF_MUTANT(kNoPromise)) {
+      const auto stored = sources_[i]->location().write_blob(kPromiseBlob, encode(Promise{key_.id, epoch_}));
+      if (!stored) {
+        fail_source(i, stored.error());
+        continue;
+      }
+    }
+    promised_[member_index_[i]] = true;
+  }
+  return {};
+}
+
+Result<void> Recovery::read_tail() {
+  auto tail = scan_tail(*chain_, key_);
+  if (!tail) return std::unexpected(tail.error());
+  tail_ = std::move(*tail);
+  tail_.missing_bytes.resize(sources_.size());
+  tail_.first_missing.resize(sources_.size());
+  return {};
+}
+
+Result<void> Recovery::decide_who_is_behind() {
+  std::vector<Lsn> progress;
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    progress.push_back(member_of(i).refilling ? Lsn{} : read_progress(sources_[i]->location(), key_.id));
+  }
+  std::uint32_t unknown = 0;
+  if (!tail_.empty) {
+    const auto compared = compare_history(*chain_, key_, progress, tail_);
+    if (!compared) return std::unexpected(compared.error());
+    unknown = *compared;
+  }
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    Member& member = member_of(i);
+    if (!member.usable()) continue;
+    if (tail_.missing_bytes[i] > options_.copy_limit) {
+      member.state = LocationState::kBehind;
+      member.reason =
+          fmt::format("lacks {} MiB of the log: more than is copied at a start", tail_.missing_bytes[i] >> 20);
+    } else if ((unknown >> i & 1U) != 0) {
+      member.state = LocationState::kBehind;
+      member.reason = "older segments cannot be read anywhere to compare it with: scrub the log";
+    }
+  }
+  return {};
+}
+
+Result<void> Recovery::bring_up_to_date() {
+  Repair repair(*chain_, key_, tail_);
+  ready_.assign(sources_.size(), 0);
+  std::uint32_t complete = 0;
+  const bool reuse = HF_MUTANT(kReuseOldSegment) && !tail_.empty;
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    Member& member = member_of(i);
+    if (!member.usable()) continue;
+    const auto ready = repair.clear_behind_end(i, first_segment_, reuse ? 0 : options_.prepared_segments);
+    if (!ready) {
+      fail_source(i, ready.error());
+      continue;
+    }
+    ready_[i] = *ready;
+    if (member.state != LocationState::kActive) continue;
+    auto done = repair.copy(i);
+    if (done) done = repair.write_footers(i);
+    if (!done && done.error().kind == Error::Kind::kFull) {
+      member.state = LocationState::kBehind;
+      member.reason = done.error().message;
+    } else if (!done) {
+      fail_source(i, done.error());
+    } else {
+      complete |= 1U << member_index_[i];
+    }
+  }
+  admit_refilled(membership_, complete);
+  return {};
+}
+
+Result<void> Recovery::require_quorum() const {
+  const auto replicas = static_cast<unsigned>(membership_.members.size());
+  const unsigned stored_on = membership_.identity.stored_on;
+  unsigned promised = 0, active = 0;
+  for (std::size_t i = 0; i < membership_.members.size(); ++i) {
+    const Member& member = membership_.members[i];
+    if (!member.usable() || member.refilling) continue;
+    promised += promised_[i] ? 1 : 0;
+    active += member.state == LocationState::kActive ? 1 : 0;
+  }
+  const unsigned needed = promise_quorum(replicas, stored_on);
+  if (promised >= needed && active >= stored_on) return {};
+  return fail(
+      Error::Kind::kUnavailable,
+      fmt::format("{} of this log's {} locations hold all of it and {} took the new epoch; {} and {} are needed: {}",
+                  active, replicas, promised, stored_on, needed, problems()));
+}
+
+Result<void> Recovery::visit() {
+  if (tail_.empty) return {};
+  const auto checkpoint = tail_.last.checkpoint;
+  const BatchPosition start = checkpoint.value_or(BatchPosition{chain_->runs().front().first_segment, 0});
+  bool begun = !checkpoint;
+  ChainWalk walk(*chain_, start, ChainWalk::Look::kAny);
+  while (true) {
+    const auto step = walk.next();
+    if (!step) return std::unexpected(step.error());
+    if (!*step) break;
+    const BatchHeader& header = (*step)->header;
+    tail_.bytes_since_checkpoint += header.size();
+    RecordWalk records(body_of(header, (*step)->bytes));
+    while (const auto record = records.next()) {
+      begun = begun || record->header.type == RecordType::kCheckpointBegin;
+      if (!begun) continue;
+      const auto position = header.at.offset + static_cast<std::uint32_t>(kBatchHeaderSize) + record->at;
+      visitor_.on_record(record->header, record->payload, extent_of(record->header, header.at.segment, position));
+    }
+  }
+  if (walk.last() && walk.last()->lsn == tail_.last.lsn) return {};
+  return fail(Error::Kind::kCorrupt,
+              fmt::format("segment {}: what was just read cannot be read again", walk.position().segment.value));
+}
+
+LogStart Recovery::make_start() {
+  LogStart start;
+  start.identity = membership_.identity;
+  start.epoch = epoch_;
+  start.first_segment = first_segment_;
+  const bool reuse = HF_MUTANT(kReuseOldSegment) && !tail_.empty;
+  if (!tail_.empty) {
+    start.previous = {tail_.last.epoch, tail_.last.epoch_segment, tail_.last.lsn,
+                      tail_.last.mac,   tail_.last.at.segment,    tail_.last.end()};
+    start.checkpoint = tail_.last.checkpoint;
+  }
+  if (reuse) {
+    start.first_segment = tail_.last.at.segment;
+    start.first_offset = tail_.last.end();
+  }
+  start.clock_ceiling = tail_.clock_ceiling;
+  start.next_stream = tail_.next_stream;
+  start.bytes_since_checkpoint = tail_.bytes_since_checkpoint;
+  for (std::size_t i = 0; i < membership_.members.size(); ++i) {
+    Member& member = membership_.members[i];
+    ReplicaStart replica;
+    replica.name = member.name;
+    replica.state = member.state;
+    replica.reason = member.reason;
+    if (member.refilling && replica.state == LocationState::kActive) {
+      replica.state = LocationState::kBehind;
+      replica.reason = "being refilled";
+    }
+    replica.location = std::move(member.location);
+    const auto source = std::ranges::find(member_index_, i);
+    if (source != member_index_.end()) {
+      const auto k = static_cast<std::size_t>(source - member_index_.begin());
+      const Lsn missing = tail_.first_missing[k].value_or(tail_.last.lsn + 1);
+      replica.prefix = replica.state == LocationState::kActive ? tail_.last.lsn : Lsn{missing.value - 1};
+      replica.ready_through = reuse ? start.first_segment : SegmentNumber{first_segment_.value - 1 + ready_[k]};
+      replica.segment_files = sources_[k]->segments().size() + ready_[k];
+    }
+    start.replicas.push_back(std::move(replica));
+  }
+  return start;
+}
+
+}  // namespace holdfast::log

@@ -1,0 +1,114 @@
+#include "log/repair.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <ranges>
+
+#include "log/aligned_buffer.h"
+#include "log/blocking.h"
+
+namespace holdfast::log {
+namespace {
+
+constexpr std::size_t kCopyPiece = 1U << 20;  // bytes a write, but for one larger batch
+
+}  // namespace
+
+Result<unsigned> Repair::clear_behind_end(std::size_t index, SegmentNumber first, unsigned keep) {
+  Source& source = *chain_.sources()[index];
+  const SegmentNumber end = tail_.empty ? SegmentNumber{0} : tail_.last.at.segment;
+  std::vector<SegmentNumber> behind;
+  for (const std::uint64_t number : source.segments() | std::views::keys) {
+    if (number > end.value) behind.push_back(SegmentNumber{number});
+  }
+  unsigned ready = 0;
+  for (const SegmentNumber segment : behind) {
+    const bool usable = source.has(segment) && ready < keep;
+    const auto done =
+        usable ? recycle_now(source.location(), segment, first + ready) : remove_now(source.location(), segment);
+    if (!done) return std::unexpected(done.error());
+    ready += usable ? 1 : 0;
+    source.forget_segment(segment);
+  }
+  return ready;
+}
+
+Result<void> Repair::make_room(Source& target, SegmentNumber segment) {
+  if (target.has(segment)) return {};
+  if (target.segments().contains(segment.value)) {  // of a wrong size
+    if (auto removed = remove_now(target.location(), segment); !removed) return removed;
+  }
+  if (auto prepared = prepare_now(target.location(), segment, key_.segment_size); !prepared) return prepared;
+  target.note_segment(segment);
+  return {};
+}
+
+std::optional<Source::Batch> Repair::good_copy(BatchPosition at, std::uint32_t present) {
+  for (std::size_t i = 0; i < chain_.sources().size(); ++i) {
+    if ((present >> i & 1U) == 0) continue;
+    if (auto batch = chain_.sources()[i]->batch_at(at)) return batch;
+  }
+  return std::nullopt;
+}
+
+Result<void> Repair::copy_range(Source& target, const MissingRange& range) {
+  const SegmentNumber segment = range.begin.segment;
+  AlignedBuffer buffer(std::max<std::size_t>(kCopyPiece, kMaxBatch));
+  std::uint32_t from = range.begin.offset;  // of what is in the buffer
+  std::uint32_t at = from;
+  const auto flush = [&]() -> Result<void> {
+    if (at == from) return {};
+    auto done = write_now(target.location(), segment, from, Bytes(buffer.data(), at - from));
+    from = at;
+    return done;
+  };
+  while (at < range.end) {
+    const auto batch = good_copy({segment, at}, range.present);
+    if (!batch) {
+      return fail(Error::Kind::kCorrupt,
+                  fmt::format("segment {} offset {}: the good copy cannot be read again", segment.value, at));
+    }
+    if (at - from + batch->bytes.size() > buffer.size()) {
+      if (auto done = flush(); !done) return done;
+    }
+    std::ranges::copy(batch->bytes, buffer.data() + (at - from));
+    at += batch->header.size();
+    if (at - from < kCopyPiece) continue;
+    if (auto done = flush(); !done) return done;
+  }
+  return flush();
+}
+
+Result<void> Repair::copy(std::size_t index) {
+  Source& target = *chain_.sources()[index];
+  // Oldest first, so that the location's highest written segment stays its newest.
+  std::vector<MissingRange> ranges;
+  std::ranges::copy_if(tail_.missing, std::back_inserter(ranges),
+                       [index](const MissingRange& r) { return (r.lacking >> index & 1U) != 0; });
+  std::ranges::sort(ranges, {}, &MissingRange::begin);
+  for (const MissingRange& range : ranges) {
+    if (auto room = make_room(target, range.begin.segment); !room) return room;
+    if (auto done = copy_range(target, range); !done) return done;
+    target.drop_window();
+    target.forget_first_header(range.begin.segment);
+  }
+  return {};
+}
+
+Result<void> Repair::write_footers(std::size_t index) {
+  Source& target = *chain_.sources()[index];
+  for (const ScannedSegment& scanned : tail_.segments) {
+    if ((scanned.without_footer >> index & 1U) == 0) continue;
+    AlignedBuffer footer(scanned.index.footer_size());
+    if (scanned.index.data_end() + footer.size() > key_.segment_size) continue;  // another program's idea of room
+    scanned.index.encode(key_, footer.bytes());
+    const SegmentNumber segment = scanned.index.segment();
+    if (auto done = write_now(target.location(), segment, key_.segment_size - footer.size(), footer.bytes()); !done) {
+      return done;
+    }
+  }
+  return {};
+}
+
+}  // namespace holdfast::log

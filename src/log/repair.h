@@ -1,0 +1,36 @@
+// Brings locations up to the adopted end: clears away what can never count, copies what they lack, closes segments with
+// footers.
+#pragma once
+
+#include <vector>
+
+#include "log/tail_scan.h"
+
+namespace holdfast::log {
+
+class Repair {
+ public:
+  Repair(Chain& chain, const LogKey& key, const Tail& tail) : chain_(chain), key_(key), tail_(tail) {}
+
+  // Segments behind the adopted end were prepared and not used, or belong to an owner that lost: up to `keep` of them
+  // become segments first, first + 1, …, the rest goes. Returns how many are ready. Must come before copy(): a
+  // location's highest written segment must belong to the newest epoch that it has seen.
+  Result<unsigned> clear_behind_end(std::size_t source, SegmentNumber first, unsigned keep);
+
+  // Writes everything that this location lacks.
+  Result<void> copy(std::size_t source);
+
+  // The location is complete: says so in the footers that it lacks.
+  Result<void> write_footers(std::size_t source);
+
+ private:
+  Result<void> make_room(Source& target, SegmentNumber segment);
+  Result<void> copy_range(Source& target, const MissingRange& range);
+  std::optional<Source::Batch> good_copy(BatchPosition at, std::uint32_t present);
+
+  Chain& chain_;
+  const LogKey& key_;
+  const Tail& tail_;
+};
+
+}  // namespace holdfast::log

@@ -1,0 +1,71 @@
+#include "log/replica.h"
+
+#include "base/assert.h"
+#include "log/format.h"
+
+namespace holdfast::log {
+
+location::Token make_token(const TokenParts& parts) {
+  HF_ASSERT(parts.number < (std::uint64_t{1} << 48));
+  return (std::uint64_t{static_cast<std::uint8_t>(parts.operation)} << 56) | (parts.number << 8) | parts.slot;
+}
+
+TokenParts split_token(location::Token token) {
+  return {static_cast<Operation>(token >> 56), (token >> 8) & ((std::uint64_t{1} << 48) - 1),
+          static_cast<std::uint8_t>(token & 0xff)};
+}
+
+Replica::Replica(ReplicaStart start)
+    : location_(std::move(start.location)),
+      name_(std::move(start.name)),
+      state_(start.state),
+      reason_(std::move(start.reason)),
+      prefix_(start.prefix),
+      ready_through_(start.ready_through),
+      segment_files_(start.segment_files) {
+  queue_.reserve(Prefix::kSpan);
+}
+
+void Replica::take_out(LocationState state, std::string reason) {
+  HF_ASSERT(state != LocationState::kActive);
+  if (!active()) return;  // the first reason is the one that matters
+  state_ = state;
+  reason_ = std::move(reason);
+}
+
+void Replica::prepare_ahead(SegmentNumber current, unsigned ahead, std::uint64_t segment_size,
+                            std::uint64_t max_bytes) {
+  if (!active() || preparing_ || ready_through_ >= current + ahead) return;
+  if (full_ && retry_in_-- > 0) return;
+  if (max_bytes != 0 && (segment_files_ + 1) * segment_size > max_bytes) {
+    full_ = true;
+    retry_in_ = kRetryPumps;
+    return;
+  }
+  preparing_ = true;
+  const SegmentNumber next = ready_through_ + 1;
+  location_->prepare(make_token({Operation::kPrepare, next.value, 0}), next, segment_size);
+}
+
+void Replica::prepared(SegmentNumber segment, const std::optional<Error>& error) {
+  preparing_ = false;
+  if (error) {
+    HF_ASSERT(error->kind == Error::Kind::kFull);
+    full_ = true;
+    retry_in_ = kRetryPumps;
+    return;
+  }
+  HF_ASSERT(segment == ready_through_ + 1);
+  ready_through_ = segment;
+  ++segment_files_;
+  full_ = false;
+}
+
+std::uint8_t Replica::dequeue() {
+  HF_ASSERT(!queue_.empty());
+  const std::uint8_t slot = queue_.front();
+  queue_.erase(queue_.begin());
+  return slot;
+}
+
+}  // namespace holdfast::log

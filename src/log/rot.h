@@ -1,0 +1,16 @@
+// Tells rot from the end of the log. Behind the last batch of the chain there may be holes and torn writes that were
+// never durable; but a valid batch further on that was issued when more than this was known to be durable proves that
+// something stored has vanished.
+#pragma once
+
+#include <vector>
+
+#include "log/source.h"
+
+namespace holdfast::log {
+
+// No location has the batch `missing`, which would begin at `end` or in a later segment. kCorrupt where it was stored
+// once. An empty chain: `end` is zero.
+Result<void> check_for_rot(const std::vector<Source*>& sources, const LogKey& key, BatchPosition end, Lsn missing);
+
+}  // namespace holdfast::log

@@ -1,0 +1,75 @@
+#include "log/source.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/assert.h"
+
+namespace holdfast::log {
+
+Result<void> Source::list_segments() {
+  auto found = location_->segments();
+  if (!found) return std::unexpected(found.error());
+  segments_.clear();
+  first_headers_.clear();
+  drop_window();
+  for (const location::SegmentInfo& segment : *found) segments_[segment.number.value] = segment.size;
+  return {};
+}
+
+bool Source::has(SegmentNumber segment) const {
+  const auto found = segments_.find(segment.value);
+  return found != segments_.end() && found->second == key_.segment_size;
+}
+
+std::optional<Bytes> Source::view(SegmentNumber segment, std::uint64_t offset, std::size_t length, bool ahead) {
+  if (!has(segment) || offset > key_.segment_size || length > key_.segment_size - offset) return std::nullopt;
+  const bool inside = window_length_ > 0 && window_segment_ == segment && offset >= window_offset_ &&
+                      offset + length <= window_offset_ + window_length_;
+  if (!inside) {
+    const std::uint64_t begin = offset / kBlock * kBlock;
+    const std::uint64_t least = round_up(offset + length, kBlock) - begin;
+    const std::uint64_t wanted =
+        std::min(ahead ? std::max<std::uint64_t>(least, kReadAhead) : least, key_.segment_size - begin);
+    if (window_.size() < wanted) window_.resize(wanted);
+    window_length_ = 0;
+    auto done = location_->read(segment, begin, MutableBytes(window_.data(), wanted));
+    // A bad sector in what was read ahead must not hide the good bytes in front of it.
+    std::uint64_t got = wanted;
+    if (!done && wanted > least) {
+      got = least;
+      done = location_->read(segment, begin, MutableBytes(window_.data(), got));
+    }
+    if (!done) {
+      last_problem_ = done.error().message;
+      return std::nullopt;
+    }
+    window_segment_ = segment;
+    window_offset_ = begin;
+    window_length_ = got;
+  }
+  return Bytes(window_.data() + (offset - window_offset_), length);
+}
+
+std::optional<BatchHeader> Source::header_at(BatchPosition at, bool ahead) {
+  const auto block = view(at.segment, at.offset, kBlock, ahead);
+  if (!block) return std::nullopt;
+  return decode_batch_header(*block, key_, at);
+}
+
+std::optional<Source::Batch> Source::batch_at(BatchPosition at, PayloadCheck payloads) {
+  const auto header = header_at(at, true);
+  if (!header) return std::nullopt;
+  const auto bytes = view(at.segment, at.offset, header->size(), true);
+  if (!bytes || !check_body(*header, key_, *bytes, payloads)) return std::nullopt;
+  return Batch{*header, *bytes};
+}
+
+const std::optional<BatchHeader>& Source::first_header(SegmentNumber segment) {
+  const auto known = first_headers_.find(segment.value);
+  if (known != first_headers_.end()) return known->second;
+  return first_headers_[segment.value] = header_at({segment, 0}, false);
+}
+
+}  // namespace holdfast::log

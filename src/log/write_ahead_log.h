@@ -1,0 +1,141 @@
+// The running log: ties together the open batch, the batches on their way, the locations and the space ahead. What has
+// to happen before (locks, promise, choice of the end, copies) is recovery's; see recovery.h.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "log/batch_builder.h"
+#include "log/batch_slots.h"
+#include "log/checkpoint_pacer.h"
+#include "log/footer_writer.h"
+#include "log/identity.h"
+#include "log/log.h"
+#include "log/policy.h"
+#include "log/replica.h"
+#include "log/segment_cursor.h"
+
+namespace holdfast::log {
+
+// How a log begins its epoch; made by recovery.
+struct LogStart {
+  Identity identity;
+  Epoch epoch;
+  EpochStart previous;             // goes into the epoch-start record
+  SegmentNumber first_segment;     // of this epoch
+  std::uint32_t first_offset = 0;  // 0
+  std::uint64_t clock_ceiling = 0;
+  std::uint64_t next_stream = 1;
+  std::optional<BatchPosition> checkpoint;
+  std::uint64_t bytes_since_checkpoint = 0;
+  std::vector<ReplicaStart> replicas;
+};
+
+class WriteAheadLog final : public Log {
+ public:
+  WriteAheadLog(LogStart start, const Options& options);
+  ~WriteAheadLog() override;
+
+  const Secrets& secrets() const override { return identity_.secrets; }
+  Epoch epoch() const override { return epoch_; }
+  Lsn epoch_start() const override { return epoch_start_; }
+
+  MutableBytes receive_space() override;
+  Lsn append(RecordHeader header, Bytes payload, std::uint64_t consumed = 0) override;
+  Extent last_extent() const override { return last_extent_; }
+
+  Lsn barrier() override;
+  Lsn open_lsn() const override { return next_lsn_; }
+  Lsn durable() const override { return durable_; }
+
+  bool pump(bool flush) override;
+  bool has_unissued() const override;
+  bool busy() const override;
+
+  std::uint64_t unreserved() const override;
+  void reserve(std::uint64_t bytes) override;
+  void unreserve(std::uint64_t bytes) override;
+
+  void promise_clock(std::uint64_t ceiling) override;
+  std::uint64_t stored_clock_ceiling() const override { return stored_clock_; }
+  StreamId next_stream_id() override { return StreamId{next_stream_++}; }
+
+  void set_checkpoint_source(CheckpointSource* source) override { checkpoint_source_ = source; }
+
+  Result<void> read(const Extent& extent, std::uint64_t from_offset, MutableBytes into) override;
+
+  std::vector<LocationStatus> locations() const override;
+  unsigned stored_on() const override { return identity_.stored_on; }
+  bool quorum_lost() const override { return active_count() < identity_.stored_on; }
+  bool full() const override;
+
+ private:
+  unsigned active_count() const;
+
+  // The open batch.
+  bool open_batch();
+  bool ensure_place();
+  std::size_t room_in_open() const;
+  void seal_open();
+
+  // The way to the locations.
+  void take_completions();
+  void take_completion(std::size_t replica, const location::Completion& completion);
+  void take_write(std::size_t replica, const TokenParts& parts, const std::optional<Error>& error);
+  void fail_replica(std::size_t replica, LocationState state, std::string reason);
+  std::optional<std::uint8_t> acquire_slot();
+  bool take_out_laggard();
+  bool update_durable();
+  void open_what_is_wanted();
+  void issue(std::uint8_t slot);
+  void write(std::size_t replica, std::uint8_t slot);
+  void drain_queue(std::size_t replica);
+  void drive_checkpoint();
+  void look_after_segments();
+  void store_progress(std::size_t replica);
+
+  bool segment_ready(SegmentNumber segment) const;
+  Result<void> read_from(location::Location& location, const Extent& extent, std::uint64_t from_offset,
+                         MutableBytes into);
+
+  Options options_;
+  Identity identity_;
+  LogKey key_;
+  Epoch epoch_;
+  SegmentNumber epoch_segment_;
+  Lsn epoch_start_;
+
+  // Declared before the locations, which may still read from the buffers while they are destroyed.
+  BatchSlots slots_;
+  FooterWriter footers_;
+  std::vector<std::byte> scratch_;
+  std::vector<Replica> replicas_;
+  std::vector<SegmentNumber> progress_at_;  // segment in which each location's progress was last stored; 0: not yet
+  std::vector<Lsn> prefixes_;               // scratch of update_durable()
+  std::vector<location::Completion> completions_;
+
+  SegmentCursor cursor_;
+  BatchBuilder builder_;
+  std::uint8_t open_slot_ = 0;
+  bool open_forced_ = false;          // barrier(): issue it though it is empty
+  std::vector<std::uint8_t> sealed_;  // in LSN order
+  Extent last_extent_;
+
+  Lsn next_lsn_;  // of the open batch, or of the next one
+  Lsn last_issued_;
+  std::uint64_t last_mac_ = 0;
+  Lsn durable_;
+
+  std::uint64_t reserved_ = 0;
+  std::uint64_t wanted_clock_ = 0;
+  std::uint64_t issued_clock_ = 0;
+  std::uint64_t stored_clock_ = 0;
+  std::uint64_t next_stream_ = 1;
+
+  CheckpointSource* checkpoint_source_ = nullptr;
+  CheckpointPacer pacer_;
+  bool checkpoint_source_done_ = false;
+  std::optional<BatchPosition> checkpoint_;  // in force
+};
+
+}  // namespace holdfast::log

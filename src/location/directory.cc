@@ -138,6 +138,7 @@ void Directory::write(Token token, SegmentNumber segment, std::uint64_t offset, 
   const std::size_t index = unused_writes_.back();
   unused_writes_.pop_back();
   writes_[index] = {token, segment, offset, bytes};
+  bytes_begun_ += bytes.size();
   issue(index);
 }
 
@@ -170,6 +171,7 @@ void Directory::on_completion(std::uint64_t tag, std::int32_t result, std::uint3
   write = {};
   unused_writes_.push_back(tag);
   finish(token, std::move(error));
+  preparation_.log_progressed();
 }
 
 void Directory::prepare(Token token, SegmentNumber segment, std::uint64_t size) {

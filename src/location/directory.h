@@ -84,6 +84,7 @@ class Directory final : public Location, private Ring::Handler, private Preparat
   void on_completion(std::uint64_t tag, std::int32_t result, std::uint32_t flags) override;
   void prepared(Token token, SegmentNumber segment, UniqueFd fd, std::optional<Error> error) override;
   bool busy() const override { return ring_.outstanding(user_) > 0; }
+  std::uint64_t bytes_begun() const override { return bytes_begun_; }
   void name_changed(Token token, std::optional<Error> error) override { finish(token, std::move(error)); }
 
   void find_out_about_direct_io(int lock_fd);
@@ -104,7 +105,8 @@ class Directory final : public Location, private Ring::Handler, private Preparat
 
   std::map<std::uint64_t, OpenSegment> open_;
   std::uint64_t uses_ = 0;
-  std::vector<Write> writes_;  // by tag
+  std::uint64_t bytes_begun_ = 0;  // of writes
+  std::vector<Write> writes_;      // by tag
   std::vector<std::size_t> unused_writes_;
   std::deque<Completion> finished_;
   std::size_t in_flight_ = 0;

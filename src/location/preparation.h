@@ -8,6 +8,10 @@
 // The file is born under a preparing- name and gets its segment name last, so that a segment file is always whole. Its
 // descriptor is locked before that (writer_lock.h) and is the one that the log will write through.
 //
+// Zeros share the device with the log's writes, and its write cache: each flush that a log write waits for takes the
+// zeros written before along. So while the log writes, zeros follow it at twice its rate (enough to stay ahead), or at
+// a trickle, one piece at a time; while it does not, they go as fast as they can.
+//
 // Threads: the ring's.
 #pragma once
 
@@ -29,8 +33,9 @@ class Preparation final : private Ring::Handler {
     virtual ~Owner() = default;
     // `fd` is open for writing and locked, unless there is an error; then nothing is left behind.
     virtual void prepared(Token token, SegmentNumber segment, UniqueFd fd, std::optional<Error> error) = 0;
-    // Writes that somebody waits for are in flight: zeros take a smaller share of the device.
+    // The log's writes: whether any is in flight, and bytes begun in all.
     virtual bool busy() const = 0;
+    virtual std::uint64_t bytes_begun() const = 0;
   };
 
   Preparation(Owner& owner, Ring& ring, const Files& files);
@@ -41,6 +46,10 @@ class Preparation final : private Ring::Handler {
 
   void set_direct(bool direct) { direct_ = direct; }
   void prepare(Token token, SegmentNumber segment, std::uint64_t size);
+  // A write of the log's has ended: there may be a share for zeros.
+  void log_progressed() {
+    if (pausing_ && stage_ == Stage::kFill) fill();
+  }
 
  private:
   enum class Stage : std::uint8_t {
@@ -70,6 +79,9 @@ class Preparation final : private Ring::Handler {
   void opened(std::int32_t result);
   void allocated(std::int32_t result);
   void fill();
+  bool log_is_active();
+  std::uint32_t next_piece(std::size_t in_flight);
+  void pause();
   void write_piece(std::size_t index);
   void piece_written(std::size_t index, std::int32_t result);
   void renamed(std::int32_t result);
@@ -94,6 +106,13 @@ class Preparation final : private Ring::Handler {
   std::uint64_t filled_ = 0;  // bytes whose writing was begun
   std::array<Piece, kMaxPieces> pieces_{};
   unsigned rename_flags_ = 0;
+
+  std::uint64_t log_seen_ = 0;  // the log's bytes that are accounted for
+  std::uint64_t log_at_pause_ = 0;
+  bool log_active_ = false;
+  std::uint64_t credit_ = 0;  // bytes of zeros that the log's writes have earned
+  bool pausing_ = false;      // a timer is running
+  bool paused_ = false;       // it ran out: one piece, whatever the log does
   std::optional<Error> error_;
 };
 

@@ -17,6 +17,7 @@
 #include <map>
 
 #include "location/layout.h"
+#include "location/slow_device.h"
 
 namespace holdfast::location {
 namespace {
@@ -391,6 +392,44 @@ TEST_F(DirectoryTest, EveryAcknowledgedWriteIsThereAfterKill) {
     ASSERT_EQ(at(*location, kOne, block * kBlock), static_cast<char>(block % 250 + 1)) << "block " << int{block};
     ASSERT_EQ(at(*location, kOne, (block + 1U) * kBlock - 1), static_cast<char>(block % 250 + 1));
   }
+}
+
+// What a lock of its own would not see: the process is gone, its writes are not.
+TEST_F(DirectoryTest, WritesOfAKilledProcessHoldTheLockUntilTheyHaveLanded) {
+  constexpr std::uint64_t kWrites = 4;
+  const auto slow = SlowDevice::under(path, kSize);
+  if (!slow) GTEST_SKIP() << "this machine has no control groups that slow a device down";
+  {
+    prepare(*open_and_lock(), kOne, kWrites * kSize);
+  }
+  std::array<int, 2> pipe{};
+  ASSERT_EQ(::pipe(pipe.data()), 0);
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    auto own_ring = *Ring::create();
+    auto location = *open_directory(path, *own_ring);
+    if (!location->lock(seconds(1)) || !slow->join()) ::_exit(1);
+    auto* const buffer = static_cast<std::byte*>(std::aligned_alloc(kBlock, kSize));
+    std::memset(buffer, 'x', kSize);
+    for (std::uint64_t i = 0; i < kWrites; ++i) location->write(i, kOne, i * kSize, Bytes(buffer, kSize));
+    own_ring->submit();
+    if (::write(pipe[1], "x", 1) != 1) ::_exit(1);
+    for (;;) ::pause();
+  }
+  char begun = 0;
+  ASSERT_EQ(::read(pipe[0], &begun, 1), 1);
+  ::kill(child, SIGKILL);
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  for (const int fd : pipe) ::close(fd);
+
+  const auto location = open();
+  const auto early = location->lock(milliseconds(1));
+  ASSERT_FALSE(early);
+  EXPECT_THAT(early.error().message, HasSubstr(segment_file(kOne)));
+  const auto locked = location->lock(seconds(60));
+  ASSERT_TRUE(locked) << locked.error().message;
+  for (std::uint64_t i = 1; i <= kWrites; ++i) EXPECT_EQ(at(*location, kOne, i * kSize - 1), 'x');
 }
 
 TEST_F(DirectoryTest, BlobsAreReplacedWhole) {

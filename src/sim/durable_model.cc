@@ -1,0 +1,227 @@
+#include "sim/durable_model.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "gate/connection_record.h"
+#include "log/identity.h"
+
+namespace holdfast::sim {
+
+DurableModel::DurableModel(Context& context, StreamJudge& judge, unsigned disks, unsigned stored_on)
+    : context_(context), judge_(judge), stored_on_(stored_on), writing_(disks), prefix_(disks) {}
+
+bool DurableModel::learn_key() {
+  for (const location::MemoryDisk* disk : disks_) {
+    if (key_) break;
+    const auto found = disk->blobs().find(log::kIdentityBlob);
+    if (found == disk->blobs().end()) continue;
+    if (const auto identity = log::decode_identity(found->second, disk->name())) key_ = identity->key();
+  }
+  return key_.has_value();
+}
+
+void DurableModel::begun(unsigned disk, const location::PendingOperation& operation) {
+  if (operation.kind != location::PendingOperation::Kind::kWrite || !learn_key()) return;
+  const Bytes bytes(operation.bytes);
+  auto& carried = writing_[disk][operation.id];
+  for (std::size_t at = 0; at + log::kBlock <= bytes.size();) {
+    const log::BatchPosition place{operation.segment, static_cast<std::uint32_t>(operation.offset + at)};
+    const auto header = log::decode_batch_header(bytes.subspan(at), *key_, place);
+    if (!header || header->size() > bytes.size() - at) {
+      at += log::kBlock;
+      continue;
+    }
+    read_batch(*header, bytes.subspan(at, header->size()));
+    carried.emplace_back(header->epoch, header->lsn.value);
+    at += header->size();
+  }
+}
+
+void DurableModel::stored(unsigned disk, std::uint64_t operation) {
+  const auto found = writing_[disk].find(operation);
+  if (found == writing_[disk].end()) return;
+  for (const BatchKey& key : found->second) batches_[key].on |= 1U << disk;
+  writing_[disk].erase(found);
+  advance();
+}
+
+void DurableModel::read_batch(const log::BatchHeader& header, Bytes bytes) {
+  const BatchKey key{header.epoch, header.lsn.value};
+  if (!batches_.contains(key)) {
+    Batch batch;
+    log::RecordWalk walk(log::body_of(header, bytes));
+    while (const auto record = walk.next()) {
+      if (record->header.type == log::RecordType::kEpochStart) begin_epoch(header, record->payload);
+      if (auto effect = read_record(*record)) batch.effects.push_back(std::move(*effect));
+    }
+    if (walk.malformed()) context_.fail("batch {} is written with malformed records", header.lsn.value);
+    batches_[key] = std::move(batch);
+  }
+  if (header.epoch == epoch_) issued_ = std::max(issued_, header.lsn);
+}
+
+std::optional<DurableModel::Effect> DurableModel::read_record(const log::Record& record) {
+  const log::RecordHeader& header = record.header;
+  Effect effect;
+  effect.type = header.type;
+  effect.stream = header.stream;
+  effect.fin = (header.flags & log::kFin) != 0;
+  effect.echo = (header.flags & log::kEcho) != 0;
+  if (header.type == log::RecordType::kConnection) {
+    const auto decoded = gate::decode_connection_record(record.payload);
+    if (!decoded) {
+      context_.fail("connection record of stream {} cannot be read: {}", header.stream.value, decoded.error().message);
+      return std::nullopt;
+    }
+    const tcp::Snapshot& s = decoded->snapshot;
+    effect.connection = DurableStream{s.tuple, s.iss, s.irs, s.rcv_end.value, s.snd_end.value, s.rcv_fin, s.snd_fin, false};
+    const auto [name, fresh] = names_.try_emplace(header.stream, *effect.connection);
+    if (!fresh && (name->second.tuple != s.tuple || name->second.iss != s.iss)) {
+      context_.fail("stream id {} is used again, for {}: it was {}", header.stream.value, s.tuple.to_string(),
+                    name->second.tuple.to_string());
+    }
+    name->second.irs = s.irs;
+    return effect;
+  }
+  if (header.type == log::RecordType::kClose) return effect;
+  if (header.type != log::RecordType::kIn && header.type != log::RecordType::kOut) return std::nullopt;
+  const Bytes data = log::data_of(header, record.payload);
+  effect.begin = header.offset;
+  effect.end = header.offset + data.size();
+  const auto name = names_.find(header.stream);
+  if (name == names_.end()) {
+    context_.fail("bytes of stream {} are written before its connection record", header.stream.value);
+    return std::nullopt;
+  }
+  const bool inbound = header.type == log::RecordType::kIn;
+  judge_.judge_stored(name->second, inbound, header.offset, data, effect.fin);
+  if (effect.echo) judge_.judge_stored(name->second, false, header.offset, data, effect.fin);
+  return effect;
+}
+
+void DurableModel::begin_epoch(const log::BatchHeader& header, Bytes epoch_start) {
+  const auto start = log::decode_epoch_start(epoch_start);
+  if (!start) return context_.fail("epoch-start record that cannot be read");
+  if (epochs_.contains(header.epoch)) return;
+  epochs_[header.epoch] = {start->previous, start->end_lsn};
+  if (header.epoch < epoch_) {
+    return context_.fail("epoch {} begins after epoch {}", header.epoch.counter, epoch_.counter);
+  }
+  context_.note("epoch {} begins at batch {}; it adopts up to batch {}, durable is {}", header.epoch.counter,
+                header.lsn.value, start->end_lsn.value, durable_.value);
+  // Rule 1: whatever was durable may have been asserted to a peer.
+  if (start->end_lsn < durable_) {
+    return context_.fail("recovery adopted the log up to batch {}, but it was durable up to batch {}",
+                         start->end_lsn.value, durable_.value);
+  }
+  // And what was durable must lie in the chain that is adopted.
+  const Lsn before = durable_;
+  const log::Epoch old_epoch = before == Lsn{} ? log::Epoch{} : epoch_of(before);
+  epoch_ = header.epoch;
+  epoch_start_ = header.lsn;
+  issued_ = header.lsn;
+  if (before != Lsn{} && epoch_of(before) != old_epoch) {
+    return context_.fail("recovery adopted another chain (epoch {}) than the durable one (epoch {}) at batch {}",
+                         epoch_of(before).counter, old_epoch.counter, before.value);
+  }
+  // A disk keeps what it had of the chain up to where the chains part.
+  for (unsigned disk = 0; disk < prefix_.size(); ++disk) {
+    Lsn& prefix = prefix_[disk];
+    while (prefix > Lsn{}) {
+      const auto* batch = batch_at(prefix);
+      if (batch != nullptr && (batch->on & (1U << disk)) != 0) break;
+      prefix = Lsn{prefix.value - 1};
+    }
+  }
+  // Adopted is as good as durable: the epoch's start becomes durable only after W disks hold it all.
+  advance();
+}
+
+log::Epoch DurableModel::epoch_of(Lsn lsn) const {
+  log::Epoch epoch = epoch_;
+  for (auto info = epochs_.find(epoch); info != epochs_.end() && lsn <= info->second.end_of_previous;
+       info = epochs_.find(epoch)) {
+    epoch = info->second.previous;
+  }
+  return epoch;
+}
+
+DurableModel::Batch* DurableModel::batch_at(Lsn lsn) {
+  const auto found = batches_.find({epoch_of(lsn), lsn.value});
+  return found == batches_.end() ? nullptr : &found->second;
+}
+
+void DurableModel::advance() {
+  for (unsigned disk = 0; disk < prefix_.size(); ++disk) {
+    for (;;) {
+      const Batch* next = batch_at(prefix_[disk] + 1);
+      if (next == nullptr || (next->on & (1U << disk)) == 0) break;
+      prefix_[disk] = prefix_[disk] + 1;
+    }
+  }
+  std::vector<Lsn> sorted = prefix_;
+  std::ranges::sort(sorted, std::greater{});
+  const Lsn durable = sorted[stored_on_ - 1];
+  while (durable_ < durable) {
+    durable_ = durable_ + 1;
+    for (const Effect& effect : batch_at(durable_)->effects) apply(effect);
+  }
+}
+
+void DurableModel::apply(const Effect& effect) {
+  if (effect.connection) return apply_connection(effect.stream, *effect.connection);
+  const auto found = streams_.find(effect.stream);
+  if (found == streams_.end()) {
+    return context_.fail("a record of stream {} is durable, its connection record is not", effect.stream.value);
+  }
+  if (effect.type == log::RecordType::kClose) {
+    found->second.closed = true;
+  } else if (effect.type == log::RecordType::kIn) {
+    apply_in(found->second, effect);
+    if (effect.echo) apply_out(found->second, effect);
+  } else {
+    apply_out(found->second, effect);
+  }
+}
+
+void DurableModel::apply_connection(StreamId id, const DurableStream& connection) {
+  const auto [found, fresh] = streams_.try_emplace(id, connection);
+  DurableStream& stream = found->second;
+  if (!fresh && (stream.in_end != connection.in_end || stream.out_end != connection.out_end ||
+                 stream.in_fin != connection.in_fin || stream.out_fin != connection.out_fin)) {
+    context_.fail("connection record of stream {} says in {}{} out {}{}, the log holds in {}{} out {}{}", id.value,
+                  connection.in_end, connection.in_fin ? "F" : "", connection.out_end, connection.out_fin ? "F" : "",
+                  stream.in_end, stream.in_fin ? "F" : "", stream.out_end, stream.out_fin ? "F" : "");
+  }
+  if (stream.closed) context_.fail("connection record of stream {} after its close record", id.value);
+  stream.irs = connection.irs;
+}
+
+void DurableModel::apply_in(DurableStream& stream, const Effect& effect) {
+  if (effect.begin != stream.in_end || stream.in_fin) {
+    context_.fail("inbound bytes from {} on are stored where the stream {} goes on at {}{}", effect.begin,
+                  stream.tuple.to_string(), stream.in_end, stream.in_fin ? ", ended" : "");
+  }
+  stream.in_end = std::max(stream.in_end, effect.end);
+  stream.in_fin |= effect.fin;
+}
+
+void DurableModel::apply_out(DurableStream& stream, const Effect& effect) {
+  if (effect.begin != stream.out_end || stream.out_fin) {
+    context_.fail("outbound bytes from {} on are stored where the stream {} goes on at {}{}", effect.begin,
+                  stream.tuple.to_string(), stream.out_end, stream.out_fin ? ", ended" : "");
+  }
+  stream.out_end = std::max(stream.out_end, effect.end);
+  stream.out_fin |= effect.fin;
+}
+
+const DurableStream* DurableModel::find(const wire::FourTuple& tuple, wire::SeqNum iss) const {
+  // The newest: ids only grow.
+  for (auto at = streams_.rbegin(); at != streams_.rend(); ++at) {
+    if (at->second.tuple == tuple && at->second.iss == iss) return &at->second;
+  }
+  return nullptr;
+}
+
+}  // namespace holdfast::sim

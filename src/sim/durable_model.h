@@ -1,0 +1,112 @@
+// What is durable, by the oracle's own book-keeping: it reads the batches that the node writes as they pass to the disks,
+// notes which disk has stored which, and says up to which batch the chain is on W disks, and what streams that makes.
+//
+// It shares the byte formats with the log (batch_codec.h, record_codec.h), and nothing of how the log decides.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "log/batch_codec.h"
+#include "log/record_codec.h"
+#include "sim/context.h"
+#include "sim/disk.h"
+#include "wire/address.h"
+#include "wire/seq.h"
+
+namespace holdfast::sim {
+
+// A stream as far as it is durable.
+struct DurableStream {
+  wire::FourTuple tuple;
+  wire::SeqNum iss, irs;
+  std::uint64_t in_end = 0, out_end = 0;  // stream offsets
+  bool in_fin = false, out_fin = false;
+  bool closed = false;
+};
+
+// Knows what a stream's bytes ought to be.
+class StreamJudge {
+ public:
+  virtual ~StreamJudge() = default;
+  // Bytes of the stream between these ends that the node wants stored. Fails the world where they are wrong.
+  virtual void judge_stored(const DurableStream& stream, bool inbound, std::uint64_t offset, Bytes bytes, bool fin) = 0;
+};
+
+class DurableModel : public DiskWatcher {
+ public:
+  DurableModel(Context& context, StreamJudge& judge, unsigned disks, unsigned stored_on);
+
+  // To read the log's key from; set once.
+  void watch(std::vector<const location::MemoryDisk*> disks) { disks_ = std::move(disks); }
+
+  // ---- DiskWatcher ----
+  void begun(unsigned disk, const location::PendingOperation& operation) override;
+  void stored(unsigned disk, std::uint64_t operation) override;
+
+  // Highest batch number of which a write has begun, in the epoch that is being written.
+  Lsn issued() const { return issued_; }
+  // The chain up to here is on W disks.
+  Lsn durable() const { return durable_; }
+  // The start of the epoch being written is durable.
+  bool epoch_started() const { return epoch_start_ != Lsn{} && durable_ >= epoch_start_; }
+  std::uint64_t epochs() const { return epochs_.size(); }
+  // A process begins: whatever it says must rest on its own epoch.
+  void new_life() { epoch_start_ = Lsn{}; }
+
+  const DurableStream* find(const wire::FourTuple& tuple, wire::SeqNum iss) const;
+  const std::map<StreamId, DurableStream>& streams() const { return streams_; }
+
+ private:
+  struct Effect {
+    log::RecordType type = log::RecordType::kIn;
+    StreamId stream;
+    std::uint64_t begin = 0, end = 0;
+    bool fin = false, echo = false;
+    std::optional<DurableStream> connection;  // of a connection record
+  };
+  struct Batch {
+    std::vector<Effect> effects;
+    std::uint32_t on = 0;  // bit mask of disks
+  };
+  struct EpochInfo {
+    log::Epoch previous;
+    Lsn end_of_previous;
+  };
+  using BatchKey = std::pair<log::Epoch, std::uint64_t>;
+
+  bool learn_key();
+  void read_batch(const log::BatchHeader& header, Bytes bytes);
+  std::optional<Effect> read_record(const log::Record& record);
+  void begin_epoch(const log::BatchHeader& header, Bytes epoch_start);
+  // The epoch in whose chain the current epoch sees this batch.
+  log::Epoch epoch_of(Lsn lsn) const;
+  Batch* batch_at(Lsn lsn);
+  void advance();
+  void apply(const Effect& effect);
+  void apply_connection(StreamId id, const DurableStream& connection);
+  void apply_in(DurableStream& stream, const Effect& effect);
+  void apply_out(DurableStream& stream, const Effect& effect);
+
+  Context& context_;
+  StreamJudge& judge_;
+  unsigned stored_on_;
+  std::vector<const location::MemoryDisk*> disks_;
+  std::optional<log::LogKey> key_;
+
+  std::map<BatchKey, Batch> batches_;
+  std::map<log::Epoch, EpochInfo> epochs_;
+  std::vector<std::map<std::uint64_t, std::vector<BatchKey>>> writing_;  // by disk: operation -> batches
+  log::Epoch epoch_;
+  Lsn epoch_start_;
+  Lsn issued_, durable_;
+  std::vector<Lsn> prefix_;  // by disk: the chain is there up to this batch
+
+  std::map<StreamId, DurableStream> streams_;  // durable
+  std::map<StreamId, DurableStream> names_;    // as first written: tuple and sequence numbers only
+};
+
+}  // namespace holdfast::sim

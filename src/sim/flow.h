@@ -1,0 +1,81 @@
+// The oracle's notes about one TCP connection of the node, taken from frames alone.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+
+#include "sim/coverage.h"
+#include "sim/packet.h"
+#include "sim/scenario.h"
+#include "wire/address.h"
+
+namespace holdfast::sim {
+
+struct Flow {
+  wire::FourTuple tuple;                 // local is the node
+  const StreamPlan* plan = nullptr;      // none: a SYN of nobody that we know
+  bool dialled = false;                  // opened by the node
+  std::optional<wire::SeqNum> irs, iss;  // the peer's and the node's initial sequence numbers
+
+  // ---- What the peer said, as it sent it ----
+  std::uint64_t sent_end = 0;            // inbound offset
+  std::optional<std::uint64_t> fin_at;   // its stream ends at this offset
+  bool peer_timestamps = false, peer_sack = false;
+  std::optional<std::uint8_t> peer_scale;
+  // The peer holds it to be alive: no reset may reach it.
+  bool valid = true;
+  bool peer_answered = false;            // a segment that acknowledges the node's SYN was delivered
+
+  // ---- What reached the node, in this life of its ----
+  Coverage delivered;
+  std::map<std::uint64_t, std::uint32_t> ts_of;  // begin of a delivered segment -> lowest TSval that it came with
+  std::optional<std::uint32_t> highest_ts;       // TSval of all that was delivered, in any life
+  bool fin_delivered = false;
+  bool fin_was_acked = false;            // the node's FIN, by a segment that was delivered
+  bool reset_delivered = false;
+  std::uint64_t peer_edge = 0;           // outbound offset up to which the peer lets us send
+  bool peer_edge_known = false;
+  std::optional<Time> last_fin_delivered;
+  std::optional<Time> waiting_since;     // in-order bytes within the window, delivered and not acknowledged
+  bool duplicate_just_came = false;      // of bytes above the released edge: must draw no ACK by itself
+
+  // ---- What the node said, in all its lives ----
+  bool synack_left = false;
+  bool timestamps = false, sack = false; // negotiated
+  std::uint8_t scale = 0;                // of the windows that the node sends
+  std::uint64_t acked = 0;               // inbound offset; the FIN not counted
+  bool fin_acked = false;
+  std::uint64_t right_edge = 0;          // highest inbound offset ever advertised
+  std::optional<std::uint16_t> last_window;
+  std::optional<std::uint32_t> last_ts;
+  std::uint64_t out_end = 0;             // outbound offset
+  bool fin_sent = false;
+  bool fin_sent_first = false;           // before the peer's FIN was delivered: the node will be in TIME-WAIT
+  Coverage sacked;                       // inbound ranges that the node reported, in this life
+  bool aborted_by_node = false;          // as the script wants
+
+  std::uint64_t in_offset(wire::SeqNum seq) const { return static_cast<std::uint32_t>(seq - (*irs + 1)); }
+  std::uint64_t out_offset(wire::SeqNum seq) const { return static_cast<std::uint32_t>(seq - (*iss + 1)); }
+
+  // The node's process died: what it had only in memory is gone.
+  void node_died() {
+    delivered.clear();
+    delivered.add(0, acked);
+    ts_of.clear();
+    sacked.clear();
+    waiting_since.reset();
+    duplicate_just_came = false;
+    fin_delivered = fin_acked;
+  }
+
+  // Nothing in the network can tell that it ever was: refusing it is right.
+  bool is_over(Time now, Duration msl) const {
+    if (reset_delivered || aborted_by_node) return true;
+    if (!fin_was_acked || !fin_acked) return false;
+    return !fin_sent_first || !last_fin_delivered || now - *last_fin_delivered >= 2 * msl;
+  }
+};
+
+}  // namespace holdfast::sim

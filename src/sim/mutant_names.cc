@@ -1,0 +1,55 @@
+#include "sim/mutant_names.h"
+
+#include <array>
+#include <cstddef>
+
+#include "base/assert.h"
+
+namespace holdfast::sim {
+
+namespace {
+
+// In the order of the enumeration.
+constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)> kNames = {
+    "none",
+    "gate-off",
+    "ack-raw-stored-edge",
+    "refuse-before-recovery",
+    "window-without-room",
+    "syn-ack-before-record",
+    "reset-before-close-record",
+    "outbound-unstored",
+    "fin-ack-unstored",
+    "stream-id-reused",
+    "last-ack-from-released",
+    "reset-against-one-edge",
+    "window-counted-twice",
+    "duplicate-draws-ack",
+    "sack-above-unreleased",
+    "time-wait-skipped",
+    "reassembly-keeps-overlap",
+    "longest-log-wins",
+    "no-promise",
+    "count-beyond-prefix",
+    "no-mac",
+    "one-copy-is-enough",
+    "reuse-old-segment",
+    "failed-write-counts",
+    "ignore-payload-crc",
+    "lock-another-file"};
+
+}  // namespace
+
+std::string_view to_string(Mutant mutant) {
+  HF_ASSERT(mutant < Mutant::kCount);
+  return kNames[static_cast<std::size_t>(mutant)];
+}
+
+std::optional<Mutant> mutant_named(std::string_view name) {
+  for (std::size_t i = 0; i < kNames.size(); ++i) {
+    if (kNames[i] == name) return static_cast<Mutant>(i);
+  }
+  return std::nullopt;
+}
+
+}  // namespace holdfast::sim

@@ -1,0 +1,138 @@
+// The node dies: what happens to writes under way, to stored bytes, and to frames, until it is born again.
+#include <algorithm>
+
+#include "sim/node_host.h"
+#include "sim/node_watcher.h"
+
+namespace holdfast::sim {
+
+void NodeHost::die(const DeathPlan& plan) {
+  if (starting_) {
+    // Between opening its log and running: an ordinary death.
+    issued_at_death_.clear();
+    for (const auto& disk : disks_) issued_at_death_.push_back(disk->last_issued());
+    opened_.reset();
+    return end_life(plan);
+  }
+  if (!runner_.running()) return;  // dead already
+  if (plan.kind == Death::kCleanStop) {
+    runner_.call([&](stack::Engine& engine) { engine.prepare_stop(context_.now()); });
+    return stop_cleanly(plan, context_.now() + std::chrono::seconds(2));
+  }
+  if (plan.mid_call) {
+    fuse_ = Fuse{*plan.mid_call, plan};
+    // Nothing to do, nothing to die in.
+    context_.queue.after(std::chrono::seconds(1), [this, plan, life = life_] {
+      if (life != life_ || !fuse_ || !runner_.running()) return;
+      fuse_.reset();
+      DeathPlan between_calls = plan;
+      between_calls.mid_call.reset();
+      die(between_calls);
+    });
+    return;
+  }
+  issued_at_death_.clear();
+  for (const auto& disk : disks_) issued_at_death_.push_back(disk->last_issued());
+  end_life(plan);
+}
+
+void NodeHost::stop_cleanly(const DeathPlan& plan, Time give_up) {
+  if (!runner_.running()) return;
+  if (runner_.engine().busy() && context_.now() < give_up) {
+    context_.queue.after(std::chrono::milliseconds(1), [this, plan, give_up, life = life_] {
+      if (life == life_) stop_cleanly(plan, give_up);
+    });
+    return;
+  }
+  issued_at_death_.clear();
+  for (const auto& disk : disks_) issued_at_death_.push_back(disk->last_issued());
+  end_life(plan);
+}
+
+void NodeHost::end_life(const DeathPlan& plan) {
+  ++life_;
+  death_ = plan;
+  fuse_.reset();
+  dead_in_call_ = starting_ = false;
+  constexpr Fault kFaults[] = {Fault::kKill, Fault::kPowerLoss, Fault::kCleanStop};
+  context_.faults.add(kFaults[static_cast<std::size_t>(plan.kind)]);
+  context_.note("node dies, kind {}", static_cast<int>(plan.kind));
+  settle_disks(plan, context_.now());
+  opened_.reset();
+  std::deque<Packet> waiting = runner_.stop();
+  oracle_.node_died();
+
+  keeping_ = plan.keeps_frames && plan.kind != Death::kPowerLoss;
+  kept_.clear();
+  for (Packet& packet : waiting) receive(std::move(packet));
+  if (plan.clock_jump != 0) context_.faults.add(Fault::kClockJump);
+  wall_offset_ += plan.clock_jump;
+  if (plan.in_recovery) recovery_fuse_ = Fuse{*plan.in_recovery, plan};
+
+  if (after_death) after_death();
+  damage_disks(plan);
+  wake_for_disks();
+  context_.queue.after(plan.away, [this, life = life_] {
+    if (life == life_) begin_life();
+  });
+}
+
+void NodeHost::settle_disks(const DeathPlan& plan, Time now) {
+  for (std::size_t i = 0; i < disks_.size(); ++i) {
+    if (plan.kind == Death::kPowerLoss) {
+      disks_[i]->power_loss(issued_at_death_[i]);
+    } else {
+      disks_[i]->kill(issued_at_death_[i], now);
+    }
+  }
+}
+
+void NodeHost::damage_disks(const DeathPlan& plan) {
+  for (std::size_t i = disks_.size() - scenario_.bad_disks; i < disks_.size(); ++i) {
+    Disk& disk = *disks_[i];
+    if (plan.rot) rot(disk);
+    if (plan.bad_disks_away) context_.faults.add(Fault::kDiskAway);
+    // Away means that nothing about it works, until the next death.
+    disk.memory().faults.failing = plan.bad_disks_away;
+  }
+}
+
+void NodeHost::rot(Disk& disk) {
+  location::MemoryDisk& memory = disk.memory();
+  const auto segments = memory.segments();
+  if (segments.empty()) return;
+  context_.faults.add(Fault::kRot);
+  for (std::uint64_t n = prng_.between(1, 4); n > 0; --n) {
+    const auto segment = segments[prng_.below(segments.size())];
+    // Mostly where something is written: towards the segment's front.
+    const std::uint64_t at = prng_.between_log(1, segment.size) - 1;
+    context_.note("{}: rot in segment {} at {}", disk.name(), segment.number.value, at);
+    switch (prng_.below(8)) {
+      case 0:
+        memory.zero(segment.number, at / location::kSector * location::kSector,
+                    location::kSector * prng_.between(1, 16));
+        break;
+      case 1:
+        memory.make_unreadable(segment.number, at, prng_.between(1, 8192));
+        break;
+      case 2:
+        if (prng_.one_in(4)) memory.lose_segment(segment.number);
+        break;
+      default:
+        memory.flip(segment.number, at, static_cast<std::byte>(1U << prng_.below(8)));
+    }
+  }
+}
+
+// Enough disks are there and whole for a log of these numbers to open.
+bool NodeHost::must_start() const {
+  unsigned usable = 0;
+  for (const auto& disk : disks_) {
+    const auto& faults = disk->memory().faults;
+    if (!faults.failing && !faults.full && disk->next_end() - opening_ < std::chrono::seconds(5)) ++usable;
+  }
+  const unsigned covering = scenario_.disks - scenario_.stored_on + 1;
+  return usable >= std::max(scenario_.stored_on, covering);
+}
+
+}  // namespace holdfast::sim

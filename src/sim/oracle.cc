@@ -1,0 +1,295 @@
+// The oracle's notes: what peers sent, what reached the node. The checks are in oracle_checks.cc.
+#include "sim/oracle.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "wire/arp.h"
+#include "wire/ethernet.h"
+
+namespace holdfast::sim {
+
+namespace {
+
+std::optional<wire::ArpPacket> view_arp(const Packet& packet) {
+  const auto ethernet = wire::parse_ethernet(packet.bytes);
+  if (!ethernet || ethernet->ether_type != wire::kEtherTypeArp) return std::nullopt;
+  const auto arp = wire::parse_arp(Bytes(packet.bytes).subspan(wire::kEthernetHeader));
+  if (!arp) return std::nullopt;
+  return *arp;
+}
+
+// A moment of a timestamp clock before another (RFC 7323 section 5.2).
+bool ts_before(std::uint32_t a, std::uint32_t b) { return static_cast<std::int32_t>(a - b) < 0; }
+
+}  // namespace
+
+// ---- The script ----
+
+void Oracle::expect(const wire::FourTuple& tuple, const StreamPlan& plan) {
+  expected_[tuple] = &plan;
+  if (Flow* flow = newest(tuple); flow != nullptr && flow->plan == nullptr && flow->valid) flow->plan = &plan;
+}
+
+void Oracle::peer_gone(const wire::FourTuple& tuple) {
+  for (Flow* flow : by_tuple_[tuple]) flow->valid = false;
+  expected_.erase(tuple);
+}
+
+void Oracle::node_aborts(const wire::FourTuple& tuple) {
+  if (Flow* flow = newest(tuple)) {
+    flow->valid = false;
+    flow->aborted_by_node = true;
+  }
+}
+
+// ---- Flows ----
+
+Flow* Oracle::newest(const wire::FourTuple& tuple) {
+  const auto found = by_tuple_.find(tuple);
+  return found == by_tuple_.end() || found->second.empty() ? nullptr : found->second.back();
+}
+
+Flow& Oracle::add_flow(const wire::FourTuple& tuple) {
+  Flow& flow = flows_.emplace_back();
+  flow.tuple = tuple;
+  by_tuple_[tuple].push_back(&flow);
+  return flow;
+}
+
+Flow* Oracle::flow_of_node_segment(const wire::FourTuple& tuple, const TcpView& view) {
+  const auto found = by_tuple_.find(tuple);
+  if (found == by_tuple_.end()) return nullptr;
+  for (auto at = found->second.rbegin(); at != found->second.rend(); ++at) {
+    Flow& flow = **at;
+    if (!flow.irs || !flow.iss) continue;
+    if (flow.in_offset(view.tcp.ack) > flow.sent_end + 1) continue;
+    // One before the first byte: a keepalive probe of a connection that sent nothing.
+    if (flow.out_offset(view.tcp.seq + 1) > flow.out_end + (1U << 30)) continue;
+    return &flow;
+  }
+  return nullptr;
+}
+
+Flow* Oracle::flow_of_peer_segment(const wire::FourTuple& tuple, const TcpView& view) {
+  const auto found = by_tuple_.find(tuple);
+  if (found == by_tuple_.end()) return nullptr;
+  for (auto at = found->second.rbegin(); at != found->second.rend(); ++at) {
+    Flow& flow = **at;
+    if (!flow.irs) continue;
+    if (view.tcp.seq == *flow.irs) return &flow;
+    if (flow.in_offset(view.tcp.seq) + view.payload_size <= flow.sent_end + 1) return &flow;
+  }
+  return nullptr;
+}
+
+void Oracle::note_peer_syn(const wire::FourTuple& tuple, const TcpView& view, bool forged) {
+  if (view.tcp.flags.ack) {
+    Flow* flow = newest(tuple);
+    if (flow == nullptr || !flow->dialled || forged) return;
+    flow->irs = view.tcp.seq;
+    flow->peer_scale = view.tcp.options.window_scale;
+    flow->peer_timestamps = view.tcp.options.timestamps.has_value();
+    flow->peer_sack = view.tcp.options.sack_permitted;
+    return;
+  }
+  for (const Flow* flow : by_tuple_[tuple]) {
+    if (flow->irs == view.tcp.seq) return;  // sent again
+  }
+  Flow& flow = add_flow(tuple);
+  flow.irs = view.tcp.seq;
+  flow.peer_scale = view.tcp.options.window_scale;
+  flow.peer_timestamps = view.tcp.options.timestamps.has_value();
+  flow.peer_sack = view.tcp.options.sack_permitted;
+  flow.valid = !forged;
+  if (forged) return;
+  if (const auto expected = expected_.find(tuple); expected != expected_.end()) flow.plan = expected->second;
+}
+
+// ---- Taps: towards the node ----
+
+void Oracle::peer_sends(const Packet& packet) {
+  const auto view = view_tcp(packet);
+  if (!view || view->ip.destination != node_) return;
+  const wire::FourTuple tuple{view->destination(), view->source()};
+  if (view->tcp.flags.syn) note_peer_syn(tuple, *view, false);
+  Flow* flow = newest(tuple);
+  if (flow == nullptr || !flow->irs || view->tcp.flags.rst || view->tcp.flags.syn) return;
+  const std::uint64_t begin = flow->in_offset(view->tcp.seq);
+  if (begin == UINT32_MAX) return;  // a keepalive probe of a connection that sent nothing
+  const std::uint64_t end = begin + view->payload_size;
+  if (view->tcp.flags.fin) flow->fin_at = end;
+  if (view->payload_size != 0) flow->sent_end = std::max(flow->sent_end, end);
+}
+
+void Oracle::node_receives(const Packet& packet) {
+  if (just_came_ != nullptr) just_came_->duplicate_just_came = false;
+  just_came_ = nullptr;
+  if (packet.whole != nullptr) {
+    auto& seen = fragments_[packet.whole];
+    if (!seen.insert(packet.fragment).second || seen.size() != packet.fragments) return;
+    return node_receives_tcp(*packet.whole, true);
+  }
+  node_receives_arp(packet);
+  node_receives_tcp(packet, false);
+}
+
+void Oracle::node_receives_arp(const Packet& packet) {
+  const auto arp = view_arp(packet);
+  if (arp && arp->target == node_) arp_requests_.push_back(model_.issued());
+}
+
+void Oracle::node_receives_tcp(const Packet& packet, bool reassembled) {
+  const auto view = view_tcp(packet);
+  if (!view || view->ip.destination != node_) return;
+  const wire::FourTuple tuple{view->destination(), view->source()};
+  remember_refusable(tuple, *view);
+  if (packet.forged) {
+    if (view->tcp.flags.syn && !view->tcp.flags.ack) note_peer_syn(tuple, *view, true);
+    return;
+  }
+  if (Flow* flow = flow_of_peer_segment(tuple, *view)) note_delivered(*flow, *view, reassembled);
+}
+
+// RFC 9293 section 3.10.7.1: what the answer to a segment of no connection is.
+void Oracle::remember_refusable(const wire::FourTuple& tuple, const TcpView& view) {
+  if (view.tcp.flags.rst) return;
+  const Refusal refusal = view.tcp.flags.ack ? Refusal{tuple, view.tcp.ack.value, 0}
+                                             : Refusal{tuple, 0, view.tcp.seq.value + view.length()};
+  refusable_[refusal].push_back(model_.issued());
+}
+
+void Oracle::note_delivered(Flow& flow, const TcpView& view, bool reassembled) {
+  const wire::TcpFlags& flags = view.tcp.flags;
+  note_delivered_ack(flow, view);
+  const auto& ts = view.tcp.options.timestamps;
+  const bool is_old = ts && flow.timestamps && flow.highest_ts && ts_before(ts->value, *flow.highest_ts);
+  if (ts && (!flow.highest_ts || ts_before(*flow.highest_ts, ts->value))) flow.highest_ts = ts->value;
+  if (flags.rst) {
+    flow.reset_delivered = true;
+    return;
+  }
+  if (flags.syn) return;
+  const std::uint64_t begin = flow.in_offset(view.tcp.seq);
+  if (begin == UINT32_MAX) return;
+  const std::uint64_t end = begin + view.payload_size;
+  if (flags.fin) {
+    flow.fin_delivered = true;
+    flow.last_fin_delivered = context_.now();
+  }
+  if (reassembled || is_old || view.payload_size == 0) return;
+  if (ts) {
+    const auto [entry, fresh] = flow.ts_of.try_emplace(begin, ts->value);
+    if (!fresh && ts_before(ts->value, entry->second)) entry->second = ts->value;
+  }
+  if (begin >= flow.acked && end <= flow.delivered.contiguous_from(flow.acked)) {
+    flow.duplicate_just_came = true;
+    just_came_ = &flow;
+  }
+  flow.delivered.add(begin, std::min(end, flow.right_edge));
+  if (!flow.waiting_since && flow.delivered.contiguous_from(flow.acked) > flow.acked) {
+    flow.waiting_since = context_.now();
+  }
+}
+
+void Oracle::note_delivered_ack(Flow& flow, const TcpView& view) {
+  if (!view.tcp.flags.ack || !flow.iss) return;
+  const std::uint64_t acked = flow.out_offset(view.tcp.ack);
+  if (acked > flow.out_end + 1) return;
+  flow.peer_answered = true;
+  if (flow.fin_sent && acked == flow.out_end + 1) flow.fin_was_acked = true;
+  const unsigned shift = view.tcp.flags.syn ? 0 : flow.peer_scale.value_or(0);
+  flow.peer_edge = std::max(flow.peer_edge, acked + (std::uint64_t{view.tcp.window} << shift));
+  flow.peer_edge_known = true;
+}
+
+void Oracle::node_died() {
+  for (Flow& flow : flows_) flow.node_died();
+  refusable_.clear();
+  arp_requests_.clear();
+  fragments_.clear();
+  just_came_ = nullptr;
+  model_.new_life();
+}
+
+// ---- Taps: from the node ----
+
+void Oracle::node_sends(const Packet& packet) {
+  if (!model_.epoch_started()) {
+    return context_.fail("a frame leaves before the epoch's start is stored: {}", describe(packet));
+  }
+  if (const auto arp = view_arp(packet)) return node_sends_arp(packet);
+  const auto view = view_tcp(packet);
+  if (!view) {
+    const auto ethernet = wire::parse_ethernet(packet.bytes);
+    const Bytes datagram = Bytes(packet.bytes).subspan(wire::kEthernetHeader);
+    if (ethernet && ethernet->ether_type == wire::kEtherTypeIpv4 &&
+        wire::ipv4_header_length(datagram) <= datagram.size()) {
+      const auto ip = wire::parse_ipv4(datagram, datagram.size());
+      if (ip && ip->protocol == wire::kProtocolIcmp) return;
+    }
+    return context_.fail("the node sends a frame that cannot be read: {}", describe(packet));
+  }
+  const wire::FourTuple tuple{view->source(), view->destination()};
+  if (view->tcp.flags.rst) return check_reset(tuple, *view);
+  if (view->tcp.flags.syn) return check_syn(tuple, *view);
+  Flow* flow = flow_of_node_segment(tuple, *view);
+  if (flow == nullptr) return context_.fail("a segment of no connection that anybody asked for: {}", describe(packet));
+  check_segment(*flow, *view, Bytes(packet.bytes).subspan(view->payload_at, view->payload_size));
+}
+
+void Oracle::node_sends_arp(const Packet& packet) {
+  const auto arp = view_arp(packet);
+  if (arp->operation != wire::ArpOperation::kReply) return;  // a question, or an announcement after the epoch's start
+  if (arp_requests_.empty()) return context_.fail("an ARP reply that nobody asked for");
+  const Lsn issued = arp_requests_.front();
+  arp_requests_.pop_front();
+  if (model_.durable() <= issued) {
+    context_.fail("an ARP reply leaves with batch {} durable; when it was asked for, batch {} had been begun",
+                  model_.durable().value, issued.value);
+  }
+}
+
+// ---- From time to time ----
+
+void Oracle::check_promises() {
+  constexpr Duration kPatience = std::chrono::seconds(8);
+  for (const Flow& flow : flows_) {
+    if (!flow.waiting_since || !flow.valid || flow.reset_delivered) continue;
+    if (context_.now() - std::max(*flow.waiting_since, excused_until_) < kPatience) continue;
+    return context_.fail("{}: bytes {}..{} came in order, within the window, and are not acknowledged",
+                         flow.tuple.to_string(), flow.acked, flow.delivered.contiguous_from(flow.acked));
+  }
+}
+
+void Oracle::judge_stored(const DurableStream& stream, bool inbound, std::uint64_t offset, Bytes bytes, bool fin) {
+  const auto found = by_tuple_.find(stream.tuple);
+  if (found == by_tuple_.end()) return context_.fail("bytes of an unknown connection {}", stream.tuple.to_string());
+  const Flow* flow = nullptr;
+  for (const Flow* candidate : found->second) {
+    if (candidate->irs == stream.irs || (candidate->dialled && candidate->iss == stream.iss)) flow = candidate;
+  }
+  if (flow == nullptr || flow->plan == nullptr) {
+    if (!bytes.empty() || fin) context_.fail("bytes of a connection that sent none: {}", stream.tuple.to_string());
+    return;
+  }
+  // A dialled connection's stream goes out, and comes back where the service echoes.
+  const StreamPlan& plan = *flow->plan;
+  if (!flow->dialled && !inbound && !plan.echo && !bytes.empty()) {
+    return context_.fail("{}: outbound bytes of a store service", stream.tuple.to_string());
+  }
+  const std::size_t right = plan.content.matching(offset, bytes);
+  if (right != bytes.size()) {
+    return context_.fail("{}: {} byte {} goes to the log wrong", stream.tuple.to_string(),
+                         inbound ? "inbound" : "outbound", offset + right);
+  }
+  if (offset + bytes.size() > plan.bytes) {
+    return context_.fail("{}: bytes beyond the stream's end go to the log", stream.tuple.to_string());
+  }
+  if (fin && offset + bytes.size() != plan.bytes && plan.ending == Ending::kClose) {
+    context_.fail("{}: the stream's end goes to the log at {}, it is at {}", stream.tuple.to_string(),
+                  offset + bytes.size(), plan.bytes);
+  }
+}
+
+}  // namespace holdfast::sim

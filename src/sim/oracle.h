@@ -1,0 +1,104 @@
+// The judge. It sees every frame that leaves the node and that reaches it, and (through DurableModel) every batch that goes to a
+// disk; it knows what each client sends. From that alone it says whether a rule is broken; it shares no code with tcp or the gate.
+//
+// On the wire, at the instant at which a frame leaves:
+// - nothing leaves before the epoch's start is durable;
+// - the ACK number, payload, FIN, SYN-ACK and RST rest on durable batches;
+// - the ACK number never goes back, never lies inside a range reported by SACK, never beyond what was sent;
+// - the right edge of the window never retreats, but to 0 while storage stands still;
+// - TSval never goes back, TSecr is fresh, ISNs of a reused 4-tuple go forward;
+// - payload is what belongs at its offset, and within the peer's window;
+// - a valid connection is never reset, and "no such connection" rests on a batch begun after the segment came.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "sim/context.h"
+#include "sim/durable_model.h"
+#include "sim/flow.h"
+#include "sim/packet.h"
+
+namespace holdfast::sim {
+
+class Oracle : public StreamJudge {
+ public:
+  Oracle(Context& context, wire::Ipv4Address node, Duration msl, unsigned disks, unsigned stored_on)
+      : context_(context), node_(node), msl_(msl), model_(context, *this, disks, stored_on) {}
+
+  DurableModel& model() { return model_; }
+
+  // ---- The script ----
+  // The stream that will go through this connection; known before or after its SYN was seen.
+  void expect(const wire::FourTuple& tuple, const StreamPlan& plan);
+  // The peer's end is gone or given up: it may be reset from now on.
+  void peer_gone(const wire::FourTuple& tuple);
+  // The node's operator wants it reset.
+  void node_aborts(const wire::FourTuple& tuple);
+
+  // ---- Taps ----
+  void peer_sends(const Packet& packet);
+  void node_receives(const Packet& packet);
+  void node_sends(const Packet& packet);
+  void node_died();
+  // Storage is unable to make progress (or the node is away) at this moment: ACKs may be late.
+  void excuse_lateness() { excused_until_ = context_.now(); }
+  // From time to time.
+  void check_promises();
+  // Storage has stood still for long enough that windows may be shrunk to 0.
+  void storage_moved() { storage_moved_ = context_.now(); }
+
+  // All connections, oldest first.
+  const std::deque<Flow>& flows() const { return flows_; }
+
+  // ---- StreamJudge ----
+  void judge_stored(const DurableStream& stream, bool inbound, std::uint64_t offset, Bytes bytes, bool fin) override;
+
+ private:
+  // What a refusal would look like: sequence and acknowledgement number of the RST.
+  using Refusal = std::tuple<wire::FourTuple, std::uint32_t, std::uint32_t>;
+
+  void node_receives_tcp(const Packet& packet, bool reassembled);
+  Flow* newest(const wire::FourTuple& tuple);
+  Flow* flow_of_node_segment(const wire::FourTuple& tuple, const TcpView& view);
+  Flow* flow_of_peer_segment(const wire::FourTuple& tuple, const TcpView& view);
+  Flow& add_flow(const wire::FourTuple& tuple);
+  void note_peer_syn(const wire::FourTuple& tuple, const TcpView& view, bool forged);
+  void remember_refusable(const wire::FourTuple& tuple, const TcpView& view);
+  void note_delivered(Flow& flow, const TcpView& view, bool reassembled);
+  void note_delivered_ack(Flow& flow, const TcpView& view);
+  void node_sends_arp(const Packet& packet);
+  void node_receives_arp(const Packet& packet);
+
+  void check_syn(const wire::FourTuple& tuple, const TcpView& view);
+  void check_isn_moves_forward(const Flow& flow, wire::SeqNum iss);
+  void check_segment(Flow& flow, const TcpView& view, Bytes payload);
+  void check_reset(const wire::FourTuple& tuple, const TcpView& view);
+  void check_ack(Flow& flow, const TcpView& view, const DurableStream& stream);
+  void check_sack(Flow& flow, const TcpView& view);
+  void check_window(Flow& flow, const TcpView& view);
+  void check_timestamps(Flow& flow, const TcpView& view);
+  void check_payload(Flow& flow, const TcpView& view, Bytes payload, const DurableStream& stream);
+  void check_duplicate_ack(Flow& flow, const TcpView& view);
+
+  Context& context_;
+  wire::Ipv4Address node_;
+  Duration msl_;
+  DurableModel model_;
+  std::deque<Flow> flows_;                               // addresses stay
+  std::map<wire::FourTuple, std::vector<Flow*>> by_tuple_;
+  std::map<wire::FourTuple, const StreamPlan*> expected_;
+  std::map<Refusal, std::deque<Lsn>> refusable_;         // issued() when the segment came
+  std::deque<Lsn> arp_requests_;                         // likewise
+  std::map<std::shared_ptr<const Packet>, std::set<unsigned>> fragments_;  // that reached the node
+  Flow* just_came_ = nullptr;                            // the flow of the frame being handled
+  Time excused_until_{};
+  Time storage_moved_{};
+};
+
+}  // namespace holdfast::sim

@@ -1,0 +1,236 @@
+#include "sim/world.h"
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "sim/attacker.h"
+#include "sim/client_host.h"
+#include "sim/context.h"
+#include "sim/network.h"
+#include "sim/node_dials.h"
+#include "sim/node_host.h"
+#include "sim/oracle.h"
+#include "sim/plain_peer.h"
+#include "sim/scenario.h"
+#include "sim/stream_check.h"
+
+namespace holdfast::sim {
+
+namespace {
+
+constexpr std::uint64_t kMaxEvents = 4'000'000;
+constexpr Duration kHeartbeat = std::chrono::milliseconds(250);
+
+wire::MacAddress mac_of(unsigned host) { return {{0x02, 0, 0, 0, 0, static_cast<std::uint8_t>(host)}}; }
+wire::Ipv4Address address_of(unsigned host) { return {0x0a4d0000U + host}; }  // 10.77.0.x
+
+constexpr unsigned kNode = 1, kFirstPeer = 10, kAttackerHost = 200;
+
+class World {
+ public:
+  World(std::uint64_t seed, const WorldOptions& options)
+      : scenario_(choose_scenario(seed)),
+        context_(options.trace),
+        network_(context_, Prng(seed, "network")),
+        oracle_(context_, address_of(kNode), scenario_.node_tcp.msl, scenario_.disks, scenario_.stored_on),
+        node_(context_, network_, oracle_, {mac_of(kNode), {address_of(kNode), 24}}, scenario_, Prng(seed, "node")),
+        attacker_(context_, network_, oracle_,
+                  {mac_of(kAttackerHost), mac_of(kNode), address_of(kAttackerHost), address_of(kNode)},
+                  scenario_.attack, Prng(seed, "attacker")),
+        prng_(seed, "world") {
+    context_.note("{}", describe(scenario_));
+    node_.after_death = [this] { check_streams(context_, oracle_, node_.disks()); };
+    node_.start();
+    add_peers(seed);
+    schedule_faults();
+    heartbeat();
+  }
+
+  WorldResult run() {
+    const Time end = Time{} + scenario_.faults_end + scenario_.grace;
+    while (!context_.verdict.failed() && !complete_) {
+      if (context_.queue.events() > kMaxEvents) {
+        context_.fail("no end after {} events: {}", context_.queue.events(), unfinished());
+      } else if (context_.now() > end) {
+        context_.fail("not complete at the end of time: {}", unfinished());
+      } else if (!context_.queue.run_next()) {
+        context_.fail("nothing happens any more: {}", unfinished());
+      }
+    }
+    check_streams(context_, oracle_, node_.disks());
+    return result();
+  }
+
+ private:
+  void add_peers(std::uint64_t seed) {
+    unsigned host = kFirstPeer;
+    for (const ClientPlan& plan : scenario_.clients) {
+      ClientHost::Place place{fmt::format("client{}", host), mac_of(host), {address_of(host), 24}, address_of(kNode)};
+      clients_.push_back(std::make_unique<ClientHost>(context_, network_, oracle_, std::move(place), plan,
+                                                      Prng(seed ^ host, "client")));
+      ports_.push_back(clients_.back()->port());
+      ++host;
+    }
+    for (const PlainPeerPlan& plan : scenario_.plain_peers) {
+      PlainPeer::Place place{fmt::format("plain{}", host), mac_of(host), address_of(host), address_of(kNode)};
+      plain_peers_.push_back(
+          std::make_unique<PlainPeer>(context_, network_, oracle_, std::move(place), plan, Prng(seed ^ host, "plain")));
+      ports_.push_back(plain_peers_.back()->port());
+      ++host;
+    }
+    std::vector<wire::Ipv4Address> targets;
+    for (const auto& client : clients_) targets.push_back(client->address());
+    dials_ = std::make_unique<NodeDials>(context_, oracle_, node_, scenario_.dials, std::move(targets),
+                                         Prng(seed, "dials"));
+  }
+
+  void schedule_faults() {
+    for (const DeathPlan& death : scenario_.deaths) {
+      context_.queue.after(death.at, [this, &death] {
+        if (!calm_) node_.die(death);
+      });
+    }
+    for (const DiskSpell& spell : scenario_.disk_spells) {
+      context_.queue.after(spell.from, [this, &spell] { node_.begin_spell(spell); });
+      context_.queue.after(spell.until, [this, &spell] { node_.end_spell(spell); });
+    }
+    for (const Partition& partition : scenario_.partitions) {
+      context_.queue.after(partition.from, [this, &partition] { set_partition(partition, true); });
+      context_.queue.after(partition.until, [this, &partition] { set_partition(partition, false); });
+    }
+    for (const ClientPlan& client : scenario_.clients) schedule_node_aborts(client.streams);
+    for (const PlainPeerPlan& peer : scenario_.plain_peers) schedule_node_aborts(peer.streams);
+    context_.queue.after(scenario_.faults_end, [this] { calm(); });
+  }
+
+  void set_partition(const Partition& partition, bool cut) {
+    const unsigned port = ports_[partition.host];
+    context_.note("partition of host {} {}", partition.host, cut ? "begins" : "ends");
+    if (partition.to_node) network_.to_switch(port).cut_off = cut;
+    if (partition.from_node) network_.from_switch(port).cut_off = cut;
+  }
+
+  void schedule_node_aborts(const std::vector<StreamPlan>& streams) {
+    for (const StreamPlan& stream : streams) {
+      if (!stream.node_aborts) continue;
+      context_.queue.after(stream.start + prng_.between_log(std::chrono::milliseconds(1), std::chrono::seconds(5)),
+                           [this, &stream] { abort_at_node(stream); });
+    }
+  }
+
+  // The node's operator resets a connection.
+  void abort_at_node(const StreamPlan& stream) {
+    if (!node_.running() || node_.runner().engine().recovering()) {
+      context_.queue.after(std::chrono::milliseconds(100), [this, &stream] { abort_at_node(stream); });
+      return;
+    }
+    for (const Flow& flow : oracle_.flows()) {
+      if (flow.plan != &stream || !flow.valid) continue;
+      for (const stack::ConnectionInfo& info : node_.runner().engine().list()) {
+        if (info.tuple != flow.tuple) continue;
+        context_.faults.add(Fault::kNodeAbort);
+        context_.note("the node aborts stream {}", info.id.value);
+        oracle_.node_aborts(flow.tuple);
+        node_.runner().call([&](stack::Engine& engine) { engine.abort(info.id, context_.now()); });
+        return node_.runner().turn();
+      }
+    }
+  }
+
+  // No more faults: everything must come to its end.
+  void calm() {
+    context_.note("calm");
+    calm_ = true;
+    network_.calm();
+    node_.calm();
+    attacker_.stop();
+    restart_if_degraded();
+  }
+
+  // What an operator does with a node whose disks had failed, once they are whole again.
+  void restart_if_degraded() {
+    if (!node_.running()) return context_.queue.after(std::chrono::seconds(1), [this] { restart_if_degraded(); });
+    const auto locations = node_.runner().engine().log()->locations();
+    const bool degraded = std::ranges::any_of(
+        locations, [](const log::LocationStatus& status) { return status.state == log::LocationState::kFailed; });
+    if (!degraded) return;
+    DeathPlan restart;
+    restart.kind = Death::kCleanStop;
+    restart.away = std::chrono::milliseconds(50);
+    node_.die(restart);
+  }
+
+  void heartbeat() {
+    context_.queue.after(kHeartbeat, [this] {
+      if (!node_.running() || node_.runner().engine().recovering() || storage_is_down()) oracle_.excuse_lateness();
+      oracle_.check_promises();
+      if (prng_.one_in(40)) check_streams(context_, oracle_, node_.disks());
+      if (calm_ && everything_done()) complete_ = true;
+      heartbeat();
+    });
+  }
+
+  bool storage_is_down() {
+    const Duration now = context_.now() - Time{} - std::chrono::seconds(1);
+    return std::ranges::any_of(scenario_.disk_spells, [now](const DiskSpell& spell) {
+      return spell.from <= now && now <= spell.until + kHeartbeat;
+    }) || node_.runner().engine().log()->quorum_lost();
+  }
+
+  bool everything_done() {
+    const auto is_done = [](const auto& host) { return host->done(); };
+    return std::ranges::all_of(clients_, is_done) && std::ranges::all_of(plain_peers_, is_done) && dials_->done() &&
+           node_.running() && node_.runner().engine().connections() == 0 && !node_.runner().engine().busy();
+  }
+
+  std::string unfinished() {
+    std::string text;
+    for (const auto& client : clients_) text += client->unfinished() + " ";
+    for (const auto& peer : plain_peers_) text += peer->unfinished() + " ";
+    text += dials_->unfinished();
+    if (!node_.running()) return text + " (the node is away)";
+    for (const stack::ConnectionInfo& info : node_.runner().engine().list()) {
+      text += fmt::format(" [node: stream {} {} {} received {} released {} queued {} acknowledged {}]", info.id.value,
+                          info.tuple.to_string(), tcp::to_string(info.state), info.in_received, info.in_released,
+                          info.out_queued, info.out_acknowledged);
+    }
+    return text;
+  }
+
+  WorldResult result() {
+    WorldResult result;
+    result.seed = scenario_.seed;
+    result.ok = !context_.verdict.failed();
+    if (!result.ok) result.failure = context_.verdict.why();
+    result.scenario = describe(scenario_);
+    result.trace_hash = context_.trace.hash();
+    result.events = context_.queue.events();
+    result.simulated_seconds = std::chrono::duration<double>(context_.now().time_since_epoch()).count();
+    result.faults = context_.faults;
+    result.streams = oracle_.model().streams().size();
+    for (const auto& [id, stream] : oracle_.model().streams()) result.bytes_stored += stream.in_end;
+    result.lives = oracle_.model().epochs();
+    return result;
+  }
+
+  Scenario scenario_;
+  Context context_;
+  Network network_;
+  Oracle oracle_;
+  NodeHost node_;
+  Attacker attacker_;
+  std::vector<std::unique_ptr<ClientHost>> clients_;
+  std::vector<std::unique_ptr<PlainPeer>> plain_peers_;
+  std::unique_ptr<NodeDials> dials_;
+  std::vector<unsigned> ports_;  // of the peers
+  Prng prng_;
+  bool calm_ = false;
+  bool complete_ = false;
+};
+
+}  // namespace
+
+WorldResult run_world(std::uint64_t seed, const WorldOptions& options) { return World(seed, options).run(); }
+
+}  // namespace holdfast::sim

@@ -98,6 +98,7 @@ void Connection::on_allowance_changed(Time now) {
   const bool was_stalled = impl.rcv.window.stalled();
   const ReceiveAllowance allowance = impl.host.receive_allowance(*this);
   if (impl.rcv.window.worth_an_update(impl.rcv.released, allowance, impl.full_segment())) impl.ack_owed = true;
+  impl.rcv.window.set_stalled(allowance.stalled);
   if (was_stalled && !allowance.stalled && impl.rcv.unnoted()) impl.arm_delayed_ack();
   if (allowance.stalled) impl.timers.cancel(Timer::kDelayedAck);
 }

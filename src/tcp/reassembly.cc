@@ -84,10 +84,12 @@ void Reassembly::merge(Range added) {
 }
 
 Bytes Reassembly::front(StreamOffset next) const {
-  if (ranges_.empty() || ranges_.front().begin > next || ranges_.front().end <= next) return {};
-  const StreamOffset from = HF_MUTANT(kReassemblyKeepsOverlap) ? ranges_.front().begin : next;
+  // Ranges wholly below `next` may still be here: one segment can reach across several.
+  const auto range = std::ranges::upper_bound(ranges_, next, {}, &Range::end);
+  if (range == ranges_.end() || range->begin > next) return {};
+  const StreamOffset from = HF_MUTANT(kReassemblyKeepsOverlap) ? range->begin : next;
   const std::size_t in_page = from.value % kPage;
-  const std::size_t n = std::min<std::size_t>(ranges_.front().end - from, kPage - in_page);
+  const std::size_t n = std::min<std::size_t>(range->end - from, kPage - in_page);
   const Block& page = pages_[from.value / kPage - first_page_];
   HF_ASSERT(page);
   return Bytes(page.data() + in_page, n);
@@ -110,7 +112,8 @@ void Reassembly::drop_below(StreamOffset next) {
 }
 
 void Reassembly::forget_front(StreamOffset next) {
-  if (!ranges_.empty() && ranges_.front().begin <= next) drop_below(ranges_.front().end);
+  const auto range = std::ranges::upper_bound(ranges_, next, {}, &Range::end);
+  if (range != ranges_.end() && range->begin <= next) drop_below(range->end);
 }
 
 std::size_t Reassembly::newest(StreamOffset above, std::span<Range> out) const {

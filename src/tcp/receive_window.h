@@ -30,6 +30,7 @@ class ReceiveWindow {
 
   StreamOffset edge() const { return edge_; }  // highest ever advertised
   bool stalled() const { return stalled_; }    // the last allowance said so
+  void set_stalled(bool stalled) { stalled_ = stalled; }
   void set_shift(std::uint8_t shift) { shift_ = shift; }
 
  private:

@@ -1,0 +1,283 @@
+// SYN-SENT, SYN-RECEIVED, options: RFC 9293 sections 3.5, 3.7.1 and 3.10.7.3.
+#include "solo.h"
+
+namespace holdfast::tcp::test {
+namespace {
+
+class Handshake : public Solo {};
+
+TEST_F(Handshake, SynAckWaitsForTheRecord) {
+  accept();
+  EXPECT_TRUE(silent());
+  EXPECT_EQ(c().deadline(), kNever);
+  arrive(syn());
+  EXPECT_TRUE(silent()) << "nor does a repeated SYN hurry it";
+  c().on_record_stored(now());
+  const Sent s = take();
+  EXPECT_TRUE(s.header.flags.syn && s.header.flags.ack);
+  EXPECT_EQ(s.header.seq, our_iss);
+  EXPECT_EQ(ack_of(s), 0);
+  EXPECT_TRUE(silent());
+}
+
+TEST_F(Handshake, AnswersNothingBeforeTheRecordIsStored) {
+  accept();
+  arrive(kAck, 0, 0);
+  arrive(kAck, 0, 77);
+  arrive(kAck, 500, 0);
+  EXPECT_EQ(c().state(), State::kSynReceived);
+  EXPECT_TRUE(silent());
+}
+
+TEST_F(Handshake, ResetWithdrawsAConnectionThatIsNotStoredYet) {
+  accept();
+  arrive(kRst, 0, 0);
+  EXPECT_EQ(e.close_reason, CloseReason::kPeerReset);
+  c().on_record_stored(now());
+  EXPECT_TRUE(silent());
+}
+
+// RFC9293: MUST-14, MUST-15, MUST-67
+TEST_F(Handshake, AnnouncesOurMssAndTakesThePeers) {
+  e.config.mss = 1400;
+  accept();
+  c().on_record_stored(now());
+  EXPECT_EQ(take().header.options.mss, 1400);
+  EXPECT_EQ(c().snapshot().send_mss, 1400) << "never more than our own path takes";
+}
+
+// RFC9293: MUST-15
+TEST_F(Handshake, MssIs536WhereThePeerSaysNothing) {
+  SegmentIn s = syn();
+  s.header.options.mss.reset();
+  e.connection = Connection::accept(e, e.config, StreamId{1}, kTuple, s, our_iss, 0, now());
+  EXPECT_EQ(c().snapshot().send_mss, 536);
+}
+
+TEST_F(Handshake, TinyMssIsRaised) {
+  peer_mss = 1;
+  accept();
+  EXPECT_GE(c().snapshot().send_mss, 48);
+}
+
+TEST_F(Handshake, OffersInASynAckOnlyWhatTheSynOffered) {
+  accept();
+  c().on_record_stored(now());
+  const Sent s = take();
+  EXPECT_FALSE(s.header.options.window_scale || s.header.options.timestamps || s.header.options.sack_permitted);
+}
+
+TEST_F(Handshake, AgreesOnScaleTimestampsAndSack) {
+  peer_timestamps = peer_sack = true;
+  peer_scale = 9;
+  accept();
+  c().on_record_stored(now());
+  const Sent s = take();
+  EXPECT_EQ(s.header.options.window_scale, 8) << "8 MiB in 65,535 steps";
+  EXPECT_TRUE(s.header.options.sack_permitted);
+  EXPECT_EQ(s.header.options.timestamps->echo_reply, peer_ts);
+  EXPECT_EQ(s.header.options.timestamps->value, e.timestamp_clock() + 100);
+  EXPECT_EQ(c().snapshot().send_scale, 9);
+}
+
+// RFC9293: MUST-65
+TEST_F(Handshake, MssOptionIsOnSynsOnly) {
+  establish();
+  e.queue(pattern(10));
+  EXPECT_FALSE(take().header.options.mss);
+}
+
+TEST_F(Handshake, WindowInASynIsNotScaled) {
+  peer_scale = 7;
+  peer_window = 1000;
+  e.window = 1 << 20;
+  accept();
+  c().on_record_stored(now());
+  EXPECT_EQ(take().header.window, 65535);
+  EXPECT_EQ(c().snapshot().snd_wnd, 1000U);
+}
+
+TEST_F(Handshake, AckOfTheSynAckMayCarryData) {
+  accept();
+  c().on_record_stored(now());
+  take();
+  const ByteVector data = pattern(100);
+  arrive(kPshAck, 0, 0, data);
+  EXPECT_EQ(c().state(), State::kEstablished);
+  EXPECT_EQ(e.received, data);
+}
+
+TEST_F(Handshake, DuplicateSynDrawsTheSynAckAgain) {
+  accept();
+  c().on_record_stored(now());
+  const Sent first = take();
+  arrive(syn());
+  const Sent second = take();
+  EXPECT_EQ(first.header.seq, second.header.seq);
+  EXPECT_TRUE(second.header.flags.syn && second.header.flags.ack);
+}
+
+// RFC9293: MUST-22, MUST-23
+TEST_F(Handshake, SynIsRepeatedWithBackOffForThreeMinutesAtLeast) {
+  connect();
+  EXPECT_TRUE(silent());
+  c().on_record_stored(now());
+  std::vector<Time> at;
+  while (!e.close_reason) {
+    while (!silent()) {
+      const Sent s = take();
+      EXPECT_TRUE(s.header.flags.syn && !s.header.flags.ack);
+      at.push_back(s.at);
+    }
+    expire();
+  }
+  EXPECT_EQ(e.close_reason, CloseReason::kTimeout);
+  ASSERT_GE(at.size(), 4U);
+  EXPECT_EQ(at[1] - at[0], 1s);
+  EXPECT_EQ(at[2] - at[1], 2s);
+  EXPECT_EQ(at[3] - at[2], 4s);
+  EXPECT_GE(at.back() - at.front(), 3min);
+}
+
+TEST_F(Handshake, HalfOpenConnectionEndsWhenItsRetriesRunOut) {
+  e.config.syn_retries = 2;
+  accept();
+  c().on_record_stored(now());
+  pass(10s);
+  EXPECT_EQ(e.out.size(), 3U);
+  EXPECT_EQ(e.close_reason, CloseReason::kTimeout);
+  EXPECT_EQ(c().deadline(), kNever);
+}
+
+TEST_F(Handshake, SynReceivedAnswersAnImpossibleAckWithAReset) {
+  accept();
+  c().on_record_stored(now());
+  take();
+  now() += 1s;
+  arrive(kAck, 0, 1);
+  const Sent s = take();
+  EXPECT_TRUE(s.header.flags.rst && !s.header.flags.ack);
+  EXPECT_EQ(seq_of(s), 1) << "<SEQ=SEG.ACK><CTL=RST>";
+  EXPECT_EQ(c().state(), State::kSynReceived);
+  EXPECT_FALSE(e.close_reason);
+}
+
+class ActiveOpen : public Solo {
+ protected:
+  void SetUp() override {
+    connect();
+    c().on_record_stored(now());
+    syn_sent_ = take();
+  }
+  Sent syn_sent_;
+};
+
+TEST_F(ActiveOpen, SynCarriesEverythingWeOffer) {
+  EXPECT_EQ(syn_sent_.header.seq, our_iss);
+  EXPECT_EQ(syn_sent_.header.options.mss, 1460);
+  EXPECT_TRUE(syn_sent_.header.options.window_scale && syn_sent_.header.options.timestamps);
+  EXPECT_TRUE(syn_sent_.header.options.sack_permitted);
+}
+
+TEST_F(ActiveOpen, SynAckEstablishes) {
+  arrive(syn(kSynAckFlags));
+  EXPECT_EQ(c().state(), State::kEstablished);
+  const Sent s = take();
+  EXPECT_TRUE(s.bare());
+  EXPECT_EQ(ack_of(s), 0);
+  EXPECT_EQ(seq_of(s), 0);
+}
+
+// What we acknowledge includes the peer's ISN: our record of it must be stored first.
+TEST_F(ActiveOpen, NothingLeavesBeforeTheFirstNoteIsReleased) {
+  e.store_at_once = false;
+  arrive(syn(kSynAckFlags));
+  EXPECT_EQ(c().state(), State::kEstablished);
+  e.queue(pattern(100));
+  EXPECT_TRUE(silent());
+  ASSERT_EQ(e.held.size(), 1U);
+  c().release(e.held.front(), now());
+  const Sent s = take();
+  EXPECT_EQ(ack_of(s), 0);
+  EXPECT_EQ(s.payload.size(), 100U);
+  EXPECT_TRUE(silent()) << "the data carries the ACK";
+}
+
+TEST_F(ActiveOpen, WrongAckDrawsAResetAndChangesNothing) {
+  now() += 1s;
+  arrive(kAck, 0, 5);
+  const Sent s = take();
+  EXPECT_TRUE(s.header.flags.rst);
+  EXPECT_EQ(seq_of(s), 5);
+  EXPECT_EQ(c().state(), State::kSynSent);
+}
+
+TEST_F(ActiveOpen, ResetCountsOnlyWithAnAckOfOurSyn) {
+  arrive(kRst, -1, -1);
+  arrive(kRstAck, -1, 5);
+  EXPECT_FALSE(e.close_reason);
+  EXPECT_TRUE(silent()) << "a RST is never answered";
+  arrive(kRstAck, -1, 0);
+  EXPECT_EQ(e.close_reason, CloseReason::kRefused);
+}
+
+// RFC9293: MUST-10, MUST-11 (figure 7)
+TEST_F(ActiveOpen, SimultaneousOpenMeets) {
+  arrive(syn());
+  EXPECT_EQ(c().state(), State::kSynReceived);
+  const Sent s = take();
+  EXPECT_TRUE(s.header.flags.syn && s.header.flags.ack);
+  EXPECT_EQ(s.header.seq, our_iss);
+  EXPECT_EQ(ack_of(s), 0);
+  arrive(syn(kSynAckFlags));
+  EXPECT_EQ(c().state(), State::kEstablished);
+}
+
+TEST_F(ActiveOpen, SimultaneousOpenAlsoEndsWithABareAck) {
+  arrive(syn());
+  take();
+  arrive(kAck, 0, 0);
+  EXPECT_EQ(c().state(), State::kEstablished);
+}
+
+TEST_F(ActiveOpen, ResetInASimultaneousOpenIsARefusal) {
+  arrive(syn());
+  arrive(kRst, 0, 0);
+  EXPECT_EQ(e.close_reason, CloseReason::kRefused);
+}
+
+TEST_F(ActiveOpen, RepeatedSynAckIsAcknowledgedAgain) {
+  arrive(syn(kSynAckFlags));
+  take();
+  now() += 1s;
+  arrive(syn(kSynAckFlags));
+  EXPECT_EQ(ack_of(take()), 0);
+  EXPECT_EQ(c().state(), State::kEstablished);
+}
+
+TEST_F(ActiveOpen, RoundTripOfTheSynIsASample) {
+  now() += 30ms;
+  arrive(syn(kSynAckFlags));
+  EXPECT_EQ(c().smoothed_rtt(), 30ms);
+}
+
+// RFC 5681 section 3.1, RFC 6298 (5.7)
+TEST_F(ActiveOpen, LostSynMeansOneSegmentToBeginWith) {
+  expire();
+  take();
+  arrive(syn(kSynAckFlags));
+  take();
+  e.queue(pattern(10'000));
+  EXPECT_EQ(take().payload.size(), 1460U);
+  EXPECT_TRUE(silent());
+  EXPECT_EQ(c().deadline() - now(), 3s);
+}
+
+TEST_F(ActiveOpen, AbortOfASynIsSilent) {
+  c().abort(now());
+  EXPECT_TRUE(silent());
+  EXPECT_EQ(e.close_reason, CloseReason::kAborted);
+}
+
+}  // namespace
+}  // namespace holdfast::tcp::test

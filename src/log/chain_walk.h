@@ -15,6 +15,8 @@ class ChainWalk {
   // Begins at a batch of the chain, whose runs reach that far back. The runs must not change while this walks.
   ChainWalk(const Chain& chain, BatchPosition start, Look look);
 
+  void look_everywhere() { look_ = Look::kAll; }
+
   struct Step {
     BatchHeader header;
     Bytes bytes;                // of the first location that has it; valid until the next call

@@ -1,5 +1,7 @@
 #include "log/history.h"
 
+#include "log/footer_reader.h"
+
 namespace holdfast::log {
 namespace {
 
@@ -40,9 +42,7 @@ class HistoryCheck {
     std::uint32_t without = 0;
     for (std::size_t i = 0; i < progress_.size(); ++i) {
       if ((open >> i & 1U) == 0) continue;
-      const auto block = chain_.sources()[i]->view(segment, key_.segment_size - kBlock, kBlock, false);
-      const auto trailer = block ? SegmentIndex::decode_trailer(*block, key_, segment) : std::nullopt;
-      if (!trailer || trailer->epoch != epoch || trailer->last_lsn != last) without |= 1U << i;
+      if (!find_trailer(*chain_.sources()[i], key_, segment, epoch, last)) without |= 1U << i;
     }
     return without;
   }

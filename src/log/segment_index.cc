@@ -124,6 +124,17 @@ void SegmentIndex::add_record(const RecordHeader& header, std::uint32_t position
   }
 }
 
+void SegmentIndex::add_stored_batch(const BatchHeader& header, Bytes batch) {
+  add_batch(header.at);
+  RecordWalk walk(body_of(header, batch));
+  while (const auto record = walk.next()) {
+    const bool commit = record->header.type == RecordType::kOut;
+    add_record(record->header, header.at.offset + static_cast<std::uint32_t>(kBatchHeaderSize) + record->at,
+               commit ? load_le<std::uint64_t>(record->payload.data()) : 0);
+  }
+  finish_batch(header.lsn, header.end());
+}
+
 void SegmentIndex::finish_batch(Lsn lsn, std::uint32_t end) {
   last_lsn_ = lsn;
   data_end_ = end;

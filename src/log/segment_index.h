@@ -39,6 +39,8 @@ class SegmentIndex {
   void add_batch(BatchPosition at);
   void add_record(const RecordHeader& header, std::uint32_t position, std::uint64_t consumed);
   // The last batch is complete.
+  // A whole batch that was read back.
+  void add_stored_batch(const BatchHeader& header, Bytes batch);
   void finish_batch(Lsn lsn, std::uint32_t end);
 
   SegmentNumber segment() const { return segment_; }

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "base/endian.h"
+#include "log/footer_reader.h"
 #include "log/rot.h"
 
 namespace holdfast::log {
@@ -12,24 +12,11 @@ namespace {
 
 std::uint32_t all_of(const Chain& chain) { return (std::uint32_t{1} << chain.sources().size()) - 1; }
 
-void index_batch(SegmentIndex& index, const BatchHeader& header, Bytes bytes) {
-  index.add_batch(header.at);
-  RecordWalk walk(body_of(header, bytes));
-  while (const auto record = walk.next()) {
-    const bool commit = record->header.type == RecordType::kOut;
-    index.add_record(record->header, header.at.offset + static_cast<std::uint32_t>(kBatchHeaderSize) + record->at,
-                     commit ? load_le<std::uint64_t>(record->payload.data()) : 0);
-  }
-  index.finish_batch(header.lsn, header.end());
-}
-
 // Locations whose footer of this segment is missing, or speaks of another end.
 std::uint32_t without_footer(const Chain& chain, const LogKey& key, const SegmentIndex& index) {
   std::uint32_t without = 0;
   for (std::size_t i = 0; i < chain.sources().size(); ++i) {
-    const auto block = chain.sources()[i]->view(index.segment(), key.segment_size - kBlock, kBlock, false);
-    const auto trailer = block ? SegmentIndex::decode_trailer(*block, key, index.segment()) : std::nullopt;
-    if (!trailer || trailer->epoch != index.epoch() || trailer->last_lsn != index.last_lsn()) without |= 1U << i;
+    if (!find_trailer(*chain.sources()[i], key, index.segment(), index.epoch(), index.last_lsn())) without |= 1U << i;
   }
   return without;
 }
@@ -50,7 +37,7 @@ class TailWalk {
       if (!*step) break;
       take(**step);
     }
-    if (!tail_.empty) finish_segment();
+    if (!tail_.empty) finish(std::move(index_));
     return {};
   }
 
@@ -65,19 +52,25 @@ class TailWalk {
   void take(const ChainWalk::Step& step) {
     const BatchHeader& header = step.header;
     if (tail_.empty) tail_.first_lsn = header.lsn;
-    if (!tail_.empty && header.at.segment != index_.segment()) finish_segment();
-    if (tail_.empty || header.at.segment != index_.segment()) index_.reset(header.at.segment, header.epoch);
+    std::optional<SegmentIndex> finished;
+    if (tail_.empty || header.at.segment != index_.segment()) {
+      if (!tail_.empty) finished = std::move(index_);
+      index_ = SegmentIndex();
+      index_.reset(header.at.segment, header.epoch);
+    }
     tail_.empty = false;
     tail_.last = header;
     durable_ = std::max(durable_, header.durable);
     tail_.clock_ceiling = std::max(tail_.clock_ceiling, header.clock_ceiling);
     tail_.next_stream = std::max(tail_.next_stream, header.next_stream);
-    index_batch(index_, header, step.bytes);
+    index_.add_stored_batch(header, step.bytes);
     note_missing(tail_, step, all_of(chain_) & ~step.present);
+    if (finished) finish(std::move(*finished));
   }
-  void finish_segment() {
-    const std::uint32_t without = without_footer(chain_, key_, index_);
-    if (without != 0) tail_.segments.push_back({index_, without});
+  // Reads at the locations: what a step gave is not valid any more.
+  void finish(SegmentIndex index) {
+    const std::uint32_t without = without_footer(chain_, key_, index);
+    if (without != 0) tail_.segments.push_back({std::move(index), without});
   }
 
   const Chain& chain_;

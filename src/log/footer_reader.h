@@ -1,0 +1,16 @@
+// Footers as they are found at a location. One that does not end where the chain does is void.
+#pragma once
+
+#include <optional>
+
+#include "log/segment_index.h"
+#include "log/source.h"
+
+namespace holdfast::log {
+
+std::optional<SegmentIndex::Trailer> find_trailer(Source& source, const LogKey& key, SegmentNumber segment, Epoch epoch,
+                                                  Lsn last_lsn);
+std::optional<SegmentIndex> read_footer(Source& source, const LogKey& key, SegmentNumber segment, Epoch epoch,
+                                        Lsn last_lsn);
+
+}  // namespace holdfast::log

@@ -1,0 +1,247 @@
+#include "log/log_view.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <bit>
+#include <ranges>
+
+#include "log/footer_reader.h"
+
+namespace holdfast::log {
+namespace {
+
+constexpr std::size_t kMaxScanned = 64;  // segments whose index is kept in memory
+
+}  // namespace
+
+Result<std::unique_ptr<LogView>> LogView::open(const std::vector<location::Location*>& locations) {
+  auto view = std::unique_ptr<LogView>(new LogView);
+  std::vector<std::optional<Identity>> identities;
+  bool found = false;
+  for (location::Location* location : locations) {
+    ReaderLocation info;
+    info.name = location->name();
+    std::optional<Identity> identity;
+    const auto blob = location->read_blob(kIdentityBlob);
+    if (!blob) {
+      info.problem = blob.error().message;
+    } else if (!*blob) {
+      info.problem = "holds no log";
+    } else if (auto decoded = decode_identity(**blob, location->name())) {
+      identity = std::move(*decoded);
+    } else if (decoded.error().kind == Error::Kind::kIncompatible) {
+      return std::unexpected(decoded.error());
+    } else {
+      info.problem = decoded.error().message;
+    }
+    if (identity && (!found || identity->generation > view->identity_.generation)) view->identity_ = *identity;
+    found = found || identity.has_value();
+    identities.push_back(std::move(identity));
+    view->info_.locations.push_back(std::move(info));
+  }
+  if (!found) {
+    const bool one = locations.size() == 1;
+    return fail(Error::Kind::kUsage, one ? fmt::format("{}: {}", locations[0]->name(), view->info_.locations[0].problem)
+                                         : "none of these locations holds a log");
+  }
+  view->key_ = view->identity_.key();
+  for (std::size_t i = 0; i < locations.size(); ++i) {
+    ReaderLocation& info = view->info_.locations[i];
+    if (!identities[i]) continue;
+    if (identities[i]->log_id != view->key_.id) {
+      info.problem = fmt::format("belongs to another log, {}", to_string(identities[i]->log_id));
+      continue;
+    }
+    if (identities[i]->refilling) info.problem = "being refilled";
+    info.usable = true;
+    view->sources_.push_back(std::make_unique<Source>(locations[i], view->key_));
+    view->info_index_.push_back(i);
+  }
+  view->info_.id = to_string(view->key_.id);
+  view->info_.replicas = static_cast<unsigned>(view->identity_.members.size());
+  view->info_.stored_on = view->identity_.stored_on;
+  view->info_.segment_size = view->key_.segment_size;
+  if (auto refreshed = view->refresh(); !refreshed) return std::unexpected(refreshed.error());
+  return view;
+}
+
+void LogView::inspect_locations() {
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    Source& source = *sources_[i];
+    ReaderLocation& info = info_.locations[info_index_[i]];
+    if (auto listed = source.list_segments(); !listed) {
+      info.problem = listed.error().message;
+      continue;
+    }
+    info.segments = source.segments().size();
+    info.bytes = 0;
+    for (const std::uint64_t size : source.segments() | std::views::values) info.bytes += size;
+    const auto blob = source.location().read_blob(kPromiseBlob);
+    if (!blob || !*blob) continue;
+    if (const auto promise = decode_promise(**blob, info.name)) info.promised = promise->epoch;
+  }
+}
+
+Result<bool> LogView::refresh() {
+  inspect_locations();
+  std::vector<Source*> all;
+  for (const auto& source : sources_) all.push_back(source.get());
+  auto fresh = std::make_unique<Chain>(all);
+  if (auto found = fresh->find(); !found) return std::unexpected(found.error());
+  if (fresh->empty()) return false;
+  if (!chain_ || chain_->runs().back().epoch != fresh->runs().back().epoch) {
+    chain_ = std::move(fresh);
+    if (auto built = rebuild(); !built) return std::unexpected(built.error());
+  }
+  const Lsn before = info_.end;
+  info_.epoch = chain_->runs().back().epoch;
+  const Lsn end = std::max(probe(), before);
+  if (auto done = index_up_to(end); !done) return std::unexpected(done.error());
+  return info_.end > before;
+}
+
+// A new epoch: which segments count has to be found out again.
+Result<void> LogView::rebuild() {
+  walk_.reset();
+  scanned_.clear();
+  streams_.clear();
+  damage_.clear();
+  info_.end = Lsn{};
+  std::uint64_t lowest = UINT64_MAX;
+  for (const auto& source : sources_) {
+    if (!source->segments().empty()) lowest = std::min(lowest, source->segments().begin()->first);
+  }
+  if (auto reached = chain_->extend_to(SegmentNumber{lowest}); !reached) damage_.push_back(reached.error().message);
+  collect_segments();
+  const SegmentNumber start = index_stable_segments();
+  walk_ = std::make_unique<ChainWalk>(*chain_, BatchPosition{start, 0}, ChainWalk::Look::kAny);
+  return {};
+}
+
+void LogView::collect_segments() {
+  segments_.clear();
+  for (const EpochRun& run : chain_->runs()) {
+    const SegmentNumber end = run.closed ? run.end_segment : chain_->top().at.segment;
+    for (SegmentNumber number = run.first_segment; number <= end; number = number + 1) {
+      const auto header = chain_->first_header(number, run.epoch);
+      if (header) {
+        segments_.push_back({number, run.epoch, header->lsn, Lsn{}});
+      } else {
+        damage_.push_back(fmt::format("segment {} cannot be read at any location", number.value));
+      }
+    }
+    if (run.closed && !segments_.empty() && segments_.back().number == run.end_segment) {
+      segments_.back().last = run.end_lsn;
+    }
+  }
+  for (std::size_t i = 0; i + 1 < segments_.size(); ++i) {
+    const Segment& next = segments_[i + 1];
+    const bool adjoining = next.epoch == segments_[i].epoch && next.number == segments_[i].number + 1;
+    if (adjoining) segments_[i].last = Lsn{next.first.value - 1};
+  }
+  if (!segments_.empty()) info_.first = segments_.front().first;
+}
+
+// Those that end in what is known to be durable: by footer, else by a scan. Returns the first that is not one of them.
+SegmentNumber LogView::index_stable_segments() {
+  const Lsn durable = std::max(chain_->top().durable, chain_->runs().back().previous.end_lsn);
+  for (const Segment& segment : segments_) {
+    if (segment.last == Lsn{} || segment.last > durable) return segment.number;
+    auto index = index_of(segment.number);
+    if (index) {
+      streams_.add(*index);
+      info_.end = std::max(info_.end, segment.last);
+    } else {
+      damage_.push_back(index.error().message);
+    }
+  }
+  return chain_->runs().back().first_segment;
+}
+
+Result<SegmentIndex> LogView::scan(const Segment& segment) const {
+  SegmentIndex index;
+  index.reset(segment.number, segment.epoch);
+  ChainWalk walk(*chain_, {segment.number, 0}, ChainWalk::Look::kAny);
+  while (!walk.last() || walk.last()->lsn < segment.last) {
+    const auto step = walk.next();
+    if (!step) return std::unexpected(step.error());
+    if (!*step || (*step)->header.at.segment != segment.number) {
+      return fail(Error::Kind::kCorrupt,
+                  fmt::format("segment {} offset {}: a stored batch cannot be read at any location",
+                              segment.number.value, walk.position().offset));
+    }
+    index.add_stored_batch((*step)->header, (*step)->bytes);
+  }
+  return index;
+}
+
+Result<SegmentIndex> LogView::index_of(SegmentNumber number) {
+  const auto known = scanned_.find(number.value);
+  if (known != scanned_.end()) return known->second;
+  const auto segment = std::ranges::find(segments_, number, &Segment::number);
+  if (segment == segments_.end() || segment->last == Lsn{}) {
+    return fail(Error::Kind::kUnavailable, fmt::format("segment {} is not there (any more)", number.value));
+  }
+  for (const auto& source : sources_) {
+    if (auto index = read_footer(*source, key_, number, segment->epoch, segment->last)) return std::move(*index);
+  }
+  auto index = scan(*segment);
+  if (index) scanned_[number.value] = *index;
+  return index;
+}
+
+// How far the log is durable now: what a batch says that was issued later, what a later epoch adopted, or what W
+// locations have.
+Lsn LogView::probe() {
+  ChainWalk ahead = *walk_;
+  ahead.look_everywhere();
+  std::vector<std::pair<Lsn, std::uint32_t>> found;
+  Lsn durable;
+  while (true) {
+    const auto step = ahead.next();
+    if (!step || !*step) break;
+    const BatchHeader& header = (*step)->header;
+    found.emplace_back(header.lsn, (*step)->present);
+    durable = std::max(durable, ahead.run().closed ? header.lsn : header.durable);
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+      if (((*step)->present >> i & 1U) != 0) info_.locations[info_index_[i]].last = header.lsn;
+    }
+  }
+  std::uint32_t complete = ~std::uint32_t{0};
+  for (const auto& [lsn, present] : found) {
+    if (lsn <= durable) continue;
+    complete &= present;
+    if (static_cast<unsigned>(std::popcount(complete)) < identity_.stored_on) break;
+    durable = lsn;
+  }
+  return durable;
+}
+
+Result<void> LogView::index_up_to(Lsn end) {
+  const SegmentNumber first_touched = walk_->position().segment;
+  while (true) {
+    const Lsn next = walk_->expected().value_or(info_.end + 1);
+    if (next > end) break;
+    const auto step = walk_->next();
+    if (!step) return std::unexpected(step.error());
+    if (!*step) break;
+    const BatchHeader& header = (*step)->header;
+    auto [at, is_new] = scanned_.try_emplace(header.at.segment.value);
+    if (is_new) at->second.reset(header.at.segment, header.epoch);
+    if (segments_.empty() || segments_.back().number < header.at.segment) {
+      if (!segments_.empty() && segments_.back().last == Lsn{}) segments_.back().last = Lsn{header.lsn.value - 1};
+      segments_.push_back({header.at.segment, header.epoch, header.lsn, Lsn{}});
+    }
+    at->second.add_stored_batch(header, (*step)->bytes);
+    info_.end = header.lsn;
+  }
+  for (const auto& [number, index] : scanned_) {
+    if (number >= first_touched.value) streams_.add(index);
+  }
+  // By now these have footers; and without one, they can be scanned again.
+  while (scanned_.size() > kMaxScanned) scanned_.erase(scanned_.begin());
+  return {};
+}
+
+}  // namespace holdfast::log

@@ -1,0 +1,190 @@
+// A random life of a log, against an oracle: appends, completions in any order, deaths with writes done, torn, undone
+// or late, restarts on whichever locations are there. What was durable must come back; nothing may come back that was
+// not written.
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "log/world.h"
+
+namespace holdfast::log {
+namespace {
+
+using location::Fate;
+using location::PendingOperation;
+using test::World;
+
+class Model {
+ public:
+  Model(std::uint64_t seed, unsigned replicas, unsigned stored_on)
+      : random_(seed), world_(replicas, options(stored_on), seed) {}
+
+  void run(int lives) {
+    for (int life = 0; life < lives && !testing::Test::HasFatalFailure(); ++life) {
+      open(life);
+      if (testing::Test::HasFailure()) return;
+      live();
+      die();
+    }
+    for (auto& disk : world_.disks) disk->faults.automatic = true;
+    ASSERT_EQ(world_.open(), "");
+    compare(world_.seen);
+    read_all();
+  }
+
+ private:
+  struct Stream {
+    std::string appended;
+    std::vector<std::pair<Lsn, std::size_t>> ends;  // batch, end of what it holds
+    std::size_t durable = 0;
+  };
+
+  static Options options(unsigned stored_on) {
+    Options o = test::small_options();
+    o.stored_on = stored_on;
+    o.batch_size = 16U << 10;
+    return o;
+  }
+  std::uint64_t below(std::uint64_t n) { return random_() % n; }
+
+  void open(int life) {
+    for (auto& disk : world_.disks) disk->faults.automatic = true;
+    std::vector<unsigned> on;
+    const unsigned replicas = static_cast<unsigned>(world_.disks.size());
+    const unsigned away = life > 0 && below(2) == 0 ? static_cast<unsigned>(below(replicas)) : replicas;
+    for (unsigned i = 0; i < replicas; ++i) {
+      if (i != away) on.push_back(i);
+    }
+    std::shuffle(on.begin(), on.end(), random_);
+    if (on.empty() || !world_.open(on).empty()) {
+      ASSERT_TRUE(on.empty() || world_.error.kind == Error::Kind::kUnavailable) << world_.error.message;
+      ASSERT_EQ(world_.open(), "") << "life " << life;
+    }
+    compare(world_.seen);
+    for (auto& disk : world_.disks) disk->faults.automatic = below(8) == 0;
+  }
+
+  void live() {
+    const std::uint64_t steps = 5 + below(120);
+    for (std::uint64_t i = 0; i < steps; ++i) {
+      switch (below(4)) {
+        case 0:
+        case 1:
+          append();
+          break;
+        case 2:
+          world_.log->pump(below(2) == 0);
+          break;
+        default:
+          complete_some();
+      }
+      for (auto& [id, stream] : streams_) note_durable(stream);
+    }
+  }
+
+  void append() {
+    const std::uint64_t id = 1 + below(4);
+    Stream& stream = streams_[id];
+    const std::size_t size = below(3) == 0 ? below(30000) : below(300);
+    const auto bytes = test::pattern(id, stream.appended.size() + (below(2) << 40), size);
+    const Lsn lsn = world_.log->append(test::in_record(id, stream.appended.size()), bytes);
+    if (lsn == Lsn{}) return;
+    stream.appended += test::to_text(bytes);
+    stream.ends.emplace_back(lsn, stream.appended.size());
+  }
+
+  void complete_some() {
+    auto& disk = world_.disks[below(world_.disks.size())];
+    for (std::uint64_t n = below(6); n > 0 && !disk->pending().empty(); --n) {
+      disk->complete(below(disk->pending().size()));
+    }
+    world_.log->pump(below(2) == 0);
+  }
+
+  void note_durable(Stream& stream) {
+    for (const auto& [lsn, end] : stream.ends) {
+      if (lsn <= world_.log->durable()) stream.durable = std::max(stream.durable, end);
+    }
+  }
+
+  void die() {
+    for (auto& disk : world_.disks) {
+      const auto decide = [&](const PendingOperation&) {
+        Fate fate;
+        fate.kind = static_cast<Fate::Kind>(below(4));
+        fate.tear.scatter = random_() | 1;
+        if (below(2) == 0)
+          fate.tear = {static_cast<std::uint32_t>(below(8)), static_cast<std::uint32_t>(below(64)), false, 0};
+        return fate;
+      };
+      if (below(2) == 0) {
+        disk->crash(decide);
+      } else {
+        disk->power_loss(decide);
+      }
+    }
+    world_.log.reset();
+  }
+
+  // What recovery shows is, stream by stream, a prefix of what was appended that has all that was durable.
+  void compare(const test::Recorder& seen) {
+    for (auto& [id, stream] : streams_) {
+      const std::string back = seen.in_bytes(StreamId{id});
+      ASSERT_GE(back.size(), stream.durable) << "stream " << id << " lost durable bytes";
+      ASSERT_EQ(back, stream.appended.substr(0, back.size())) << "stream " << id << " has wrong bytes";
+      stream.appended.resize(back.size());
+      stream.ends.clear();
+      // What was adopted is there for good once the new epoch has started.
+      stream.ends.emplace_back(world_.log->epoch_start(), stream.appended.size());
+    }
+  }
+
+  void read_all() {
+    world_.settle();
+    std::vector<std::unique_ptr<location::Location>> handles;
+    std::vector<location::Location*> locations;
+    for (auto& disk : world_.disks) {
+      handles.push_back(std::make_unique<test::Memory>(disk));
+      locations.push_back(handles.back().get());
+    }
+    auto reader = Reader::open(locations);
+    ASSERT_TRUE(reader) << reader.error().message;
+    for (const auto& [id, stream] : streams_) {
+      if (stream.appended.empty()) continue;
+      std::string back;
+      const auto read = (*reader)->read(StreamId{id}, Direction::kIn, StreamOffset{0}, stream.appended.size(),
+                                        [&](StreamOffset at, Bytes piece) {
+                                          EXPECT_EQ(at.value, back.size());
+                                          back += test::to_text(piece);
+                                          return true;
+                                        });
+      ASSERT_TRUE(read) << read.error().message;
+      ASSERT_EQ(back, stream.appended);
+    }
+  }
+
+  std::mt19937_64 random_;
+  World world_;
+  std::map<std::uint64_t, Stream> streams_;
+};
+
+class LogModel : public testing::TestWithParam<std::pair<unsigned, unsigned>> {};
+
+TEST_P(LogModel, WhatWasDurableComesBackAndNothingElse) {
+  const auto [replicas, stored_on] = GetParam();
+  for (std::uint64_t seed = 1; seed <= 25; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    Model(seed, replicas, stored_on).run(10);
+    if (HasFailure()) return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Quorums, LogModel,
+                         testing::Values(std::pair{1U, 1U}, std::pair{2U, 2U}, std::pair{2U, 1U}, std::pair{3U, 2U},
+                                         std::pair{3U, 3U}, std::pair{3U, 1U}, std::pair{5U, 3U}),
+                         [](const auto& quorum) {
+                           return std::to_string(quorum.param.second) + "of" + std::to_string(quorum.param.first);
+                         });
+
+}  // namespace
+}  // namespace holdfast::log

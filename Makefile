@@ -1,0 +1,47 @@
+# make            release build                 make test    everything CI runs
+# make demo       the main job, for real         make serve   a node that stays
+# make bench      against kernel TCP             make soak    what takes longer
+# make lint       format and clang-tidy          make format  clang-format
+BUILD := build/release
+FLAGS ?= -DHOLDFAST_WERROR=OFF
+CMAKE_FLAGS := $(FLAGS)
+
+.PHONY: all build deps test demo serve bench soak lint format clean
+
+all: build
+
+deps:
+	@scripts/install-deps
+
+build: deps
+	@cmake --preset release $(CMAKE_FLAGS) > $(BUILD).cmake.log 2>&1 || { cat $(BUILD).cmake.log; exit 1; }
+	@cmake --build --preset release
+
+$(shell mkdir -p build)
+
+test: build
+	@scripts/run-tests $(BUILD)
+
+demo: build
+	@scripts/demo.py $(DEMO)
+
+serve: build
+	@scripts/serve $(SERVE)
+
+bench: deps build
+	@scripts/install-deps bench
+	@bench/run.py $(BENCH)
+
+soak: build
+	@scripts/soak $(SOAK)
+
+lint:
+	@scripts/install-deps lint
+	@scripts/lint
+
+format:
+	@scripts/install-deps lint
+	@scripts/lint --format
+
+clean:
+	rm -rf $(BUILD)

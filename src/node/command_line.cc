@@ -1,0 +1,277 @@
+#include "node/command_line.h"
+
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "node/config_file.h"
+#include "node/file_text.h"
+#include "node/help.h"
+
+namespace holdfast::node {
+namespace {
+
+std::unexpected<Error> usage(std::string message) { return fail(Error::Kind::kUsage, std::move(message)); }
+
+// The settings of `serve` as flags. Values are kept as text: the file's keys are applied first, with the flags on top.
+class ServeFlags {
+ public:
+  void add_to(CLI::App& app) {
+    for (const auto& setting : serve_settings()) {
+      auto& values = given_[setting.name];
+      const auto flag = fmt::format("--{}", setting.name);
+      if (*setting.value == '\0') {
+        switches_[setting.name] = app.add_flag(flag, setting.help)->group(setting.group);
+        continue;
+      }
+      app.add_option(flag, values, setting.help)
+          ->type_name(setting.value)
+          ->allow_extra_args(false)
+          ->group(setting.group);
+    }
+    app.add_option("--config", config_, "TOML file with any of these settings; a flag wins over the file's key")
+        ->type_name("FILE")
+        ->group("Operation");
+    app.add_option("--inherited-link", inherited_.link)->group("");
+    app.add_option("--inherited-config", inherited_.config)->group("");
+    app.add_option("--inherited-status", inherited_.status)->group("");
+    app.add_option("--inherited-start", inherited_.start)->group("");
+  }
+
+  Result<ServeCommand> finish() {
+    ServeCommand command;
+    command.inherited = inherited_;
+    std::set<std::string> overridden;
+    for (const auto& [name, values] : given_) {
+      if (!values.empty() || is_switched_on(name)) overridden.insert(name);
+    }
+    if (!config_.empty()) {
+      auto text = inherited_.config >= 0 ? read_text(inherited_.config, config_) : read_text(config_);
+      if (!text) return std::unexpected(text.error());
+      command.config_text = *std::move(text);
+      if (auto applied = apply_config(command.config_text, config_, overridden, command.options); !applied) {
+        return std::unexpected(applied.error());
+      }
+    }
+    for (const auto& setting : serve_settings()) {
+      if (auto applied = apply(setting, command.options); !applied) return std::unexpected(applied.error());
+    }
+    if (auto complete = check(command.options); !complete) return std::unexpected(complete.error());
+    return command;
+  }
+
+ private:
+  bool is_switched_on(const std::string& name) const {
+    const auto found = switches_.find(name);
+    return found != switches_.end() && found->second->count() > 0;
+  }
+
+  Result<void> apply(const Setting& setting, ServeOptions& options) {
+    auto& values = given_[setting.name];
+    if (is_switched_on(setting.name)) values = {"true"};
+    if (values.size() > 1 && !setting.repeatable) {
+      return usage(fmt::format("--{}: is given {} times: it takes one value", setting.name, values.size()));
+    }
+    for (const auto& value : values) {
+      if (auto applied = setting.apply(options, value); !applied) {
+        return usage(fmt::format("--{} {}: {}", setting.name, value, applied.error()));
+      }
+    }
+    return {};
+  }
+
+  std::map<std::string, std::vector<std::string>> given_;
+  std::map<std::string, CLI::Option*> switches_;
+  std::string config_;
+  Inherited inherited_;
+};
+
+class StreamsFlags {
+ public:
+  void add_to(CLI::App& app) {
+    app.require_subcommand(1);
+    list_ = app.add_subcommand("list", "All streams of which something is kept");
+    show_ = app.add_subcommand("show", "Everything known about one stream");
+    cat_ = app.add_subcommand("cat", "Write a stream's bytes to standard output; each one's checksum is verified");
+    tail_ = app.add_subcommand("tail", "Follow a stream of a running node until it ends");
+    for (auto* action : {list_, show_, cat_, tail_}) {
+      action->add_option("--data", command_.data, "A storage directory of the node, running or not. Repeatable")
+          ->type_name("DIR")
+          ->allow_extra_args(false)
+          ->required();
+    }
+    for (auto* action : {show_, cat_, tail_}) {
+      action->add_option("ID", stream_, "The stream's number, as `streams list` shows it")->required();
+    }
+    for (auto* action : {cat_, tail_}) {
+      action->add_option("--direction", direction_, "in: what the peer sent (default); out: what the node sent")
+          ->type_name("in|out");
+      action->add_option("--from", from_, "First byte's offset (default: 0; for tail: the end as it is now)")
+          ->type_name("OFFSET");
+    }
+    cat_->add_option("--length", length_, "At most so many bytes (default: all)")->type_name("N");
+    for (auto* action : {list_, show_}) action->add_flag("--json", command_.json, "For programs");
+    list_->footer(help::kStreamsList);
+    cat_->footer(help::kStreamsCat);
+    tail_->footer(help::kStreamsTail);
+  }
+
+  Result<StreamsCommand> finish() {
+    using Action = StreamsCommand::Action;
+    command_.action = list_->parsed()   ? Action::kList
+                      : show_->parsed() ? Action::kShow
+                      : cat_->parsed()  ? Action::kCat
+                                        : Action::kTail;
+    if (!stream_.empty()) {
+      auto id = parse_number(stream_, 1, ~std::uint64_t{0});
+      if (!id) return usage(fmt::format("ID {}: {}: see `holdfast streams list`", stream_, id.error()));
+      command_.stream = StreamId{*id};
+    }
+    if (direction_ != "in" && direction_ != "out") {
+      return usage(fmt::format("--direction {}: must be in or out", direction_));
+    }
+    command_.direction = direction_ == "in" ? log::Direction::kIn : log::Direction::kOut;
+    if (auto done = offset("--from", from_, command_.from); !done) return std::unexpected(done.error());
+    if (auto done = offset("--length", length_, command_.length); !done) return std::unexpected(done.error());
+    return command_;
+  }
+
+ private:
+  static Result<void> offset(const char* flag, const std::string& text, std::optional<std::uint64_t>& target) {
+    if (text.empty()) return {};
+    auto value = parse_size(text, 0, ~std::uint64_t{0});
+    if (!value) return usage(fmt::format("{} {}: {}", flag, text, value.error()));
+    target = *value;
+    return {};
+  }
+
+  StreamsCommand command_;
+  std::string stream_, from_, length_, direction_ = "in";
+  CLI::App *list_ = nullptr, *show_ = nullptr, *cat_ = nullptr, *tail_ = nullptr;
+};
+
+class SendFlags {
+ public:
+  void add_to(CLI::App& app) {
+    app.add_option("--link", link_, "Device to send through; created where it does not exist, and then gone at the end")
+        ->type_name("tap:NAME[,mac=MAC][,mtu=N]")
+        ->required();
+    app.add_option("--address", address_, "Our own IPv4 address, not the host's")->type_name("A.B.C.D/LEN")->required();
+    app.add_option("--gateway", gateway_, "Next hop to what is not on the link")->type_name("A.B.C.D");
+    app.add_option("--host-address", host_address_, "Address to give to the kernel's end of the device")
+        ->type_name("A.B.C.D/LEN");
+    app.add_option("--to", to_, "Whom to connect to")->type_name("A.B.C.D:PORT")->required();
+    app.add_option("--pcap", command_.pcap, "Write every frame, both ways, to a pcapng file")->type_name("FILE");
+    app.add_flag("--quiet", command_.quiet, "No progress bar");
+    app.add_option("FILE", command_.file, "What to send; - is standard input (default)");
+    app.footer(help::kSend);
+  }
+
+  Result<SendCommand> finish() {
+    // The same words mean the same as for `serve`.
+    ServeOptions shared;
+    const std::pair<const char*, const std::string*> values[] = {
+        {"link", &link_}, {"address", &address_}, {"gateway", &gateway_}, {"host-address", &host_address_}};
+    for (const auto& [name, value] : values) {
+      if (value->empty()) continue;
+      const auto settings = serve_settings();
+      const auto setting =
+          std::find_if(settings.begin(), settings.end(), [&](const Setting& s) { return std::string(name) == s.name; });
+      if (auto applied = setting->apply(shared, *value); !applied) {
+        return usage(fmt::format("--{} {}: {}", name, *value, applied.error()));
+      }
+    }
+    auto to = wire::Endpoint::parse(to_);
+    if (!to || !to->address.is_unicast_host() || to->port == wire::Port{}) {
+      return usage(fmt::format("--to {}: must be a host's address and port, such as 10.77.0.1:9000", to_));
+    }
+    command_.link = shared.link;
+    command_.address = shared.address;
+    command_.gateway = shared.gateway;
+    command_.host_address = shared.host_address;
+    command_.to = *to;
+    return command_;
+  }
+
+ private:
+  SendCommand command_;
+  std::string link_, address_, gateway_, host_address_, to_;
+};
+
+// CLI11's messages may span lines; ours are one.
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  while (!text.empty() && (text.back() == ' ' || text.back() == '.')) text.pop_back();
+  return text;
+}
+
+// "holdfast serve" for whichever subcommand was being parsed.
+std::string asked_for(const CLI::App& app) {
+  const auto parsed = app.get_subcommands();
+  return parsed.empty() ? app.get_name() : app.get_name() + " " + asked_for(*parsed.front());
+}
+
+// CLI11 reports an unknown command as a missing one.
+Result<void> check_commands(const CLI::App& app, int argc, const char* const* argv) {
+  const CLI::App* parent = &app;
+  std::string path = "holdfast";
+  for (int i = 1; i < argc && argv[i][0] != '-' && !parent->get_subcommands({}).empty(); ++i) {
+    const auto commands = parent->get_subcommands({});
+    const auto found = std::find_if(commands.begin(), commands.end(),
+                                    [&](const CLI::App* command) { return command->get_name() == argv[i]; });
+    if (found == commands.end()) return usage(fmt::format("unknown command '{}': see `{} --help`", argv[i], path));
+    parent = *found;
+    path += fmt::format(" {}", argv[i]);
+  }
+  return {};
+}
+
+void arrange(CLI::App& app) {
+  app.get_formatter()->column_width(34);
+  app.set_help_flag("-h,--help", "This text");
+  for (auto* child : app.get_subcommands({})) arrange(*child);
+}
+
+}  // namespace
+
+Result<Command> parse_command_line(int argc, const char* const* argv) {
+  CLI::App app(help::kAbout, "holdfast");
+  ServeFlags serve;
+  StreamsFlags streams;
+  SendFlags send;
+  auto* serve_app = app.add_subcommand("serve", "Run a node");
+  auto* streams_app = app.add_subcommand("streams", "Look at what a node has stored: list, show, cat, tail");
+  auto* send_app = app.add_subcommand("send", "Send a file to any TCP peer through Holdfast's own stack");
+  auto* version_app = app.add_subcommand("version", "Show the version");
+  app.require_subcommand(1);
+  app.footer(help::kExamples);
+  serve.add_to(*serve_app);
+  serve_app->footer(help::kServe);
+  streams.add_to(*streams_app);
+  send.add_to(*send_app);
+  arrange(app);
+  if (auto known = check_commands(app, argc, argv); !known) return std::unexpected(known.error());
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    // The innermost subcommand that was named.
+    const CLI::App* innermost = &app;
+    while (!innermost->get_subcommands().empty()) innermost = innermost->get_subcommands().front();
+    return TextCommand{innermost->help()};
+  } catch (const CLI::ParseError& error) {
+    return usage(fmt::format("{}: see `{} --help`", one_line(error.what()), asked_for(app)));
+  }
+  if (version_app->parsed()) return TextCommand{help::version()};
+  if (streams_app->parsed()) return streams.finish();
+  if (send_app->parsed()) return send.finish();
+  auto command = serve.finish();
+  if (command) command->arguments.assign(argv, argv + argc);
+  return command;
+}
+
+}  // namespace holdfast::node

@@ -1,0 +1,62 @@
+// What the program was asked to do. Parsing has no side effects but reading the configuration file.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/error.h"
+#include "log/reader.h"
+#include "node/settings.h"
+
+namespace holdfast::node {
+
+// Descriptors that a node inherits from its keeper; -1: none.
+struct Inherited {
+  int link = -1;       // >= 0: there is a keeper
+  int config = -1;     // the configuration file's text, as the keeper read it
+  int status = -1;     // write one byte when ready
+  unsigned start = 1;  // the keeper's count of starts
+};
+
+struct ServeCommand {
+  ServeOptions options;
+  Inherited inherited;
+  std::string config_text;             // of --config; empty without
+  std::vector<std::string> arguments;  // as given, argv[0] first
+};
+
+struct StreamsCommand {
+  enum class Action : std::uint8_t { kList, kShow, kCat, kTail };
+  Action action = Action::kList;
+  std::vector<std::string> data;
+  StreamId stream;
+  log::Direction direction = log::Direction::kIn;
+  std::optional<std::uint64_t> from;  // cat: 0; tail: the end
+  std::optional<std::uint64_t> length;
+  bool json = false;
+};
+
+struct SendCommand {
+  LinkAddress link;
+  wire::Ipv4Prefix address;
+  std::optional<wire::Ipv4Address> gateway;
+  std::optional<wire::Ipv4Prefix> host_address;
+  wire::Endpoint to;
+  std::string file = "-";
+  std::string pcap;
+  bool quiet = false;  // no progress bar
+};
+
+// Help or version: to be printed to standard output.
+struct TextCommand {
+  std::string text;
+};
+
+using Command = std::variant<ServeCommand, StreamsCommand, SendCommand, TextCommand>;
+
+// Errors are kUsage, one line, without the program's name in front.
+Result<Command> parse_command_line(int argc, const char* const* argv);
+
+}  // namespace holdfast::node

@@ -1,0 +1,74 @@
+#include "node/help.h"
+
+#include <fmt/format.h>
+
+#ifndef HOLDFAST_VERSION
+#define HOLDFAST_VERSION "0.1.0"
+#endif
+
+namespace holdfast::node::help {
+
+const char* const kAbout =
+    "Holdfast: a user-space TCP/IP stack whose ACK means stored.\n"
+    "A byte is acknowledged once it is durable, so a peer's connection outlives the server.";
+
+const char* const kExamples = R"(
+Examples:
+  A node on a TAP device of this host, that keeps what it is sent on port 7000:
+    sudo holdfast serve --link tap:holdfast0 --address 10.77.0.2/24 --host-address 10.77.0.1/24 \
+                        --data /var/lib/holdfast/a --service store:7000
+    nc -N 10.77.0.2 7000 < file
+  What it has:
+    holdfast streams list --data /var/lib/holdfast/a
+    holdfast streams cat 1 --data /var/lib/holdfast/a > copy
+
+`holdfast COMMAND --help` tells more. Exit status: 0 done, 1 failed, 2 asked for the impossible.
+)";
+
+const char* const kServe = R"(
+Examples:
+  holdfast serve --link tap:holdfast0 --address 10.77.0.2/24 --data /srv/a --service store:7000
+  holdfast serve --link tap:holdfast0 --address 10.77.0.2/24 --data /ssd1 --data /ssd2 --data /ssd3 --stored-on 2 \
+                 --service store:7000 --service echo:7 --pcap /tmp/session.pcapng
+  holdfast serve --config /etc/holdfast.toml --log-level debug
+
+The file has the same names as keys:
+  link = "tap:holdfast0"
+  address = "10.77.0.2/24"
+  data = ["/ssd1", "/ssd2", "/ssd3"]
+  stored-on = 2
+  service = ["store:7000", "echo:7"]
+
+SIGTERM and SIGINT end the node without closing connections: they go on at its next start. The device, its address and
+its route stay for the same reason; `ip link del NAME` removes them.
+)";
+
+const char* const kStreamsList = R"(
+Examples:
+  holdfast streams list --data /srv/a
+  holdfast streams list --data /ssd1 --data /ssd2 --json
+)";
+
+const char* const kStreamsCat = R"(
+Examples:
+  holdfast streams cat 1 --data /srv/a > copy
+  holdfast streams cat 1 --data /srv/a --direction out --from 1MiB --length 64K | hexdump -C
+)";
+
+const char* const kStreamsTail = R"(
+Example:
+  holdfast streams tail 7 --data /srv/a --from 0
+)";
+
+const char* const kSend = R"(
+Examples:
+  holdfast send --link tap:holdfast1 --address 10.78.0.2/24 --host-address 10.78.0.1/24 --to 10.78.0.1:9000 file
+  tar c folder | holdfast send --link tap:holdfast1 --address 10.78.0.2/24 --to 10.78.0.1:9000
+
+What the peer sends comes out on standard output. Exit status 0 means that the peer has acknowledged everything, our
+FIN too.
+)";
+
+std::string version() { return "holdfast " HOLDFAST_VERSION "\n"; }
+
+}  // namespace holdfast::node::help

@@ -1,0 +1,17 @@
+// The longer texts of --help.
+#pragma once
+
+#include <string>
+
+namespace holdfast::node::help {
+
+extern const char* const kAbout;
+extern const char* const kExamples;
+extern const char* const kServe;
+extern const char* const kStreamsList;
+extern const char* const kStreamsCat;
+extern const char* const kStreamsTail;
+extern const char* const kSend;
+std::string version();
+
+}  // namespace holdfast::node::help

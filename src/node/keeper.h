@@ -1,0 +1,32 @@
+// The keeper: the node's parent. It holds the device's descriptor, so that frames queue in the kernel while the node is
+// away (a peer whose segments are lost would sit out its retransmission time-out), and starts the node again when it
+// died. When the keeper itself is killed its node dies with it.
+//
+// The node is this same program, executed anew each time (a fork alone would keep the address-space layout that made a
+// crash exploitable) with the inherited descriptors named by hidden flags.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "node/event_file.h"
+
+namespace holdfast::node {
+
+struct KeeperConfig {
+  std::vector<std::string> command;  // the node's arguments, argv[0] first; "--inherited-start=N" is added
+  std::vector<int> inherited;        // descriptors that the node gets, under the same numbers
+  int status_fd = -1;                // read end: the node writes one byte when it is ready
+  const EventFile* events = nullptr;
+  std::function<void()> first_ready;  // the first node is ready
+};
+
+// Runs until SIGTERM, SIGINT or SIGHUP, and returns the exit status. A node that refuses to start the very first time
+// (exit status 1 or 2 before it was ready) is not started again: its status is returned.
+int run_keeper(const KeeperConfig& config);
+
+// For the node: asks to be killed when the keeper dies. False when it is dead already.
+bool die_with_parent(int parent_pid);
+
+}  // namespace holdfast::node

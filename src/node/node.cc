@@ -1,0 +1,231 @@
+#include "node/node.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <spdlog/spdlog.h>
+
+#include <map>
+#include <string>
+#include <utility>
+
+#include "gate/recovery.h"
+#include "location/directory.h"
+#include "location/ring.h"
+#include "node/entropy.h"
+#include "node/stop_signals.h"
+#include "shard/clock.h"
+#include "shard/shard.h"
+#include "stack/engine.h"
+
+namespace holdfast::node {
+namespace {
+
+// A dead process's last writes hold the locks until they have landed: milliseconds, or the disk's own time-outs.
+constexpr Duration kLockBound = std::chrono::seconds(5);
+// How long a stop waits for the writes under way.
+constexpr Duration kStopBound = std::chrono::seconds(5);
+// How often locations are looked at for failures.
+constexpr Duration kLookEvery = std::chrono::milliseconds(500);
+
+double milliseconds(Duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
+
+// What happens, in words and as events.
+class Chronicle final : public stack::Observer {
+ public:
+  explicit Chronicle(const EventFile& events) : events_(events) {}
+
+  void opened(StreamId id, const wire::FourTuple& tuple, stack::ServiceKind) override {
+    spdlog::debug("stream {} opened: {}", id.value, tuple.to_string());
+  }
+  void closed(StreamId id, const wire::FourTuple& tuple, tcp::CloseReason reason) override {
+    spdlog::debug("stream {} closed: {} (reason {})", id.value, tuple.to_string(), static_cast<int>(reason));
+  }
+  void resumed(StreamId id, const wire::FourTuple& tuple, tcp::State state) override {
+    spdlog::debug("stream {} resumed: {} {}", id.value, tuple.to_string(), tcp::to_string(state));
+  }
+  void stalled(bool now) override {
+    events_.write("stalled", {{"value", now ? "true" : "false"}});
+    if (now) {
+      spdlog::error("storage stands still: windows are closed, peers wait");
+    } else {
+      spdlog::warn("storage works again");
+    }
+  }
+
+  // Compares with what was known before.
+  void look_at(const log::Log& log) {
+    for (const auto& location : log.locations()) {
+      auto& known = states_.emplace(location.name, log::LocationState::kActive).first->second;
+      if (known == location.state) continue;
+      known = location.state;
+      report(location, log);
+    }
+    if (log.full() == full_) return;
+    full_ = !full_;
+    events_.write("full", {{"value", full_ ? "true" : "false"}});
+    if (full_) {
+      spdlog::error("a location is full: what was taken is acknowledged, peers wait until there is room");
+    } else {
+      spdlog::warn("there is room again");
+    }
+  }
+
+ private:
+  void report(const log::LocationStatus& location, const log::Log& log) {
+    if (location.state == log::LocationState::kActive) {
+      spdlog::warn("location {} counts again", location.name);
+      events_.write("location-active", {{"location", json_string(location.name)}});
+      return;
+    }
+    const bool failed = location.state == log::LocationState::kFailed;
+    spdlog::error("location {} {}: {}{}", location.name, failed ? "failed" : "is behind", location.reason,
+                  log.quorum_lost() ? "; too few are left: nothing more can be acknowledged" : "; the others carry on");
+    events_.write(failed ? "location-failed" : "location-behind",
+                  {{"location", json_string(location.name)}, {"reason", json_string(location.reason)}});
+  }
+
+  const EventFile& events_;
+  std::map<std::string, log::LocationState> states_;
+  bool full_ = false;
+};
+
+class Node {
+ public:
+  Node(const ServeOptions& options, std::unique_ptr<link::Tap> tap, const EventFile& events)
+      : options_(options),
+        tap_(std::move(tap)),
+        events_(events),
+        chronicle_(events),
+        started_(shard::monotonic_now()) {}
+
+  Result<void> start() {
+    events_.write("started");
+    auto ring = location::Ring::create();
+    if (!ring) return std::unexpected(ring.error());
+    ring_ = *std::move(ring);
+    stop_ = std::make_unique<StopSignals>(*ring_);
+    gate::Recovery recovered;
+    auto log = open_log(recovered);
+    if (!log) return std::unexpected(log.error());
+    if (recovered.strange_records() > 0) {
+      spdlog::error("{} records in the log make no sense and were left out: run `holdfast streams list`",
+                    recovered.strange_records());
+    }
+    const auto connections = recovered.connections().size();
+    engine_ = std::make_unique<stack::Engine>(engine_config(), *tap_, *std::move(log), std::move(recovered),
+                                              std::span<const std::byte, 64>(draw_entropy<64>()), &chronicle_,
+                                              shard::monotonic_now());
+    shard_ = std::make_unique<shard::Shard>(*engine_, *tap_, *ring_);
+    const auto ms = milliseconds(shard::monotonic_now() - started_);
+    events_.write("recovered", {{"connections", std::to_string(connections)}, {"ms", fmt::format("{:.3f}", ms)}});
+    if (connections > 0) spdlog::info("recovered {} connections in {:.1f} ms", connections, ms);
+    return {};
+  }
+
+  // The error is the link's: then this process can do nothing more for its peers.
+  Result<void> run(const std::function<void()>& ready) {
+    stop_->arm();
+    while (goes_on() && engine_->recovering()) turn();
+    if (goes_on()) announce(ready);
+    while (goes_on()) turn();
+    stop();
+    if (tap_->failure()) return std::unexpected(*tap_->failure());
+    return {};
+  }
+
+ private:
+  Result<std::unique_ptr<log::Log>> open_log(gate::Recovery& recovered) {
+    if (options_.is_volatile) return nullptr;
+    std::vector<std::unique_ptr<location::Location>> locations;
+    std::vector<const location::Directory*> directories;
+    for (const auto& path : options_.data) {
+      auto directory = location::open_directory(path, *ring_);
+      if (!directory) return std::unexpected(directory.error());
+      directories.push_back(directory->get());
+      locations.push_back(*std::move(directory));
+    }
+    auto log = log::Log::open(std::move(locations), options_.log, std::span<const std::byte, 96>(draw_entropy<96>()),
+                              kLockBound, recovered);
+    if (!log) return log;
+    for (const auto* directory : directories) {
+      for (const auto& warning : directory->warnings()) spdlog::warn("{}", warning);
+    }
+    return log;
+  }
+
+  stack::Config engine_config() const {
+    stack::Config config;
+    config.ip.mac = options_.link.mac.value_or(default_mac(options_.address.address));
+    config.ip.address = options_.address;
+    config.ip.gateway = options_.gateway;
+    config.ip.mtu = options_.link.mtu;
+    config.ip.seed = draw_seed();
+    config.tcp = options_.tcp;
+    config.tcp.mss = static_cast<std::uint16_t>(options_.link.mtu - 40);
+    config.services = options_.services;
+    config.max_connections = options_.max_connections;
+    config.max_half_open = options_.max_half_open;
+    config.stall_after = options_.stall_after;
+    config.wall_clock = wall_clock_now();
+    return config;
+  }
+
+  bool goes_on() const { return !stop_->asked() && !tap_->failure(); }
+
+  void turn() {
+    shard_->turn(next_look_);
+    stop_->take();
+    const Time now = shard::monotonic_now();
+    if (now < next_look_) return;
+    next_look_ = now + kLookEvery;
+    if (engine_->log() != nullptr) chronicle_.look_at(*engine_->log());
+    if (tap_->capture() != nullptr) tap_->capture()->writer().flush();
+  }
+
+  void announce(const std::function<void()>& ready) {
+    const auto ms = milliseconds(shard::monotonic_now() - started_);
+    events_.write("ready",
+                  {{"connections", std::to_string(engine_->connections())}, {"ms", fmt::format("{:.3f}", ms)}});
+    spdlog::info("ready: {} on {} in {:.1f} ms, {} connections", options_.address.to_string(), options_.link.device, ms,
+                 engine_->connections());
+    ready();
+  }
+
+  void stop() {
+    spdlog::info("stopping: {} connections go on at the next start", engine_->connections());
+    events_.write("stopping", {{"connections", std::to_string(engine_->connections())}});
+    Time now = shard::monotonic_now();
+    const Time bound = now + kStopBound;
+    engine_->prepare_stop(now);
+    engine_->pump(now);
+    while (engine_->busy() && now < bound) {
+      ring_->wait(bound - now);
+      now = shard::monotonic_now();
+      engine_->pump(now);
+    }
+    events_.write("stopped");
+  }
+
+  const ServeOptions& options_;
+  // In the order of need: what is below is destroyed first.
+  std::unique_ptr<location::Ring> ring_;
+  std::unique_ptr<link::Tap> tap_;
+  const EventFile& events_;
+  Chronicle chronicle_;
+  std::unique_ptr<StopSignals> stop_;
+  std::unique_ptr<stack::Engine> engine_;
+  std::unique_ptr<shard::Shard> shard_;
+  const Time started_;
+  Time next_look_{};
+};
+
+}  // namespace
+
+Result<void> run_node(const ServeOptions& options, std::unique_ptr<link::Tap> tap, const EventFile& events,
+                      const std::function<void()>& ready) {
+  Node node(options, std::move(tap), events);
+  if (auto started = node.start(); !started) return started;
+  return node.run(ready);
+}
+
+}  // namespace holdfast::node

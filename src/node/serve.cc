@@ -1,0 +1,117 @@
+#include "node/serve.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include "location/unique_fd.h"
+#include "node/host_address.h"
+#include "node/keeper.h"
+#include "node/logging.h"
+#include "node/node.h"
+#include "node/output.h"
+#include "node/service_notify.h"
+
+namespace holdfast::node {
+namespace {
+
+constexpr const char* kStoredLinkName = "holdfast-link";
+
+// The device's descriptor: what systemd kept for us, or a newly opened one.
+Result<std::unique_ptr<link::Tap>> open_link(const ServeOptions& options, const std::string& pcap) {
+  const link::TapOptions tap{.name = options.link.device, .mtu = options.link.mtu, .pcap = pcap};
+  if (const auto kept = take_descriptor(kStoredLinkName)) {
+    spdlog::info("device {}: taken back from systemd", options.link.device);
+    return link::Tap::adopt(*kept, tap);
+  }
+  if (auto free = check_not_ours(options.address.address); !free) return std::unexpected(free.error());
+  auto opened = link::Tap::open(tap);
+  if (!opened) return opened;
+  if (options.host_address) {
+    auto configured = configure_host_end(options.link.device, *options.host_address);
+    if (!configured) return std::unexpected(configured.error());
+  }
+  return opened;
+}
+
+// The device outlives us from now on.
+void keep_device(link::Tap& tap, const ServeOptions& options) {
+  if (auto kept = tap.make_persistent(); !kept) spdlog::warn("{}", kept.error().message);
+  spdlog::info("device {} stays when the node ends; `ip link del {}` removes it", options.link.device,
+               options.link.device);
+}
+
+int run_without_keeper(const ServeCommand& command, const EventFile& events) {
+  auto tap = open_link(command.options, command.options.pcap);
+  if (!tap) return report(tap.error());
+  auto* const device = tap->get();
+  auto ran = run_node(command.options, *std::move(tap), events, [&] {
+    keep_device(*device, command.options);
+    notify_service("READY=1");
+  });
+  notify_service("STOPPING=1");
+  return ran ? kExitDone : report(ran.error());
+}
+
+int run_kept(const ServeCommand& command, const EventFile& events) {
+  const auto& options = command.options;
+  auto pcap = options.pcap;
+  if (!pcap.empty() && command.inherited.start > 1) pcap += fmt::format(".{}", command.inherited.start);
+  auto tap =
+      link::Tap::adopt(command.inherited.link, {.name = options.link.device, .mtu = options.link.mtu, .pcap = pcap});
+  if (!tap) return report(tap.error());
+  auto ran = run_node(options, *std::move(tap), events, [&] {
+    const char ready = 'R';
+    if (::write(command.inherited.status, &ready, 1) != 1) spdlog::warn("the keeper does not listen");
+  });
+  return ran ? kExitDone : report(ran.error());
+}
+
+int run_with_keeper(const ServeCommand& command, const EventFile& events) {
+  auto tap = open_link(command.options, "");  // the node captures
+  if (!tap) return report(tap.error());
+  int status[2] = {-1, -1};
+  if (::pipe2(status, O_CLOEXEC | O_NONBLOCK) != 0) {
+    return report({Error::Kind::kUnavailable, fmt::format("can't make a pipe: {}", std::strerror(errno))});
+  }
+  const location::UniqueFd status_read(status[0]), status_write(status[1]);
+  // The node reads the configuration that we read, however often it starts and whatever becomes of the file.
+  const location::UniqueFd config(::memfd_create("holdfast-config", MFD_CLOEXEC));
+  const auto& text = command.config_text;
+  if (!config || ::pwrite(config.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+    return report({Error::Kind::kUnavailable, fmt::format("can't keep the configuration: {}", std::strerror(errno))});
+  }
+  KeeperConfig keeper;
+  keeper.command = command.arguments;
+  keeper.command.push_back(fmt::format("--inherited-link={}", (*tap)->fd()));
+  keeper.command.push_back(fmt::format("--inherited-config={}", config.get()));
+  keeper.command.push_back(fmt::format("--inherited-status={}", status_write.get()));
+  keeper.inherited = {(*tap)->fd(), config.get(), status_write.get()};
+  keeper.status_fd = status_read.get();
+  keeper.events = &events;
+  keeper.first_ready = [&] {
+    keep_device(**tap, command.options);
+    store_descriptor((*tap)->fd(), kStoredLinkName);
+    notify_service("READY=1");
+  };
+  return run_keeper(keeper);
+}
+
+}  // namespace
+
+int serve(const ServeCommand& command) {
+  const bool is_node = command.inherited.link >= 0 || command.options.no_keeper;
+  set_up_logging(command.options.log_level, is_node ? "node" : "keeper");
+  auto events = EventFile::open(command.options.events);
+  if (!events) return report(events.error());
+  if (command.inherited.link >= 0) return run_kept(command, *events);
+  return command.options.no_keeper ? run_without_keeper(command, *events) : run_with_keeper(command, *events);
+}
+
+}  // namespace holdfast::node

@@ -1,0 +1,22 @@
+// systemd's notification protocol (sd_notify(3)), spoken directly: a datagram to the socket that NOTIFY_SOCKET names.
+// Where there is none, nothing happens. Descriptors given to systemd's store come back at the next start.
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace holdfast::node {
+
+// "READY=1", "STOPPING=1", "STATUS=…"; lines are separated by '\n'. True when it was sent.
+bool notify_service(const std::string& state);
+
+// Leaves a copy of the descriptor with systemd (FDSTORE=1), which hands it back if this service is started again.
+bool store_descriptor(int fd, const std::string& name);
+
+// A descriptor that systemd handed over under this name (LISTEN_FDS, sd_listen_fds_with_names(3)). The caller owns it.
+std::optional<int> take_descriptor(const std::string& name);
+
+// For a child that is not the service's main process: it must not speak for it.
+void forget_service_environment();
+
+}  // namespace holdfast::node

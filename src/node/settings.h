@@ -1,0 +1,51 @@
+// What `holdfast serve` can be told. One table describes every setting: the command line's flags and the configuration
+// file's keys are both made from it, so each key has a flag of the same name and means the same.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "log/log.h"
+#include "node/values.h"
+#include "stack/engine.h"
+
+namespace holdfast::node {
+
+struct ServeOptions {
+  LinkAddress link;
+  wire::Ipv4Prefix address;
+  std::optional<wire::Ipv4Address> gateway;
+  std::optional<wire::Ipv4Prefix> host_address;
+  std::vector<std::string> data;  // directories: one location each
+  bool is_volatile = false;       // no data: "stored" means "in memory"
+  std::vector<stack::Service> services;
+  log::Options log;
+  tcp::Config tcp;
+  Duration stall_after = std::chrono::seconds(2);
+  std::uint32_t max_connections = 131072;
+  std::uint32_t max_half_open = 1024;
+  bool no_keeper = false;
+  std::string pcap;    // a file; empty: no capture
+  std::string events;  // a file; empty: none
+  std::string log_level = "info";
+};
+
+struct Setting {
+  const char* name;   // flag "--name", key "name"
+  const char* value;  // how the value is shown in the help; empty: a switch ("true" or "false" in the file)
+  const char* group;  // heading in the help
+  const char* help;
+  bool repeatable = false;
+  Parsed<void> (*apply)(ServeOptions& options, const std::string& value) = nullptr;
+};
+
+std::span<const Setting> serve_settings();
+
+// What no single setting can tell: contradictions and omissions. kUsage.
+Result<void> check(const ServeOptions& options);
+
+}  // namespace holdfast::node

@@ -1,0 +1,160 @@
+#include "node/stream_view.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "gate/service.h"
+#include "node/values.h"
+
+namespace holdfast::node {
+namespace {
+
+using tcp::State;
+
+std::string service_name(std::uint8_t service) {
+  switch (static_cast<gate::ServiceKind>(service)) {
+    case gate::ServiceKind::kStore:
+      return "store";
+    case gate::ServiceKind::kEcho:
+      return "echo";
+    case gate::ServiceKind::kClient:
+      return "client";
+  }
+  return fmt::format("kind-{}", service);
+}
+
+std::string reason_name(std::uint32_t reason) {
+  switch (static_cast<tcp::CloseReason>(reason)) {
+    case tcp::CloseReason::kNormal:
+      return "both ends finished";
+    case tcp::CloseReason::kPeerReset:
+      return "reset by the peer";
+    case tcp::CloseReason::kTimeout:
+      return "timed out";
+    case tcp::CloseReason::kAborted:
+      return "reset by the node";
+    case tcp::CloseReason::kRefused:
+      return "refused by the peer";
+  }
+  return fmt::format("reason {}", reason);
+}
+
+// The record says what the state was when it was written; data records behind it have moved it on (RFC 9293 figure 5).
+State current_state(const tcp::Snapshot& recorded, const log::StreamInfo& info) {
+  State state = recorded.state;
+  if (state == State::kSynReceived && info.in.end > recorded.rcv_end) state = State::kEstablished;
+  if (info.in.fin && !recorded.rcv_fin) {
+    if (state == State::kSynReceived || state == State::kEstablished) state = State::kCloseWait;
+    if (state == State::kFinWait1) state = recorded.fin_acked ? State::kTimeWait : State::kClosing;
+    if (state == State::kFinWait2) state = State::kTimeWait;
+  }
+  if (info.out.fin && !recorded.snd_fin) {
+    if (state == State::kSynReceived || state == State::kEstablished) state = State::kFinWait1;
+    if (state == State::kCloseWait) state = State::kLastAck;
+  }
+  return state;
+}
+
+using Json = nlohmann::ordered_json;
+
+Json to_json(const StreamView& stream) {
+  const auto& info = stream.info;
+  Json object;
+  object["id"] = info.id.value;
+  object["service"] = stream.service;
+  object["local"] = stream.record ? Json(stream.record->snapshot.tuple.local.to_string()) : Json();
+  object["peer"] = stream.record ? Json(stream.record->snapshot.tuple.peer.to_string()) : Json();
+  object["state"] = stream.state;
+  object["in_bytes"] = info.in.end.value;
+  object["out_bytes"] = info.out.end.value;
+  object["opened"] = stream.record ? Json(iso_time(stream.record->opened)) : Json();
+  object["in_begin"] = info.in.begin.value;
+  object["in_finished"] = info.in.fin;
+  object["out_begin"] = info.out.begin.value;
+  object["out_finished"] = info.out.fin;
+  object["consumed"] = info.consumed;
+  object["closed_because"] = info.closed ? Json(stream.closed_because) : Json();
+  return object;
+}
+
+}  // namespace
+
+StreamView view(log::StreamInfo info) {
+  StreamView stream;
+  stream.state = "UNKNOWN";
+  stream.service = "unknown";
+  if (auto record = gate::decode_connection_record(info.connection)) {
+    stream.record = *record;
+    stream.service = service_name(record->service);
+    stream.state = tcp::to_string(current_state(record->snapshot, info));
+  }
+  if (info.closed) {
+    stream.state = tcp::to_string(State::kClosed);
+    stream.closed_because = reason_name(info.close_reason);
+  }
+  stream.info = std::move(info);
+  return stream;
+}
+
+std::string table(const std::vector<StreamView>& streams) {
+  constexpr std::size_t kColumns = 8;
+  using Row = std::array<std::string, kColumns>;
+  std::vector<Row> rows{{"ID", "SERVICE", "LOCAL", "PEER", "STATE", "IN", "OUT", "OPENED"}};
+  for (const auto& stream : streams) {
+    const auto* record = stream.record ? &*stream.record : nullptr;
+    rows.push_back({std::to_string(stream.info.id.value), stream.service,
+                    record != nullptr ? record->snapshot.tuple.local.to_string() : "-",
+                    record != nullptr ? record->snapshot.tuple.peer.to_string() : "-", stream.state,
+                    human_size(stream.info.in.end.value), human_size(stream.info.out.end.value),
+                    record != nullptr ? iso_time(record->opened) : "-"});
+  }
+  Row::size_type column = 0;
+  std::array<std::size_t, kColumns> widths{};
+  for (const auto& row : rows) {
+    for (column = 0; column < kColumns; ++column) widths[column] = std::max(widths[column], row[column].size());
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    for (column = 0; column + 1 < kColumns; ++column) text += fmt::format("{:<{}}  ", row[column], widths[column]);
+    text += row[column] + "\n";
+  }
+  return text;
+}
+
+std::string details(const StreamView& stream) {
+  std::string text;
+  const auto line = [&](const char* name, const std::string& value) { text += fmt::format("{:<14}{}\n", name, value); };
+  const auto& info = stream.info;
+  line("stream", std::to_string(info.id.value));
+  line("service", stream.service);
+  line("state", stream.state + (info.closed ? ": " + stream.closed_because : ""));
+  const auto range = [](const log::StreamRange& r) {
+    return fmt::format("{} bytes stored ({}), from offset {}{}", r.size(), human_size(r.size()), r.begin.value,
+                       r.fin ? ", finished" : "");
+  };
+  line("in", range(info.in));
+  line("out", range(info.out));
+  if (!stream.record) return text;
+  const auto& s = stream.record->snapshot;
+  const auto on = [](bool value) { return value ? "yes" : "no"; };
+  line("local", s.tuple.local.to_string());
+  line("peer", s.tuple.peer.to_string());
+  line("opened", iso_time(stream.record->opened) + (s.active_open ? " by us" : " by the peer"));
+  line("options", fmt::format("timestamps {}, SACK {}, window scale {} (ours {}, theirs {})", on(s.timestamps),
+                              on(s.sack), on(s.window_scale), s.receive_scale, s.send_scale));
+  line("segment size", fmt::format("{} to the peer, {} from it", s.send_mss, s.receive_mss));
+  return text;
+}
+
+std::string json_list(const std::vector<StreamView>& streams) {
+  Json list = Json::array();
+  for (const auto& stream : streams) list.push_back(to_json(stream));
+  return list.dump(2) + "\n";
+}
+
+std::string json_object(const StreamView& stream) { return to_json(stream).dump(2) + "\n"; }
+
+}  // namespace holdfast::node

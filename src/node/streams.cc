@@ -1,0 +1,151 @@
+#include "node/streams.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "location/directory.h"
+#include "node/output.h"
+#include "node/progress.h"
+#include "node/stream_view.h"
+
+namespace holdfast::node {
+namespace {
+
+// How often a running node is looked at for growth.
+constexpr int kFollowEveryMs = 50;
+
+class Streams {
+ public:
+  explicit Streams(const StreamsCommand& command) : command_(command) {}
+
+  // false: whoever reads our output has had enough.
+  Result<bool> run() {
+    if (auto opened = open(); !opened) return std::unexpected(opened.error());
+    switch (command_.action) {
+      case StreamsCommand::Action::kList:
+        return list();
+      case StreamsCommand::Action::kShow:
+        return show();
+      case StreamsCommand::Action::kCat:
+        return cat();
+      case StreamsCommand::Action::kTail:
+        return tail();
+    }
+    return true;
+  }
+
+ private:
+  Result<void> open() {
+    std::vector<location::Location*> all;
+    std::vector<Error> problems;
+    for (const auto& path : command_.data) {
+      auto directory = location::open_directory_for_reading(path);
+      if (!directory) {
+        problems.push_back(directory.error());
+        continue;
+      }
+      locations_.push_back(*std::move(directory));
+      all.push_back(locations_.back().get());
+    }
+    if (all.empty()) return std::unexpected(problems.front());
+    auto reader = log::Reader::open(all);
+    if (!reader) return std::unexpected(reader.error());
+    reader_ = *std::move(reader);
+    for (const auto& problem : problems) warn(problem.message);
+    for (const auto& found : reader_->info().locations) {
+      if (!found.problem.empty()) warn(fmt::format("{}: {}", found.name, found.problem));
+    }
+    return {};
+  }
+
+  // One of several locations is missing or damaged: the others serve.
+  static void warn(const std::string& message) {
+    (void)write_all(STDERR_FILENO, fmt::format("holdfast: warning: {}\n", message));
+  }
+
+  Result<bool> list() {
+    auto streams = reader_->list();
+    if (!streams) return std::unexpected(streams.error());
+    std::vector<StreamView> views;
+    for (auto& stream : *streams) views.push_back(view(std::move(stream)));
+    return write_all(STDOUT_FILENO, command_.json ? json_list(views) : table(views));
+  }
+
+  Result<bool> show() {
+    auto stream = reader_->show(command_.stream);
+    if (!stream) return std::unexpected(stream.error());
+    const auto shown = view(*std::move(stream));
+    return write_all(STDOUT_FILENO, command_.json ? json_object(shown) : details(shown));
+  }
+
+  static const log::StreamRange& range(const log::StreamInfo& stream, log::Direction direction) {
+    return direction == log::Direction::kIn ? stream.in : stream.out;
+  }
+
+  // Copies [from, from + length) to standard output.
+  Result<bool> copy(StreamOffset from, std::uint64_t length, Progress& progress) {
+    if (length == 0) return true;
+    Result<bool> outcome = true;
+    auto read = reader_->read(command_.stream, command_.direction, from, length, [&](StreamOffset at, Bytes piece) {
+      outcome = write_all(STDOUT_FILENO, piece);
+      progress.update((at + piece.size()) - from);
+      return outcome && *outcome;
+    });
+    if (!read) return std::unexpected(read.error());
+    return outcome;
+  }
+
+  Result<bool> cat() {
+    auto stream = reader_->show(command_.stream);
+    if (!stream) return std::unexpected(stream.error());
+    const auto& stored = range(*stream, command_.direction);
+    const StreamOffset from{command_.from.value_or(0)};
+    if (from > stored.end) {
+      return fail(Error::Kind::kUsage,
+                  fmt::format("--from {}: stream {} ends at {}", from.value, command_.stream.value, stored.end.value));
+    }
+    const auto length = std::min(command_.length.value_or(~std::uint64_t{0}), stored.end - from);
+    Progress progress("cat", length, true);
+    return copy(from, length, progress);
+  }
+
+  Result<bool> tail() {
+    Progress progress("tail", std::nullopt, false);
+    std::optional<StreamOffset> next;
+    if (command_.from) next = StreamOffset{*command_.from};
+    for (;;) {
+      auto stream = reader_->show(command_.stream);
+      if (!stream) return std::unexpected(stream.error());
+      const auto& stored = range(*stream, command_.direction);
+      if (!next) next = stored.end;
+      if (*next < stored.end) {
+        auto copied = copy(*next, stored.end - *next, progress);
+        if (!copied || !*copied) return copied;
+        next = stored.end;
+      }
+      if (stored.fin || stream->closed) return true;
+      // Waits, and learns when nobody reads our output any more.
+      pollfd output{.fd = STDOUT_FILENO, .events = 0, .revents = 0};
+      if (::poll(&output, 1, kFollowEveryMs) > 0) return false;
+      if (auto grown = reader_->refresh(); !grown) return std::unexpected(grown.error());
+    }
+  }
+
+  const StreamsCommand& command_;
+  std::vector<std::unique_ptr<location::Location>> locations_;
+  std::unique_ptr<log::Reader> reader_;
+};
+
+}  // namespace
+
+int streams(const StreamsCommand& command) {
+  Streams run(command);
+  const auto done = run.run();
+  return done ? kExitDone : report(done.error());
+}
+
+}  // namespace holdfast::node

@@ -1,0 +1,132 @@
+"""What every end-to-end test has: namespaces, a directory of its own, nodes that are stopped at the end."""
+
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts"))
+import lab  # noqa: E402
+
+MIB = 1 << 20
+
+
+def main():
+    """Runs the tests of the calling script, in namespaces."""
+    lab.enter(why_not_status=lab.SKIPPED)
+    unittest.main()
+
+
+def random_bytes(size, seed=None):
+    if seed is None:
+        return os.urandom(size)
+    pieces, block = [], hashlib.sha256(str(seed).encode()).digest()
+    while len(pieces) * 32 < size:
+        pieces.append(block)
+        block = hashlib.sha256(block).digest()
+    return b"".join(pieces)[:size]
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        script = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+        name = f"{script}-{self._testMethodName}-{os.environ.get('HOLDFAST_LAB_ID', os.getpid())}"
+        base = os.environ.get("HOLDFAST_E2E_DIR", os.path.join(lab.ROOT, "build", "e2e"))
+        self.directory = lab.Directory(os.path.join(base, name))
+        self.addCleanup(self.remove_directory)
+        self.nodes = []
+        self.addCleanup(self.end_nodes)
+
+    def remove_directory(self):
+        failed = any(error for _, error in getattr(self._outcome, "errors", [])) or not getattr(self._outcome, "success", True)
+        if failed:
+            for node in self.nodes:
+                print(f"--- log of {node.log_path}:\n{node.log()[-4000:]}", file=sys.stderr)
+        if not (failed and os.environ.get("HOLDFAST_E2E_KEEP")):
+            self.directory.remove()
+
+    def end_nodes(self):
+        for node in self.nodes:
+            if node.process is not None and node.process.poll() is None:
+                node.process.kill()
+                node.process.wait()
+
+    def node(self, start=True, **options):
+        node = lab.Node(self.directory, name=f"node{len(self.nodes)}", **options)
+        self.nodes.append(node)
+        if start:
+            node.start()
+        return node
+
+    def connect(self, port=7000, address=lab.NODE, timeout=30):
+        connection = socket.create_connection((address, port), timeout=timeout)
+        self.addCleanup(connection.close)
+        return connection
+
+    def upload(self, data, port=7000):
+        """Sends everything, half-closes, and waits for the node's FIN, which says that all of it is stored."""
+        connection = self.connect(port)
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        self.assertEqual(connection.recv(1), b"")
+        return connection.getsockname()[1]
+
+    def start_nc(self, data, port=7000):
+        """`nc -N` in the background, fed from a file."""
+        path = self.directory.file(f"source-{len(os.listdir(self.directory.path))}")
+        with open(path, "wb") as file:
+            file.write(data)
+        with open(path, "rb") as file:
+            client = subprocess.Popen(["nc", "-N", lab.NODE, str(port)], stdin=file, stdout=subprocess.PIPE)
+        self.addCleanup(self.end_process, client)
+        return client
+
+    @staticmethod
+    def end_process(process):
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+    def stored(self, node, stream, direction="in"):
+        path = self.directory.file("read-back")
+        node.cat(stream, path, direction)
+        with open(path, "rb") as file:
+            return file.read()
+
+    def assert_same(self, found, wanted):
+        """Without printing megabytes when they differ."""
+        self.assertEqual(len(found), len(wanted))
+        if found != wanted:
+            at = next(i for i in range(len(wanted)) if found[i] != wanted[i])
+            self.fail(f"bytes differ from offset {at} on")
+
+    def in_background(self, function, *arguments):
+        """Starts a thread; `join()` it for its result (its exception is raised there)."""
+        return Background(function, arguments)
+
+
+class Background:
+    def __init__(self, function, arguments):
+        self.result, self.error = None, None
+        self.thread = threading.Thread(target=self.run, args=(function, arguments), daemon=True)
+        self.thread.start()
+
+    def run(self, function, arguments):
+        try:
+            self.result = function(*arguments)
+        except BaseException as error:  # pylint: disable=broad-except
+            self.error = error
+
+    def join(self, timeout=120):
+        self.thread.join(timeout)
+        if self.thread.is_alive():
+            raise TimeoutError("still running")
+        if self.error is not None:
+            raise self.error
+        return self.result

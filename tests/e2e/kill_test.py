@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""A connection outlives its server: SIGKILL of the node, of its keeper; SIGTERM and a later start."""
+
+import os
+import signal
+import socket
+import time
+
+import case
+import lab
+
+
+class KillTest(case.Case):
+    def acked(self, view):
+        connections = view.connections()
+        return max((c["bytes_acked"] - 1 for c in connections), default=0)
+
+    def upload_with(self, node, size, fractions, strike):
+        """An upload by nc; `strike(i)` is called when so much of it is acknowledged."""
+        data = case.random_bytes(size)
+        client = self.start_nc(data)
+        view = lab.ClientView(7000)
+        ports = set()
+        fell = 0
+        for i, fraction in enumerate(fractions):
+            def reached():
+                ports.update(c["port"] for c in view.connections())
+                return client.poll() is not None or self.acked(view) >= fraction * size
+            lab.wait_for(reached, 60, lambda: f"the upload stands still at {self.acked(view)} bytes; {node.events()}",
+                         every=0.0005)
+            if client.poll() is None:
+                strike(i)
+                fell += 1
+        self.assertEqual(client.wait(120), 0)
+        self.assertEqual(fell, len(fractions), "the upload was over too soon")
+        self.assertEqual(len(ports), 1, "the client's connection is not the one that it began with")
+        streams = node.streams()
+        self.assertEqual(len(streams), 1)
+        self.assert_same(self.stored(node, streams[0]["id"]), data)
+
+    def test_an_upload_survives_the_death_of_the_node(self):
+        node = self.node(data=2)
+        self.upload_with(node, 192 * case.MIB, (0.1, 0.4, 0.7),
+                         lambda i: lab.wait_for(node.kill_node, 10, lambda: "no node"))
+        self.assertEqual(len(node.events("node-died")), 3)
+
+    def test_an_upload_survives_the_death_of_the_keeper(self):
+        node = self.node()
+
+        def strike(_):
+            node.kill_keeper()
+            node.start(wait=False)
+        self.upload_with(node, 128 * case.MIB, (0.3,), strike)
+
+    def test_an_upload_survives_a_node_without_keeper(self):
+        node = self.node(keeper=False)
+
+        def strike(_):
+            node.process.kill()
+            node.process.wait()
+            node.start(wait=False)
+        self.upload_with(node, 128 * case.MIB, (0.3,), strike)
+
+    def test_an_upload_goes_on_after_a_stop_and_a_start(self):
+        node = self.node()
+
+        def strike(_):
+            self.assertEqual(node.stop(), 0)
+            node.start(wait=False)
+        self.upload_with(node, 128 * case.MIB, (0.3,), strike)
+
+    def test_nothing_acknowledged_is_missing_while_nothing_runs(self):
+        node = self.node()
+        connection = self.connect()
+        connection.setblocking(False)
+        view = lab.ClientView(7000)
+        sent = 0
+        for _ in range(5):
+            deadline = time.monotonic() + 0.3
+            while time.monotonic() < deadline:
+                try:
+                    sent += connection.send(b"x" * 65536)
+                except BlockingIOError:
+                    time.sleep(0.001)
+            node.kill_keeper()
+            acked = self.acked(view)
+            self.assertGreaterEqual(node.streams()[0]["in_bytes"], acked)
+            node.start()
+        self.assertGreater(sent, 0)
+
+    def test_an_echo_survives_ten_kills(self):
+        node = self.node(services=["echo:7001"])
+        connection = self.connect(7001)
+        connection.settimeout(30)
+        for i in range(10):
+            for part in (b"before ", b"after "):
+                message = part + str(i).encode()
+                connection.sendall(message)
+                received = b""
+                while len(received) < len(message):
+                    piece = connection.recv(4096)
+                    self.assertNotEqual(piece, b"")
+                    received += piece
+                self.assertEqual(received, message)
+                if part == b"before ":
+                    lab.wait_for(node.kill_node, 10, lambda: "no node")
+        connection.shutdown(socket.SHUT_WR)
+        self.assertEqual(connection.recv(1), b"")
+
+    def test_half_open_and_closing_connections_go_on(self):
+        node = self.node(services=["echo:7001", "store:7000"])
+        half_closed = self.connect(7001)
+        half_closed.sendall(b"half")
+        self.assertEqual(half_closed.recv(4), b"half")
+        idle = self.connect(7000)
+        node.kill_node()
+        half_closed.shutdown(socket.SHUT_WR)
+        self.assertEqual(half_closed.recv(1), b"")
+        idle.sendall(b"woken")
+        idle.shutdown(socket.SHUT_WR)
+        self.assertEqual(idle.recv(1), b"")
+        stored = {s["in_bytes"]: s["in_finished"] for s in node.streams()}
+        self.assertEqual(stored, {4: True, 5: True})
+
+
+class KeeperTest(case.Case):
+    def test_the_node_dies_with_its_keeper(self):
+        node = self.node()
+        child = node.node_pid()
+        self.assertTrue(lab.alive(child))
+        node.process.kill()
+        node.process.wait()
+        lab.wait_for(lambda: not lab.alive(child), 5, lambda: "the node outlived its keeper")
+
+    def test_device_address_and_route_stay(self):
+        node = self.node()
+        self.assertEqual(node.stop(), 0)
+        self.assertIn(lab.LINK, os.listdir("/sys/class/net"))
+        with open("/proc/net/route", encoding="ascii") as file:
+            self.assertTrue(any(line.startswith(lab.LINK) for line in file))
+        node.start()
+        self.upload(b"again")
+
+    def test_a_node_that_refuses_to_start_is_not_started_again(self):
+        node = self.node(start=False)
+        node.arguments += ["--data", "/does/not/exist"]
+        node.start(wait=False)
+        self.assertEqual(node.process.wait(20), 1)
+        self.assertEqual(len(node.events("node-started")), 1)
+        self.assertNotIn(lab.LINK, os.listdir("/sys/class/net"), "a start that failed left its device behind")
+
+    def test_sigint_stops_it_too(self):
+        node = self.node()
+        node.process.send_signal(signal.SIGINT)
+        self.assertEqual(node.process.wait(20), 0)
+
+    def test_readiness_is_told_to_a_service_manager(self):
+        path = self.directory.file("notify")
+        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(manager.close)
+        manager.bind(path)
+        manager.settimeout(20)
+        os.environ["NOTIFY_SOCKET"] = path
+        self.addCleanup(os.environ.pop, "NOTIFY_SOCKET")
+        node = self.node()
+        message, fds, _, _ = socket.recv_fds(manager, 256, 1)
+        self.assertEqual(message, b"FDSTORE=1\nFDNAME=holdfast-link")
+        self.assertEqual(len(fds), 1)
+        os.close(fds[0])
+        self.assertEqual(manager.recv(256), b"READY=1")
+        self.assertEqual(node.stop(), 0)
+        self.assertEqual(manager.recv(256), b"STOPPING=1")
+
+
+if __name__ == "__main__":
+    case.main()

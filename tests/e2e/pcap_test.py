@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""A captured session, as another program reads it: well formed, checksums right, no ACK above what was sent."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import unittest
+
+import case
+import lab
+
+
+@unittest.skipUnless(shutil.which("tshark"), "tshark is not installed")
+class CaptureTest(case.Case):
+    def tshark(self, path, *arguments):
+        done = subprocess.run(["tshark", "-r", path, "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", *arguments],
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return [line for line in done.stdout.splitlines() if line]
+
+    def check(self, path):
+        self.assertGreater(len(self.tshark(path)), 10)
+        bad = "_ws.malformed || tcp.checksum.status == 0 || ip.checksum.status == 0 || tcp.options.unknown || icmp.checksum.status == 0"
+        self.assertEqual(self.tshark(path, "-Y", bad), [])
+        # ACKs of bytes that tshark has not seen: it has seen all that there are.
+        self.assertEqual(self.tshark(path, "-Y", "tcp.analysis.ack_lost_segment"), [])
+
+    def test_a_session_reads_without_a_fault(self):
+        path = self.directory.file("session.pcapng")
+        node = self.node(services=["echo:7001", "store:7000"], extra=["--pcap", path])
+        self.upload(case.random_bytes(4 * case.MIB))
+        connection = self.connect(7001)
+        for i in range(50):
+            connection.sendall(b"line %d" % i)
+            connection.recv(100)
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(1)
+        with self.assertRaises(ConnectionRefusedError):
+            self.connect(7999)
+        subprocess.run(["ping", "-c", "1", lab.NODE], capture_output=True, check=True)
+        self.assertEqual(node.stop(), 0)
+        self.check(path)
+        retransmitted = self.tshark(path, "-Y", f"tcp.analysis.retransmission && ip.src == {lab.NODE}")
+        self.assertEqual(retransmitted, [])
+
+    def test_a_session_with_a_kill_reads_without_a_fault(self):
+        path = self.directory.file("session.pcapng")
+        node = self.node(extra=["--pcap", path])
+        connection = self.connect()
+        connection.sendall(case.random_bytes(case.MIB))
+        lab.wait_for(node.kill_node, 10, lambda: "no node")
+        connection.sendall(case.random_bytes(case.MIB))
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(1)
+        self.assertEqual(node.stop(), 0)
+        # The first file ends where the node was killed; the second begins in mid-stream.
+        second = path + ".2"
+        bad = "_ws.malformed || tcp.checksum.status == 0 || ip.checksum.status == 0"
+        self.assertGreater(len(self.tshark(second)), 5)
+        self.assertEqual(self.tshark(second, "-Y", bad), [])
+
+
+if __name__ == "__main__":
+    if not shutil.which("tshark"):
+        print("tshark is not installed", file=sys.stderr)
+        sys.exit(lab.SKIPPED)
+    case.main()

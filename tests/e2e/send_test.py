@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""`holdfast send`: the active side, against the kernel's own TCP."""
+
+import os
+import socket
+import subprocess
+
+import case
+import lab
+
+LINK = "hf1"
+OWN, PEER = "10.78.0.2", "10.78.0.1"
+
+
+class SendTest(case.Case):
+    def setUp(self):
+        super().setUp()
+        self.listener = socket.create_server(("0.0.0.0", 9000))
+        self.listener.settimeout(30)
+        self.addCleanup(self.listener.close)
+
+    def command(self, *more, port=9000):
+        return [lab.BINARY, "send", "--link", f"tap:{LINK}", "--address", f"{OWN}/24", "--host-address", f"{PEER}/24",
+                "--to", f"{PEER}:{port}", *more]
+
+    def receive_all(self, answer=b""):
+        connection, peer = self.listener.accept()
+        with connection:
+            connection.settimeout(60)
+            received = bytearray()
+            while piece := connection.recv(1 << 16):
+                received.extend(piece)
+            connection.sendall(answer)
+        self.assertEqual(peer[0], OWN)
+        return bytes(received)
+
+    def test_a_file_arrives_whole(self):
+        data = case.random_bytes(64 * case.MIB)
+        path = self.directory.file("file")
+        with open(path, "wb") as file:
+            file.write(data)
+        job = self.in_background(self.receive_all)
+        done = subprocess.run(self.command(path), capture_output=True, timeout=120, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assert_same(job.join(), data)
+
+    def test_standard_input_goes_out_and_the_answer_comes_back(self):
+        data = case.random_bytes(3 * case.MIB)
+        answer = case.random_bytes(2 * case.MIB)
+        job = self.in_background(self.receive_all, answer)
+        done = subprocess.run(self.command(), input=data, capture_output=True, timeout=120, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assert_same(done.stdout, answer)
+        self.assert_same(job.join(), data)
+
+    def test_nothing_at_all_may_be_sent(self):
+        job = self.in_background(self.receive_all, b"good bye")
+        done = subprocess.run(self.command(os.devnull), capture_output=True, timeout=60, check=False)
+        self.assertEqual((done.returncode, done.stdout), (0, b"good bye"))
+        self.assertEqual(job.join(), b"")
+
+    def test_nc_listens(self):
+        data = case.random_bytes(8 * case.MIB)
+        with open(self.directory.file("got"), "wb") as out:
+            listener = subprocess.Popen(["nc", "-l", "-p", "9001"], stdin=subprocess.DEVNULL, stdout=out)
+        self.addCleanup(self.end_process, listener)
+        lab.wait_for(lambda: b":9001" in subprocess.run(["ss", "-tln"], capture_output=True, check=True).stdout, 10,
+                     lambda: "nc does not listen")
+        done = subprocess.run(self.command(port=9001), input=data, capture_output=True, timeout=60, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertEqual(listener.wait(20), 0)
+        with open(self.directory.file("got"), "rb") as file:
+            self.assert_same(file.read(), data)
+
+    def test_a_closed_port_is_an_error_in_one_line(self):
+        done = subprocess.run(self.command(port=9999), input=b"x", capture_output=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stderr, f"holdfast: connection refused: {PEER}:9999: nothing listens there\n".encode())
+
+    def test_a_reset_is_an_error_in_one_line(self):
+        def reset():
+            connection, _ = self.listener.accept()
+            connection.recv(1000)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            connection.close()
+        job = self.in_background(reset)
+        done = subprocess.run(self.command(), input=case.random_bytes(32 * case.MIB), capture_output=True, timeout=60, check=False)
+        job.join()
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr.decode(), rf"^holdfast: connection reset: {PEER}:9000: .*\n$")
+
+
+if __name__ == "__main__":
+    case.main()

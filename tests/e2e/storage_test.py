@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Storage that fails or fills up while clients are at work."""
+
+import fcntl
+import os
+import socket
+import struct
+import subprocess
+import time
+
+import case
+import lab
+
+EXT4_IOC_SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32): what a dying disk looks like to a program
+NO_LOG_FLUSH = 2
+
+
+class StorageTest(case.Case):
+    def mount_ext4(self, name, size_mib):
+        """A file system of its own, so that it can be filled and broken."""
+        path = self.directory.make(name)
+        image = self.directory.file(name + ".img")
+        with open(image, "wb") as file:
+            file.truncate(size_mib * case.MIB)
+        subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-O", "^has_journal", image], check=True)
+        if subprocess.run(["mount", "-o", "loop", image, path], check=False, capture_output=True).returncode != 0:
+            self.skipTest("can't mount")
+        self.addCleanup(subprocess.run, ["umount", "-l", path], check=False)
+        return path
+
+    def test_a_failed_location_is_taken_out_and_the_others_carry_on(self):
+        failing = self.mount_ext4("failing", 512)
+        node = self.node(data=[self.directory.make("a"), self.directory.make("b"), failing])
+        data = case.random_bytes(32 * case.MIB)
+        connection = self.connect()
+        connection.sendall(data[:len(data) // 2])
+        fd = os.open(failing, os.O_RDONLY)
+        fcntl.ioctl(fd, EXT4_IOC_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
+        os.close(fd)
+        connection.sendall(data[len(data) // 2:])
+        connection.shutdown(socket.SHUT_WR)
+        self.assertEqual(connection.recv(1), b"")
+        failed = lab.wait_for(lambda: node.events("location-failed"), 10, lambda: "no location has failed")
+        self.assertEqual(failed[0]["location"], failing)
+        node.data.remove(failing)
+        self.assert_same(self.stored(node, 1), data)
+
+    def test_a_full_disk_makes_the_client_wait(self):
+        full = self.mount_ext4("full", 96)
+        ballast = os.path.join(full, "ballast")
+        node = self.node(data=[full], extra=["--segment-size", "4MiB"])
+        with open(ballast, "wb") as file:
+            try:
+                while True:
+                    file.write(bytes(case.MIB))
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError:
+                pass
+        data = case.random_bytes(40 * case.MIB)
+        client = self.start_nc(data)
+        view = lab.ClientView(7000)
+
+        def acked():
+            return max((c["bytes_acked"] - 1 for c in view.connections()), default=0)
+
+        def stands_still():
+            before = acked()
+            time.sleep(1)
+            return before > 0 and acked() == before
+        lab.wait_for(stands_still, 30, lambda: "the disk does not fill up")
+        self.assertIsNone(client.poll())
+        # Everything taken is acknowledged, and stored.
+        self.assertLess(acked(), len(data))
+        self.assertEqual(node.streams()[0]["in_bytes"], acked())
+        os.unlink(ballast)
+        self.assertEqual(client.wait(60), 0)
+        self.assert_same(self.stored(node, 1), data)
+
+
+if __name__ == "__main__":
+    case.main()

@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""Uploads, echoes and what `streams` shows of them."""
+
+import json
+import subprocess
+
+import case
+import lab
+
+
+class UploadTest(case.Case):
+    def test_what_arrives_is_stored(self):
+        node = self.node()
+        data = case.random_bytes(64 * case.MIB)
+        port = self.upload(data)
+        streams = node.streams()
+        self.assertEqual(len(streams), 1)
+        stream = streams[0]
+        self.assertEqual(stream["service"], "store")
+        self.assertEqual(stream["local"], f"{lab.NODE}:7000")
+        self.assertEqual(stream["peer"], f"{lab.HOST}:{port}")
+        self.assertEqual(stream["in_bytes"], len(data))
+        self.assertEqual(stream["out_bytes"], 0)
+        self.assertRegex(stream["opened"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z$")
+        self.assert_same(self.stored(node, stream["id"]), data)
+        self.assertEqual(node.stop(), 0)
+        self.assert_same(self.stored(node, stream["id"]), data)
+
+    def test_several_locations_each_hold_everything(self):
+        node = self.node(data=2)
+        data = case.random_bytes(8 * case.MIB)
+        self.upload(data)
+        self.assertEqual(node.stop(), 0)
+        for path in node.data:
+            found = subprocess.run([lab.BINARY, "streams", "cat", "1", "--data", path], stdout=subprocess.PIPE, check=True)
+            self.assert_same(found.stdout, data)
+
+    def test_many_clients_at_once(self):
+        node = self.node()
+        wanted = {}
+        jobs = []
+        for i in range(20):
+            data = case.random_bytes(100_000 + i, seed=i)
+            jobs.append((data, self.in_background(self.upload, data)))
+        for data, job in jobs:
+            wanted[f"{lab.HOST}:{job.join()}"] = data
+        streams = node.streams()
+        self.assertEqual(len(streams), len(jobs))
+        for stream in streams:
+            self.assert_same(self.stored(node, stream["id"]), wanted[stream["peer"]])
+
+    def test_ranges_and_json_of_one_stream(self):
+        node = self.node()
+        data = case.random_bytes(300_000)
+        self.upload(data)
+        found = subprocess.run([lab.BINARY, "streams", "cat", "1", "--from", "1000", "--length", "250K", *node.data_flags()],
+                               stdout=subprocess.PIPE, check=True)
+        self.assert_same(found.stdout, data[1000:1000 + 250 * 1024])
+        shown = json.loads(lab.holdfast("streams", "show", "1", "--json", *node.data_flags()))
+        self.assertEqual(shown["in_bytes"], len(data))
+        self.assertTrue(shown["in_finished"])
+        self.assertIn("store", lab.holdfast("streams", "list", *node.data_flags()))
+        self.assertIn(f"{lab.NODE}:7000", lab.holdfast("streams", "show", "1", *node.data_flags()))
+
+    def test_tail_follows_a_running_node_to_the_end(self):
+        node = self.node()
+        connection = self.connect()
+        connection.sendall(b"first line\n")
+        lab.wait_for(lambda: [s for s in node.streams() if s["in_bytes"] == 11], 10, lambda: "nothing is stored")
+        tail = subprocess.Popen([lab.BINARY, "streams", "tail", "1", "--from", "0", *node.data_flags()], stdout=subprocess.PIPE)
+        self.addCleanup(self.end_process, tail)
+        self.assertEqual(tail.stdout.readline(), b"first line\n")
+        connection.sendall(b"second line\n")
+        self.assertEqual(tail.stdout.readline(), b"second line\n")
+        connection.shutdown(1)
+        self.assertEqual(tail.wait(20), 0)
+
+    def test_a_reader_that_goes_away_is_no_error(self):
+        node = self.node()
+        self.upload(case.random_bytes(8 * case.MIB))
+        command = " ".join([lab.BINARY, "streams", "cat", "1", *node.data_flags()])
+        done = subprocess.run(["bash", "-c", f"set -o pipefail; {command} | head -c 10 | wc -c"], capture_output=True, check=False)
+        self.assertEqual(done.stdout.strip(), b"10")
+        self.assertEqual(done.stderr, b"")
+        self.assertEqual(done.returncode, 0)
+
+
+class EchoTest(case.Case):
+    def exchange(self, data, port=7001):
+        """Sends all and receives all, at the same time."""
+        connection = self.connect(port)
+        received = bytearray()
+
+        def receive():
+            while piece := connection.recv(1 << 16):
+                received.extend(piece)
+        job = self.in_background(receive)
+        connection.sendall(data)
+        connection.shutdown(1)
+        job.join()
+        return bytes(received)
+
+    def test_an_echo_comes_back_whole_and_both_directions_are_stored(self):
+        node = self.node(services=["echo:7001"])
+        data = case.random_bytes(16 * case.MIB)
+        self.assert_same(self.exchange(data), data)
+        stream = node.streams()[0]
+        self.assertEqual((stream["in_bytes"], stream["out_bytes"]), (len(data), len(data)))
+        self.assert_same(self.stored(node, stream["id"], "in"), data)
+        self.assert_same(self.stored(node, stream["id"], "out"), data)
+
+    def test_a_conversation_byte_by_byte(self):
+        self.node(services=["echo:7001"])
+        connection = self.connect(7001)
+        for i in range(200):
+            connection.sendall(bytes([i]))
+            self.assertEqual(connection.recv(16), bytes([i]))
+
+    def test_a_volatile_node_echoes_without_a_directory(self):
+        self.node(data=0, services=["echo:7001"], extra=["--volatile"])
+        data = case.random_bytes(8 * case.MIB)
+        self.assert_same(self.exchange(data), data)
+
+
+class HostTest(case.Case):
+    def test_ping_is_answered(self):
+        self.node()
+        done = subprocess.run(["ping", "-c", "2", "-i", "0.2", "-W", "5", lab.NODE], capture_output=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_a_port_without_a_service_refuses(self):
+        self.node()
+        with self.assertRaises(ConnectionRefusedError):
+            self.connect(7999, timeout=10)
+
+
+if __name__ == "__main__":
+    case.main()

@@ -1,0 +1,198 @@
+#include "node/command_line.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <fstream>
+
+namespace holdfast::node {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+Result<Command> parse(std::vector<const char*> words) {
+  words.insert(words.begin(), "holdfast");
+  return parse_command_line(static_cast<int>(words.size()), words.data());
+}
+
+std::vector<const char*> serve(std::vector<const char*> more = {}) {
+  std::vector<const char*> words{"serve", "--link", "tap:hf0", "--address", "10.77.0.2/24"};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+// The message of a usage error: one line.
+std::string refusal(const std::vector<const char*>& words) {
+  const auto command = parse(words);
+  if (command) return "(accepted)";
+  EXPECT_EQ(command.error().kind, Error::Kind::kUsage);
+  EXPECT_EQ(command.error().message.find('\n'), std::string::npos);
+  return command.error().message;
+}
+
+TEST(CommandLine, ServeTakesItsSettings) {
+  const auto command = parse(serve(
+      {"--data", "/a",          "--data=/b", "--stored-on",    "1",    "--service",     "store:7000", "--service",
+       "echo:7", "--gateway",   "10.77.0.1", "--segment-size", "1MiB", "--stall-after", "500ms",      "--congestion",
+       "reno",   "--no-keeper", "--pcap",    "x.pcapng"}));
+  ASSERT_TRUE(command) << command.error().message;
+  const auto& options = std::get<ServeCommand>(*command).options;
+  EXPECT_EQ(options.link.device, "hf0");
+  EXPECT_EQ(options.address.to_string(), "10.77.0.2/24");
+  EXPECT_EQ(options.data, (std::vector<std::string>{"/a", "/b"}));
+  EXPECT_EQ(options.log.stored_on, 1U);
+  ASSERT_EQ(options.services.size(), 2U);
+  EXPECT_EQ(options.services[1].kind, stack::ServiceKind::kEcho);
+  EXPECT_EQ(options.log.segment_size, 1U << 20);
+  EXPECT_EQ(options.stall_after, std::chrono::milliseconds(500));
+  EXPECT_EQ(options.tcp.congestion, tcp::CongestionControl::kReno);
+  EXPECT_TRUE(options.no_keeper);
+  EXPECT_EQ(options.pcap, "x.pcapng");
+}
+
+TEST(CommandLine, NothingAskedForIsAUsageError) {
+  EXPECT_THAT(refusal({}), HasSubstr("--help"));
+  EXPECT_THAT(refusal({"streams"}), HasSubstr("holdfast streams --help"));
+}
+
+TEST(CommandLine, UnknownFlagsAndCommandsAreNamed) {
+  EXPECT_THAT(refusal(serve({"--frobnicate"})), AllOf(HasSubstr("--frobnicate"), HasSubstr("holdfast serve --help")));
+  EXPECT_THAT(refusal({"fly"}), HasSubstr("fly"));
+}
+
+TEST(CommandLine, MissingSettingsAreNamed) {
+  EXPECT_THAT(refusal({"serve"}), HasSubstr("--link"));
+  EXPECT_THAT(refusal({"serve", "--link", "tap:hf0"}), HasSubstr("--address"));
+  EXPECT_THAT(refusal(serve({"--volatile"})), HasSubstr("--service"));
+  EXPECT_THAT(refusal(serve({"--service", "store:7"})), HasSubstr("--data"));
+  EXPECT_THAT(refusal({"streams", "list"}), HasSubstr("--data"));
+  EXPECT_THAT(refusal({"streams", "cat", "--data", "/a"}), HasSubstr("ID"));
+  EXPECT_THAT(refusal({"send", "--link", "tap:x", "--address", "10.0.0.2/8"}), HasSubstr("--to"));
+}
+
+TEST(CommandLine, ContradictionsAreNamed) {
+  EXPECT_THAT(refusal(serve({"--service", "store:7", "--volatile", "--data", "/a"})), HasSubstr("contradict"));
+  EXPECT_THAT(refusal(serve({"--service", "store:7", "--data", "/a", "--stored-on", "2"})), HasSubstr("--stored-on 2"));
+  EXPECT_THAT(refusal(serve({"--service", "store:7", "--data", "/a", "--data", "/a/../a"})), HasSubstr("twice"));
+  EXPECT_THAT(refusal(serve({"--service", "store:7", "--service", "echo:7", "--volatile"})), HasSubstr("in use"));
+  EXPECT_THAT(refusal(serve({"--service", "store:7", "--volatile", "--gateway", "10.78.0.1"})), HasSubstr("--gateway"));
+  EXPECT_THAT(refusal(serve({"--service", "store:7", "--volatile", "--host-address", "10.77.0.2/24"})),
+              HasSubstr("--host-address"));
+  EXPECT_THAT(refusal(serve({"--service", "store:7", "--volatile", "--host-address", "10.78.0.1/24"})),
+              HasSubstr("--host-address"));
+  EXPECT_THAT(refusal(serve({"--address", "10.77.0.3/24", "--service", "store:7", "--volatile"})),
+              HasSubstr("2 times"));
+  EXPECT_THAT(refusal(serve({"--service", "store:7", "--data", "/a", "--max-bytes", "32MiB"})),
+              HasSubstr("--max-bytes"));
+}
+
+TEST(CommandLine, ValuesOutOfRangeAreNamedWithTheirFlag) {
+  const std::vector<std::pair<const char*, const char*>> bad{
+      {"--stored-on", "0"},         {"--segment-size", "1500K"},     {"--prepared-segments", "x"},
+      {"--stall-after", "1"},       {"--congestion", "vegas"},       {"--log-level", "loud"},
+      {"--gateway", "nowhere"},     {"--host-address", "10.77.0.1"}, {"--receive-window", "1K"},
+      {"--max-half-open", "0"},     {"--batch-size", "130K"},        {"--link", "eth0"},
+      {"--address", "127.0.0.1/8"}, {"--address", "10.77.0.2"},      {"--service", "ftp:21"}};
+  for (const auto& [flag, value] : bad) {
+    EXPECT_THAT(refusal({"serve", flag, value}), AllOf(HasSubstr(flag), HasSubstr(value))) << flag;
+  }
+  EXPECT_THAT(refusal(serve({"--address", "10.77.0.0/24"})), HasSubstr("--address"));
+}
+
+TEST(CommandLine, StreamsTakesItsFlags) {
+  const auto command =
+      parse({"streams", "cat", "12", "--data", "/a", "--direction", "out", "--from", "1K", "--length", "5"});
+  ASSERT_TRUE(command) << command.error().message;
+  const auto& streams = std::get<StreamsCommand>(*command);
+  EXPECT_EQ(streams.action, StreamsCommand::Action::kCat);
+  EXPECT_EQ(streams.stream, StreamId{12});
+  EXPECT_EQ(streams.direction, log::Direction::kOut);
+  EXPECT_EQ(streams.from, 1024U);
+  EXPECT_EQ(streams.length, 5U);
+  EXPECT_THAT(refusal({"streams", "cat", "0", "--data", "/a"}), HasSubstr("ID 0"));
+  EXPECT_THAT(refusal({"streams", "cat", "1", "--data", "/a", "--direction", "up"}), HasSubstr("--direction up"));
+}
+
+TEST(CommandLine, SendTakesItsFlags) {
+  const auto command =
+      parse({"send", "--link", "tap:hf1", "--address", "10.77.0.3/24", "--to", "10.77.0.1:9000", "file"});
+  ASSERT_TRUE(command) << command.error().message;
+  const auto& send = std::get<SendCommand>(*command);
+  EXPECT_EQ(send.to.to_string(), "10.77.0.1:9000");
+  EXPECT_EQ(send.file, "file");
+  EXPECT_THAT(refusal({"send", "--link", "tap:x", "--address", "10.0.0.2/8", "--to", "10.0.0.1"}), HasSubstr("--to"));
+}
+
+TEST(CommandLine, HelpShowsEverySettingAndExamples) {
+  const auto help = parse({"serve", "--help"});
+  ASSERT_TRUE(help);
+  const auto& text = std::get<TextCommand>(*help).text;
+  for (const auto& setting : serve_settings()) EXPECT_THAT(text, HasSubstr(std::string("--") + setting.name));
+  EXPECT_THAT(text, AllOf(HasSubstr("Examples"), Not(HasSubstr("inherited"))));
+  for (const auto& words : std::vector<std::vector<const char*>>{
+           {"--help"}, {"streams", "--help"}, {"streams", "cat", "--help"}, {"send", "--help"}}) {
+    ASSERT_TRUE(parse(words));
+  }
+}
+
+class ConfigFile : public ::testing::Test {
+ protected:
+  ConfigFile() : path_(::testing::TempDir() + "holdfast-config-" + std::to_string(::getpid()) + ".toml") {}
+  ~ConfigFile() override { std::remove(path_.c_str()); }
+
+  void write(const std::string& text) { std::ofstream(path_) << text; }
+
+  std::string path_;
+};
+
+TEST_F(ConfigFile, KeysMeanWhatFlagsMean) {
+  write(R"(link = "tap:hf9,mtu=9000"
+address = "10.9.0.2/16"
+data = ["/x", "/y", "/z"]
+service = "store:1"
+stored-on = 2
+keepalive = true
+)");
+  const auto command = parse({"serve", "--config", path_.c_str()});
+  ASSERT_TRUE(command) << command.error().message;
+  const auto& options = std::get<ServeCommand>(*command).options;
+  EXPECT_EQ(options.link.mtu, 9000);
+  EXPECT_EQ(options.data.size(), 3U);
+  EXPECT_EQ(options.log.stored_on, 2U);
+  EXPECT_TRUE(options.tcp.keepalive);
+}
+
+TEST_F(ConfigFile, AFlagWins) {
+  write("link = \"tap:hf9\"\naddress = \"10.9.0.2/16\"\ndata = [\"/x\", \"/y\"]\nservice = [\"store:1\"]\n");
+  const auto command = parse({"serve", "--config", path_.c_str(), "--data", "/only", "--link", "tap:mine"});
+  ASSERT_TRUE(command) << command.error().message;
+  const auto& options = std::get<ServeCommand>(*command).options;
+  EXPECT_EQ(options.data, std::vector<std::string>{"/only"});
+  EXPECT_EQ(options.link.device, "mine");
+  EXPECT_EQ(options.services.size(), 1U);
+}
+
+TEST_F(ConfigFile, ErrorsNameFileLineAndKey) {
+  const std::vector<std::pair<std::string, std::string>> bad{
+      {"link = \"tap:a\"\nfrob = 1\n", "line 2: unknown key 'frob'"},
+      {"\n\nstored-on = \"x\"\n", "line 3: stored-on = x"},
+      {"link = [\"tap:a\"]\n", "line 1: link"},
+      {"link = 1.5\n", "line 1: link"},
+      {"data = [1.5]\n", "line 1: data"},
+      {"link = \"tap:a\"\nlink = \"tap:b\"\n", "line 2"},
+      {"[storage]\nstored-on = 1\n", "line 1: unknown key 'storage'"},
+      {"link = \n", "line 1"},
+      {"no-keeper = 3\n", "line 1: no-keeper = 3"},
+  };
+  for (const auto& [text, expected] : bad) {
+    write(text);
+    EXPECT_THAT(refusal({"serve", "--config", path_.c_str()}), AllOf(HasSubstr(path_), HasSubstr(expected))) << text;
+  }
+  EXPECT_THAT(refusal({"serve", "--config", "/does/not/exist"}), HasSubstr("/does/not/exist"));
+}
+
+}  // namespace
+}  // namespace holdfast::node

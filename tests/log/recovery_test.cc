@@ -1,0 +1,664 @@
+// Opening a log: which end is chosen, what is copied, what is refused.
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "base/crc32c.h"
+#include "log/batch_codec.h"
+#include "log/identity.h"
+#include "log/world.h"
+
+namespace holdfast::log {
+namespace {
+
+using location::Fate;
+using location::PendingOperation;
+using test::in_record;
+using test::pattern;
+using test::text;
+using test::to_text;
+using test::World;
+
+LogKey key_of(World& world, unsigned disk = 0) {
+  const auto identity = decode_identity(world.disks[disk]->blobs().at(kIdentityBlob), "disk");
+  EXPECT_TRUE(identity);
+  return identity->key();
+}
+
+std::optional<BatchHeader> header_on(World& world, unsigned disk, BatchPosition at) {
+  std::vector<std::byte> block(kBlock);
+  if (!world.disks[disk]->read(at.segment, at.offset, block)) return std::nullopt;
+  return decode_batch_header(block, key_of(world, disk), at);
+}
+
+// All batches in a segment of one disk, from its start.
+std::vector<BatchHeader> batches_on(World& world, unsigned disk, SegmentNumber segment) {
+  std::vector<BatchHeader> all;
+  BatchPosition at{segment, 0};
+  while (const auto header = header_on(world, disk, at)) {
+    all.push_back(*header);
+    at.offset = header->end();
+  }
+  return all;
+}
+
+SegmentNumber newest_written_segment(World& world, unsigned disk) {
+  SegmentNumber newest;
+  for (const auto& segment : world.disks[disk]->segments()) {
+    if (header_on(world, disk, {segment.number, 0})) newest = std::max(newest, segment.number);
+  }
+  return newest;
+}
+
+void die_with(World& world, const std::function<Fate(unsigned disk, const PendingOperation&)>& decide) {
+  for (unsigned i = 0; i < world.disks.size(); ++i) {
+    world.disks[i]->crash([&](const PendingOperation& operation) { return decide(i, operation); });
+  }
+  world.log.reset();
+}
+
+// ---- Torn and missing tails ----
+
+TEST(Recovery, ATornBatchIsNotAdoptedWhereverItIsTorn) {
+  const auto bytes = pattern(1, 4, 9000);
+  const std::uint32_t sectors = 3 * kBlock / location::kSector;
+  for (std::uint32_t cut = 0; cut <= sectors; ++cut) {
+    for (const bool inverted : {false, true}) {
+      World world(1);
+      world.start();
+      world.put(1, 0, "kept");
+      world.settle();
+      world.disks[0]->faults.automatic = false;
+      world.log->append(in_record(1, 4), bytes);
+      world.log->pump(true);
+      die_with(world,
+               [&](unsigned, const PendingOperation&) { return Fate{Fate::Kind::kTorn, {0, cut, inverted, 0}}; });
+      world.disks[0]->faults.automatic = true;
+      ASSERT_EQ(world.open(), "") << cut;
+      const std::string seen = world.seen.in_bytes(StreamId{1});
+      // What was not written is zeros, and so is the padding: the batch counts if all of it that matters is there.
+      const bool whole = inverted ? cut == 0 : cut * location::kSector >= kBatchHeaderSize + record_size(bytes.size());
+      EXPECT_EQ(seen, whole ? "kept" + to_text(bytes) : "kept") << "cut " << cut << " inverted " << inverted;
+    }
+  }
+}
+
+TEST(Recovery, WhatLiesBehindAHoleIsNotAdopted) {
+  World world(1);
+  world.start();
+  world.put(1, 0, "kept");
+  world.settle();
+  world.disks[0]->faults.automatic = false;
+  const auto bytes = pattern(1, 4, 70000);
+  world.log->append(in_record(1, 4), bytes);
+  world.log->append(in_record(1, 70004), bytes);
+  world.log->append(in_record(1, 140004), bytes);
+  world.log->pump(false);
+  ASSERT_EQ(world.disks[0]->pending().size(), 3U);
+  world.disks[0]->complete(2);
+  world.disks[0]->complete(1);
+  world.crash();
+  world.disks[0]->faults.automatic = true;
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "kept");
+  // And it stays so, though the valid batches behind the hole are still on the disk.
+  world.put(1, 4, "new");
+  world.settle();
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "keptnew");
+}
+
+TEST(Recovery, AHoleAtOneLocationIsBridgedByAnother) {
+  World world(2);
+  world.start();
+  for (auto& disk : world.disks) disk->faults.automatic = false;
+  const auto bytes = pattern(1, 0, 70000);
+  world.log->append(in_record(1, 0), bytes);
+  world.log->append(in_record(1, 70000), bytes);
+  world.log->pump(false);
+  world.disks[0]->complete(0);
+  world.disks[1]->complete(1);
+  world.crash();
+  for (auto& disk : world.disks) disk->faults.automatic = true;
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), to_text(bytes) + to_text(bytes));
+}
+
+// ---- Epochs ----
+
+TEST(Recovery, EveryStartIsANewEpochInAFreshSegment) {
+  World world(1);
+  Epoch last;
+  SegmentNumber segment;
+  for (int i = 0; i < 4; ++i) {
+    world.start();
+    EXPECT_GT(world.log->epoch().counter, last.counter);
+    last = world.log->epoch();
+    EXPECT_GT(newest_written_segment(world, 0), segment);
+    segment = newest_written_segment(world, 0);
+    const auto batches = batches_on(world, 0, segment);
+    EXPECT_EQ(batches.front().epoch, last);
+  }
+}
+
+TEST(Recovery, AnOlderEpochsSegmentIsNeverWrittenAgain) {
+  World world(1);
+  world.start();
+  world.put(1, 0, "old");
+  world.settle();
+  world.crash();
+  const SegmentNumber old = newest_written_segment(world, 0);
+  std::vector<std::byte> before(64U << 10), after(64U << 10);
+  ASSERT_TRUE(world.disks[0]->read(old, 0, before));
+  ASSERT_EQ(world.open(), "");
+  world.put(1, 3, "new");
+  world.settle();
+  ASSERT_TRUE(world.disks[0]->read(old, 0, after));
+  EXPECT_EQ(to_text(before), to_text(after));
+}
+
+// Location c goes on alone under the old epoch (its writes were on their way when the owner died) and has more batches
+// than the rest.
+TEST(Recovery, ALongerLogOfAnOlderEpochLoses) {
+  World world(3);
+  world.start();
+  world.put(1, 0, "both");
+  world.settle();
+  for (auto& disk : world.disks) disk->faults.automatic = false;
+  for (int i = 0; i < 3; ++i) {
+    world.log->append(in_record(1, 4 + static_cast<std::uint64_t>(i) * 70000), pattern(9, 0, 70000));
+  }
+  world.log->pump(false);
+  die_with(world, [](unsigned disk, const PendingOperation&) {
+    return Fate{disk == 2 ? Fate::Kind::kDone : Fate::Kind::kNotDone, {}};
+  });
+  for (auto& disk : world.disks) disk->faults.automatic = true;
+  ASSERT_EQ(world.open({0, 1}), "");
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "both");
+  world.put(1, 4, " new");
+  world.settle();
+  world.crash();
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "both new");
+  EXPECT_EQ(world.log->locations()[2].state, LocationState::kActive) << world.log->locations()[2].reason;
+  world.put(1, 8, "er");
+  world.settle();
+  world.crash();
+  // The one that lost serves as well as any now.
+  ASSERT_EQ(world.open({2, 0}), "");
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "both newer");
+}
+
+TEST(Recovery, LateWritesOfADeadOwnerChangeNothing) {
+  World world(1);
+  world.start();
+  world.put(1, 0, "stored");
+  world.settle();
+  world.disks[0]->faults.automatic = false;
+  world.put(1, 6, " late");
+  world.log->pump(true);
+  die_with(world, [](unsigned, const PendingOperation&) { return Fate{Fate::Kind::kLate, {}}; });
+  ASSERT_EQ(world.disks[0]->late().size(), 1U);
+  // Somebody starts without having waited for them (a location whose lock does not do its work).
+  const auto late = world.disks[0]->late().front();
+  world.disks[0]->land_late(0, false);
+  world.disks[0]->faults.automatic = true;
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "stored");
+  world.put(1, 6, " new");
+  world.settle();
+  world.disks[0]->overwrite(late.segment, late.offset, late.bytes);
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "stored new");
+}
+
+TEST(Recovery, AnEpochWhoseStartNeverLandedIsNotMissed) {
+  World world(1);
+  world.start();
+  world.put(1, 0, "stored");
+  world.settle();
+  for (int i = 0; i < 3; ++i) {
+    world.crash();
+    ASSERT_EQ(world.open(), "");
+    EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "stored");
+    EXPECT_EQ(world.log->epoch().counter, static_cast<std::uint64_t>(i) + 2);
+  }
+}
+
+TEST(Recovery, ThePromiseIsStoredBeforeTheTailIsTouched) {
+  World world(3);
+  world.start();
+  world.put(1, 0, "x");
+  world.settle();
+  world.crash();
+  int promises = 0;
+  for (auto& disk : world.disks) {
+    disk->faults.before_blob = [&](const std::string& blob) {
+      promises += blob == kPromiseBlob ? 1 : 0;
+      return location::MemoryFaults::Step::kDo;
+    };
+  }
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(promises, 3);
+  for (auto& disk : world.disks) {
+    const auto promise = decode_promise(disk->blobs().at(kPromiseBlob), "disk");
+    ASSERT_TRUE(promise);
+    EXPECT_EQ(promise->epoch, world.log->epoch());
+  }
+}
+
+TEST(Recovery, WithoutEnoughPromisesNothingStarts) {
+  World world(3);
+  world.start();
+  world.crash();
+  for (unsigned i : {0U, 1U}) {
+    world.disks[i]->faults.before_blob = [](const std::string&) { return location::MemoryFaults::Step::kFail; };
+  }
+  EXPECT_NE(world.open(), "");
+  EXPECT_EQ(world.error.kind, Error::Kind::kUnavailable);
+}
+
+TEST(Recovery, ADamagedPromiseLeadsToAMuchHigherEpoch) {
+  World world(1);
+  world.start();
+  world.crash();
+  world.disks[0]->flip_blob(kPromiseBlob, 20, std::byte{1});
+  ASSERT_EQ(world.open(), "");
+  EXPECT_GT(world.log->epoch().counter, 1000U);
+}
+
+// ---- Rot ----
+
+struct Rotten {
+  World world;
+  SegmentNumber segment;
+  std::uint64_t end = 0;
+  explicit Rotten(unsigned replicas) : world(replicas) {
+    world.start();
+    for (int i = 0; i < 6; ++i) {
+      const auto bytes = pattern(1, end, 30000);
+      world.log->append(in_record(1, end), bytes);
+      end += bytes.size();
+      world.settle();
+    }
+    world.crash();
+    segment = newest_written_segment(world, 0);
+  }
+};
+
+TEST(Recovery, RotAtOneLocationIsRepairedFromAnother) {
+  for (unsigned bad = 0; bad < 2; ++bad) {
+    Rotten rotten(2);
+    World& world = rotten.world;
+    world.disks[bad]->flip(rotten.segment, 40000, std::byte{4});
+    ASSERT_EQ(world.open(), "");
+    EXPECT_EQ(world.seen.in_bytes(StreamId{1}), to_text(pattern(1, 0, rotten.end)));
+    world.settle();
+    world.crash();
+    // The repaired copy alone has it all: take the other one's away.
+    world.disks[1 - bad]->zero(rotten.segment, 0, 1U << 20);
+    ASSERT_EQ(world.open(), "");
+    EXPECT_EQ(world.seen.in_bytes(StreamId{1}), to_text(pattern(1, 0, rotten.end)));
+  }
+}
+
+TEST(Recovery, RotInDifferentPlacesAtAllLocationsIsRepaired) {
+  Rotten rotten(2);
+  World& world = rotten.world;
+  world.disks[0]->flip(rotten.segment, 40000, std::byte{4});
+  world.disks[1]->flip(rotten.segment, 100000, std::byte{4});
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), to_text(pattern(1, 0, rotten.end)));
+}
+
+TEST(Recovery, RotAtAllLocationsIsAnErrorThatNamesThePlace) {
+  Rotten rotten(2);
+  World& world = rotten.world;
+  for (auto& disk : world.disks) disk->flip(rotten.segment, 40000, std::byte{4});
+  const std::string message = world.open();
+  EXPECT_EQ(world.error.kind, Error::Kind::kCorrupt);
+  EXPECT_NE(message.find("/disk/a"), std::string::npos) << message;
+  EXPECT_NE(message.find("segment " + std::to_string(rotten.segment.value)), std::string::npos) << message;
+  EXPECT_NE(message.find("offset 36864"), std::string::npos) << message;
+}
+
+TEST(Recovery, ZeroedBlocksBelowTheDurableMarkAreRot) {
+  for (const std::uint64_t at : {std::uint64_t{0}, std::uint64_t{4096}, std::uint64_t{36864}}) {
+    Rotten rotten(1);
+    rotten.world.disks[0]->zero(rotten.segment, at, 8192);
+    rotten.world.open();
+    EXPECT_EQ(rotten.world.error.kind, Error::Kind::kCorrupt) << at;
+  }
+}
+
+TEST(Recovery, ALostOrTruncatedSegmentIsCopiedAnew) {
+  for (const bool lost : {true, false}) {
+    Rotten rotten(2);
+    World& world = rotten.world;
+    if (lost) {
+      world.disks[1]->lose_segment(rotten.segment);
+    } else {
+      world.disks[1]->truncate(rotten.segment, 50000);
+    }
+    ASSERT_EQ(world.open(), "");
+    EXPECT_EQ(world.seen.in_bytes(StreamId{1}), to_text(pattern(1, 0, rotten.end)));
+    EXPECT_EQ(world.log->locations()[1].state, LocationState::kActive);
+    std::vector<std::byte> a(rotten.end), b(rotten.end);
+    ASSERT_TRUE(world.disks[0]->read(rotten.segment, 0, a));
+    ASSERT_TRUE(world.disks[1]->read(rotten.segment, 0, b));
+    EXPECT_EQ(to_text(a), to_text(b));
+  }
+}
+
+TEST(Recovery, UnreadableSectorsAreLikeRot) {
+  Rotten rotten(2);
+  World& world = rotten.world;
+  world.disks[1]->make_unreadable(rotten.segment, 45056, 4096);
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), to_text(pattern(1, 0, rotten.end)));
+}
+
+// A client chose its payload so that it looks like a batch, in a segment that is recycled later: everything is right
+// but the MAC.
+TEST(Recovery, AForgedBatchInARecycledTailIsNotBelieved) {
+  World world(1);
+  world.start();
+  world.put(1, 0, "true");
+  world.settle();
+  const SegmentNumber segment = newest_written_segment(world, 0);
+  const BatchHeader last = batches_on(world, 0, segment).back();
+  world.crash();
+
+  const LogKey key = key_of(world);
+  BatchHeader forged = last;
+  forged.at.offset = last.end();
+  forged.lsn = last.lsn + 1;
+  forged.durable = last.lsn;
+  forged.predecessor = last.mac;
+  std::vector<std::byte> bytes(kBlock);
+  RecordHeader lie = in_record(1, 4);
+  lie.length = 3;
+  const auto payload = text("lie");
+  lie.crc = crc32c(0, payload);
+  encode_record_header(lie, bytes.data() + kBatchHeaderSize);
+  std::ranges::copy(payload, bytes.begin() + kBatchHeaderSize + kRecordHeaderSize);
+  forged.body_length = static_cast<std::uint32_t>(record_size(3));
+  forged.record_count = 1;
+  LogKey guess = key;
+  guess.mac.key[0] ^= std::byte{1};
+  forged.body_tag = extend_body_tag(guess, 0, bytes.data() + kBatchHeaderSize);
+  encode_batch_header(forged, guess, bytes.data());
+  world.disks[0]->overwrite(segment, forged.at.offset, bytes);
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "true");
+
+  // The same with the right key is believed: so it is the MAC that made the difference.
+  world.crash();
+  World again(1, test::small_options(), 1);
+  again.start();
+  again.put(1, 0, "true");
+  again.settle();
+  again.crash();
+  forged.body_tag = extend_body_tag(key, 0, bytes.data() + kBatchHeaderSize);
+  encode_batch_header(forged, key, bytes.data());
+  again.disks[0]->overwrite(segment, forged.at.offset, bytes);
+  ASSERT_EQ(again.open(), "");
+  EXPECT_EQ(again.seen.in_bytes(StreamId{1}), "truelie");
+}
+
+TEST(Recovery, FlippedBitsNeverBringWrongBytes) {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    std::mt19937_64 random(seed);
+    Rotten rotten(2);
+    World& world = rotten.world;
+    for (auto& disk : world.disks) {
+      const std::uint64_t flips = random() % 6;
+      for (std::uint64_t i = 0; i < flips; ++i) {
+        disk->flip(rotten.segment, random() % (220U << 10), static_cast<std::byte>(1U << (random() % 8)));
+      }
+      if (random() % 8 == 0) disk->zero(rotten.segment, random() % (200U << 10), random() % 20000);
+    }
+    const std::string message = world.open();
+    if (!message.empty()) {
+      EXPECT_EQ(world.error.kind, Error::Kind::kCorrupt) << message;
+      continue;
+    }
+    const std::string seen = world.seen.in_bytes(StreamId{1});
+    EXPECT_EQ(seen, to_text(pattern(1, 0, rotten.end)).substr(0, seen.size()));
+    // All but the last batch were marked durable by a later one.
+    EXPECT_GE(seen.size(), rotten.end - 30000) << "seed " << seed;
+  }
+}
+
+// ---- Bringing locations up to date ----
+
+TEST(Recovery, ALocationThatWasAwayIsBroughtUpToDate) {
+  World world(3);
+  world.start();
+  std::uint64_t end = 0;
+  const auto write = [&](int batches) {
+    for (int i = 0; i < batches; ++i) {
+      const auto bytes = pattern(1, end, 60000);
+      ASSERT_NE(world.log->append(in_record(1, end), bytes), Lsn{});
+      end += bytes.size();
+      world.settle();
+    }
+  };
+  write(40);
+  ASSERT_EQ(world.open({0, 1}), "");
+  world.settle();
+  write(60);
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.log->locations()[2].state, LocationState::kActive) << world.log->locations()[2].reason;
+  world.settle();
+  write(2);
+  world.crash();
+  ASSERT_EQ(world.open({0, 2}), "") << "with the copy and one other";
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), to_text(pattern(1, 0, end)));
+  world.settle();
+  // Its copies of segments far back are good, too.
+  std::vector<location::Location*> only;
+  test::Memory handle(world.disks[2]);
+  only.push_back(&handle);
+  auto reader = Reader::open(only);
+  ASSERT_TRUE(reader);
+  std::string back;
+  const auto read = (*reader)->read(StreamId{1}, Direction::kIn, StreamOffset{0}, end, [&](StreamOffset, Bytes piece) {
+    back += to_text(piece);
+    return true;
+  });
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(back, to_text(pattern(1, 0, end)));
+}
+
+TEST(Recovery, MoreThanTheLimitIsNotCopiedAtAStart) {
+  World world(3);
+  world.options.copy_limit = 1U << 20;
+  world.start();
+  ASSERT_EQ(world.open({0, 1}), "");
+  world.settle();
+  std::uint64_t end = 0;
+  for (int i = 0; i < 60; ++i) {
+    const auto bytes = pattern(1, end, 60000);
+    world.log->append(in_record(1, end), bytes);
+    end += bytes.size();
+    world.settle();
+  }
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.log->locations()[2].state, LocationState::kBehind);
+  world.put(1, end, "more");
+  world.settle();
+  EXPECT_GE(world.log->durable().value + 1, world.log->open_lsn().value);
+  world.options.copy_limit = 1ULL << 30;
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.log->locations()[2].state, LocationState::kActive);
+}
+
+TEST(Recovery, TheAdoptedTailIsOnEnoughLocationsBeforeTheEpochStarts) {
+  World world(2);
+  world.start();
+  for (auto& disk : world.disks) disk->faults.automatic = false;
+  world.put(1, 0, "on one only");
+  world.log->pump(true);
+  world.disks[0]->complete_all();
+  world.crash();
+  for (auto& disk : world.disks) disk->faults.automatic = true;
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "on one only");
+  world.crash();  // before anything of the new epoch is written
+  world.disks[0]->zero(SegmentNumber{1}, 0, 1U << 20);
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "on one only");
+}
+
+// Every blob write and every operation of a start is a moment to die at.
+TEST(Recovery, DyingAtAnyStepOfAStartLosesNothing) {
+  for (int step = 0; step < 40; ++step) {
+    World world(3);
+    world.start();
+    world.put(1, 0, "durable");
+    world.settle();
+    // A losing branch on c, a tail on a alone.
+    for (auto& disk : world.disks) disk->faults.automatic = false;
+    world.put(1, 7, "+tail");
+    world.log->pump(true);
+    world.disks[0]->complete_all();
+    world.crash();
+
+    int left = step;
+    for (auto& disk : world.disks) {
+      disk->faults.automatic = false;
+      disk->faults.before_blob = [&](const std::string&) {
+        return left-- == 0 ? location::MemoryFaults::Step::kDieAfter : location::MemoryFaults::Step::kDo;
+      };
+      disk->faults.pass_time = [&, raw = disk.get()](Duration) -> Duration {
+        if (left-- == 0) {
+          raw->crash([](const PendingOperation&) { return Fate{Fate::Kind::kTorn, {0, 9, false, 0}}; });
+        } else if (!raw->pending().empty()) {
+          raw->complete(0);
+        }
+        return std::chrono::milliseconds(1);
+      };
+    }
+    if (world.open().empty()) {
+      for (int i = 0; i < 4; ++i) world.log->pump(true);
+    }
+    world.crash();
+    for (auto& disk : world.disks) disk->faults = location::MemoryFaults{};
+    ASSERT_EQ(world.open(), "") << "step " << step;
+    const std::string seen = world.seen.in_bytes(StreamId{1});
+    EXPECT_TRUE(seen == "durable" || seen == "durable+tail") << seen;
+    world.settle();
+    world.put(1, seen.size(), "!");
+    world.settle();
+    ASSERT_EQ(world.open({1, 2}), "") << "step " << step;
+    EXPECT_EQ(world.seen.in_bytes(StreamId{1}), seen + "!") << "step " << step;
+  }
+}
+
+// ---- Checkpoints ----
+
+class Source final : public CheckpointSource {
+ public:
+  explicit Source(World& world, std::uint64_t streams) : world_(world), streams_(streams) {}
+  void checkpoint_begin() override {
+    ++begun;
+    next_ = 1;
+  }
+  bool checkpoint_step(std::size_t budget) override {
+    while (next_ <= streams_ && budget >= 200) {
+      const auto payload = text("state of " + std::to_string(next_) + " in checkpoint " + std::to_string(begun));
+      if (world_.log->append(test::record(RecordType::kConnection, next_), payload) == Lsn{}) return true;
+      ++next_;
+      budget -= 200;
+    }
+    return next_ <= streams_;
+  }
+  int begun = 0;
+
+ private:
+  World& world_;
+  std::uint64_t streams_, next_ = 1;
+};
+
+TEST(Checkpoint, RecoveryStartsAtTheLastCompleteOne) {
+  World world(1);
+  world.options.checkpoint_every = 256U << 10;
+  world.start();
+  Source source(world, 300);
+  world.log->set_checkpoint_source(&source);
+  std::uint64_t end = 0;
+  for (int i = 0; i < 200; ++i) {
+    const auto bytes = pattern(1, end, 20000);
+    ASSERT_NE(world.log->append(in_record(1, end), bytes), Lsn{});
+    end += bytes.size();
+    world.settle();
+  }
+  ASSERT_GT(source.begun, 3);
+  world.crash();
+  ASSERT_EQ(world.open(), "");
+  ASSERT_FALSE(world.seen.records.empty());
+  EXPECT_EQ(world.seen.records.front().header.type, RecordType::kCheckpointBegin);
+  std::uint64_t bytes = 0, states = 0;
+  bool ended = false;
+  for (const auto& seen : world.seen.records) {
+    bytes += seen.payload.size();
+    if (seen.header.type == RecordType::kCheckpointEnd) ended = true;
+    if (seen.header.type == RecordType::kConnection && !ended) ++states;
+  }
+  EXPECT_TRUE(ended);
+  EXPECT_EQ(states, 300U) << "every live connection is in it";
+  EXPECT_LT(bytes, 1U << 20) << "and little else has to be read";
+  const std::string seen = world.seen.in_bytes(StreamId{1});
+  EXPECT_EQ(seen, to_text(pattern(1, end - seen.size(), seen.size())));
+  // The next start, too, without another checkpoint having been made.
+  world.settle();
+  world.crash();
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), seen);
+}
+
+TEST(Checkpoint, AnIncompleteOneDoesNotCount) {
+  World world(1);
+  world.options.checkpoint_every = 128U << 10;
+  world.start();
+  Source source(world, 100000);  // never gets to its end
+  world.log->set_checkpoint_source(&source);
+  std::uint64_t end = 0;
+  for (int i = 0; i < 40; ++i) {
+    const auto bytes = pattern(1, end, 20000);
+    world.log->append(in_record(1, end), bytes);
+    end += bytes.size();
+    world.log->pump(true);
+  }
+  ASSERT_EQ(source.begun, 1);
+  world.settle();
+  world.crash();
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), to_text(pattern(1, 0, end)));
+}
+
+TEST(Checkpoint, IsSpreadOverBatches) {
+  World world(1);
+  world.options.checkpoint_every = 128U << 10;
+  world.start();
+  Source source(world, 1000);
+  world.log->set_checkpoint_source(&source);
+  const auto bytes = pattern(1, 0, 60000);
+  std::uint64_t offset = 0;
+  for (int i = 0; i < 4; ++i) {
+    world.log->append(in_record(1, offset), bytes);
+    offset += bytes.size();
+    world.settle();
+  }
+  world.settle();
+  std::map<std::uint64_t, std::uint64_t> in_batch;
+  ASSERT_EQ(world.open(), "");
+  for (const auto& seen : world.seen.records) {
+    if (seen.header.type == RecordType::kConnection) in_batch[seen.where.position / (64U << 10)] += 200;
+  }
+  EXPECT_GT(in_batch.size(), 1U);
+}
+
+}  // namespace
+}  // namespace holdfast::log

@@ -1,0 +1,232 @@
+// Which locations make up a log, and what is refused.
+#include <gtest/gtest.h>
+
+#include "log/identity.h"
+#include "log/world.h"
+
+namespace holdfast::log {
+namespace {
+
+using test::World;
+
+bool mentions(const std::string& message, const std::string& what) { return message.find(what) != std::string::npos; }
+
+void write_some(World& world) {
+  world.start();
+  world.put(1, 0, "stored");
+  world.settle();
+}
+
+TEST(Membership, EmptyLocationsAreFormatted) {
+  World world(3);
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.log->stored_on(), 2U);
+  EXPECT_EQ(world.log->locations().size(), 3U);
+  EXPECT_TRUE(world.seen.records.empty());
+}
+
+TEST(Membership, SecretsStayTheSameOverStarts) {
+  World world(2);
+  ASSERT_EQ(world.open(), "");
+  const Secrets first = world.log->secrets();
+  EXPECT_NE(first.isn, first.cookie);
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.log->secrets().isn, first.isn);
+  EXPECT_EQ(world.log->secrets().cookie, first.cookie);
+}
+
+TEST(Membership, TheOrderOfLocationsDoesNotMatter) {
+  World world(3);
+  write_some(world);
+  ASSERT_EQ(world.open({2, 0, 1}), "");
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "stored");
+  EXPECT_EQ(world.log->locations()[0].name, "/disk/a");
+}
+
+TEST(Membership, ALocationInUseStopsEverything) {
+  World world(2);
+  write_some(world);
+  std::vector<std::unique_ptr<location::Location>> again;
+  for (auto& disk : world.disks) again.push_back(std::make_unique<test::Memory>(disk));
+  test::Recorder seen;
+  const auto random = world.entropy();
+  const auto opened = Log::open(std::move(again), world.options, random, std::chrono::seconds(1), seen);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().kind, Error::Kind::kUnavailable);
+}
+
+TEST(Membership, ALocationOfAnotherLogIsRefused) {
+  World one(2), other(2, test::small_options(), 99);
+  write_some(one);
+  write_some(other);
+  one.log.reset();
+  other.log.reset();
+  one.disks[1] = other.disks[1];
+  const std::string message = one.open();
+  EXPECT_EQ(one.error.kind, Error::Kind::kIncompatible);
+  EXPECT_TRUE(mentions(message, "/disk/a") && mentions(message, "/disk/b")) << message;
+}
+
+TEST(Membership, ANonEmptyPlaceWithoutIdentityIsRefused) {
+  World world(1);
+  write_some(world);
+  world.log.reset();
+  world.disks[0]->lose_blob(kIdentityBlob);
+  const std::string message = world.open();
+  EXPECT_EQ(world.error.kind, Error::Kind::kIncompatible);
+  EXPECT_TRUE(mentions(message, "not empty")) << message;
+}
+
+TEST(Membership, ANewerFormatIsRefused) {
+  World world(1);
+  write_some(world);
+  world.log.reset();
+  world.disks[0]->flip_blob(kIdentityBlob, 8, std::byte{3});  // 1 becomes 2
+  const std::string message = world.open();
+  EXPECT_EQ(world.error.kind, Error::Kind::kIncompatible);
+  EXPECT_TRUE(mentions(message, "use a newer holdfast")) << message;
+}
+
+TEST(Membership, TheSameLocationTwiceIsRefused) {
+  World world(2);
+  write_some(world);
+  world.log.reset();
+  EXPECT_TRUE(mentions(world.open({0, 0}), "twice"));
+  EXPECT_EQ(world.error.kind, Error::Kind::kUsage);
+  // Under another name: a copy.
+  const auto copy = std::make_shared<location::MemoryDisk>("/disk/copy");
+  {
+    test::Memory handle(copy);
+    ASSERT_TRUE(handle.lock(std::chrono::seconds(1)));
+    for (const auto& [name, content] : world.disks[0]->blobs()) ASSERT_TRUE(handle.write_blob(name, content));
+  }
+  world.disks[1] = copy;
+  EXPECT_TRUE(mentions(world.open(), "same location"));
+  EXPECT_EQ(world.error.kind, Error::Kind::kUsage);
+}
+
+TEST(Membership, TooFewLocationsAreRefusedByName) {
+  World world(3);
+  write_some(world);
+  const std::string message = world.open({1});
+  EXPECT_EQ(world.error.kind, Error::Kind::kUnavailable);
+  EXPECT_TRUE(mentions(message, "1 of this log's 3 locations")) << message;
+  EXPECT_TRUE(mentions(message, "not given")) << message;
+}
+
+TEST(Membership, AMissingLocationIsListed) {
+  World world(3);
+  write_some(world);
+  ASSERT_EQ(world.open({0, 2}), "");
+  const auto all = world.log->locations();
+  ASSERT_EQ(all.size(), 3U);
+  EXPECT_EQ(all[1].state, LocationState::kFailed);
+  EXPECT_EQ(all[1].reason, "not given");
+  EXPECT_EQ(world.log->stored_on(), 2U);
+}
+
+TEST(Membership, MoreLocationsThanMembersAreRefused) {
+  World world(2);
+  write_some(world);
+  world.disks.push_back(std::make_shared<location::MemoryDisk>("/disk/new"));
+  const std::string message = world.open();
+  EXPECT_EQ(world.error.kind, Error::Kind::kUsage);
+  EXPECT_TRUE(mentions(message, "/disk/new")) << message;
+}
+
+TEST(Membership, TheQuorumCannotBeChangedAfterwards) {
+  World world(3);
+  write_some(world);
+  world.options.stored_on = 3;
+  EXPECT_TRUE(mentions(world.open(), "stored on 2 of 3"));
+  EXPECT_EQ(world.error.kind, Error::Kind::kUsage);
+}
+
+TEST(Membership, AnEmptyLocationTakesALostOnesPlaceOnceItHoldsEverything) {
+  for (const unsigned replicas : {2U, 3U}) {
+    World world(replicas);
+    write_some(world);
+    world.log.reset();
+    const auto lost = world.disks[1];
+    world.disks[1] = std::make_shared<location::MemoryDisk>("/disk/new");
+    ASSERT_EQ(world.open(), "") << replicas;
+    EXPECT_EQ(world.log->locations()[1].state, LocationState::kActive) << world.log->locations()[1].reason;
+    world.put(1, 6, " again");
+    world.settle();
+    if (replicas == 3) {
+      ASSERT_EQ(world.open({1, 2}), "") << "and counts";
+      EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "stored again");
+    }
+    world.log.reset();
+    // The lost one has no say any more.
+    world.disks[1] = lost;
+    const std::string message = world.open();
+    EXPECT_EQ(world.error.kind, Error::Kind::kUsage);
+    EXPECT_TRUE(mentions(message, "another location has taken its place")) << message;
+  }
+}
+
+TEST(Membership, ARefilledLocationDoesNotCountBeforeItIsComplete) {
+  World world(2);
+  write_some(world);
+  world.log.reset();
+  world.options.copy_limit = 0;
+  world.disks[1] = std::make_shared<location::MemoryDisk>("/disk/new");
+  const std::string message = world.open();
+  EXPECT_EQ(world.error.kind, Error::Kind::kUnavailable) << message;
+  EXPECT_TRUE(mentions(message, "/disk/new")) << message;
+  world.options.copy_limit = 1U << 30;
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "stored");
+}
+
+// With W = 1 a batch may have been on the lost location alone.
+TEST(Membership, ALostLocationThatMayHoldTheOnlyCopyIsNotReplaced) {
+  World world(2);
+  world.options.stored_on = 1;
+  write_some(world);
+  world.log.reset();
+  world.disks[1] = std::make_shared<location::MemoryDisk>("/disk/new");
+  EXPECT_NE(world.open(), "");
+  EXPECT_EQ(world.error.kind, Error::Kind::kUnavailable);
+}
+
+TEST(Membership, DyingAtAnyBlobOfFormattingIsHarmless) {
+  for (int step = 0; step < 12; ++step) {
+    World world(2);
+    int left = step;
+    for (auto& disk : world.disks) {
+      disk->faults.before_blob = [&](const std::string&) {
+        if (left-- > 0) return location::MemoryFaults::Step::kDo;
+        return location::MemoryFaults::Step::kFail;
+      };
+    }
+    if (world.open().empty()) world.settle();
+    for (auto& disk : world.disks) disk->faults.before_blob = nullptr;
+    world.log.reset();
+    ASSERT_EQ(world.open(), "") << step;
+    world.put(1, 0, "works");
+    world.settle();
+    ASSERT_EQ(world.open(), "") << step;
+    EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "works");
+  }
+}
+
+TEST(Membership, OptionsOutOfRangeAreRefused) {
+  const auto refused = [](auto change) {
+    World world(1);
+    change(world.options);
+    world.open();
+    return world.error.kind == Error::Kind::kUsage && world.log == nullptr;
+  };
+  EXPECT_TRUE(refused([](Options& o) { o.segment_size = 3 << 19; }));
+  EXPECT_TRUE(refused([](Options& o) { o.segment_size = 0; }));
+  EXPECT_TRUE(refused([](Options& o) { o.batch_size = 1000; }));
+  EXPECT_TRUE(refused([](Options& o) { o.batch_size = 64U << 20; }));
+  EXPECT_TRUE(refused([](Options& o) { o.max_in_flight = 0; }));
+  EXPECT_TRUE(refused([](Options& o) { o.prepared_segments = 0; }));
+  EXPECT_TRUE(refused([](Options& o) { o.stored_on = 2; }));
+}
+
+}  // namespace
+}  // namespace holdfast::log

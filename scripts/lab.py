@@ -158,6 +158,11 @@ class Node:
         self.process.wait()
         wait_for(lambda: node is None or not alive(node), 5, lambda: "the node outlived its keeper")
 
+    def kill(self):
+        """SIGKILL for the process that was started."""
+        self.process.kill()
+        self.process.wait()
+
     def stop(self, timeout=20):
         """SIGTERM; returns the exit status."""
         self.process.terminate()
@@ -213,6 +218,9 @@ class ClientView:
     def __init__(self, peer_port):
         self.peer_port = peer_port
         self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, self.NETLINK_SOCK_DIAG)
+
+    def close(self):
+        self.socket.close()
 
     def connections(self):
         """A list of dictionaries: port, state, bytes_acked, total_retrans, retransmits (in a row), rto_ms."""

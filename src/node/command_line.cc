@@ -7,6 +7,7 @@
 #include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
 
 #include "node/config_file.h"
@@ -231,8 +232,41 @@ Result<void> check_commands(const CLI::App& app, int argc, const char* const* ar
   return {};
 }
 
+// Help texts wrapped for a terminal of 120 columns.
+class HelpFormatter final : public CLI::Formatter {
+ public:
+  HelpFormatter() { column_width(kOptionWidth); }
+
+  std::string make_option_opts(const CLI::Option* option) const override {
+    const auto type = option->get_type_name();
+    return type.empty() ? "" : " " + type;
+  }
+
+  std::string make_option_desc(const CLI::Option* option) const override {
+    std::string wrapped;
+    std::size_t column = 0;
+    std::string_view rest = option->get_description();
+    while (!rest.empty()) {
+      const auto word = rest.substr(0, rest.find(' '));
+      if (column > 0 && column + 1 + word.size() > kTextWidth) {
+        wrapped += '\n';
+        column = 0;
+      }
+      if (column > 0) wrapped += ' ';
+      wrapped += word;
+      column += word.size() + 1;
+      rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+    }
+    return wrapped;
+  }
+
+ private:
+  static constexpr std::size_t kOptionWidth = 36;
+  static constexpr std::size_t kTextWidth = 82;
+};
+
 void arrange(CLI::App& app) {
-  app.get_formatter()->column_width(34);
+  app.formatter(std::make_shared<HelpFormatter>());
   app.set_help_flag("-h,--help", "This text");
   for (auto* child : app.get_subcommands({})) arrange(*child);
 }
@@ -261,8 +295,12 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
   } catch (const CLI::CallForHelp&) {
     // The innermost subcommand that was named.
     const CLI::App* innermost = &app;
-    while (!innermost->get_subcommands().empty()) innermost = innermost->get_subcommands().front();
-    return TextCommand{innermost->help()};
+    std::string path;
+    while (!innermost->get_subcommands().empty()) {
+      path += (path.empty() ? "" : " ") + innermost->get_name();
+      innermost = innermost->get_subcommands().front();
+    }
+    return TextCommand{innermost->help(path)};
   } catch (const CLI::ParseError& error) {
     return usage(fmt::format("{}: see `{} --help`", one_line(error.what()), asked_for(app)));
   }

@@ -1,6 +1,7 @@
 #include "node/node.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
 
@@ -22,6 +23,8 @@ namespace {
 
 // A dead process's last writes hold the locks until they have landed: milliseconds, or the disk's own time-outs.
 constexpr Duration kLockBound = std::chrono::seconds(5);
+// Longer than a start takes: one that does not work out is looked into.
+constexpr Duration kStartBound = std::chrono::seconds(2);
 // How long a stop waits for the writes under way.
 constexpr Duration kStopBound = std::chrono::seconds(5);
 // How often locations are looked at for failures.
@@ -125,7 +128,10 @@ class Node {
   // The error is the link's: then this process can do nothing more for its peers.
   Result<void> run(const std::function<void()>& ready) {
     stop_->arm();
-    while (goes_on() && engine_->recovering()) turn();
+    while (goes_on() && engine_->recovering()) {
+      turn();
+      if (auto possible = check_start(); !possible) return possible;
+    }
     if (goes_on()) announce(ready);
     while (goes_on()) turn();
     stop();
@@ -168,6 +174,20 @@ class Node {
     config.stall_after = options_.stall_after;
     config.wall_clock = wall_clock_now();
     return config;
+  }
+
+  // Without room or quorum the start would never end. With connections to look after it waits: room may come.
+  Result<void> check_start() {
+    const auto* log = engine_->log();
+    if (log == nullptr || shard::monotonic_now() < started_ + kStartBound) return {};
+    std::string reasons;
+    for (const auto& location : log->locations()) {
+      if (!location.reason.empty()) reasons += fmt::format(": {}", location.reason);
+    }
+    if (log->quorum_lost()) return fail(Error::Kind::kIo, "too few storage locations work" + reasons);
+    if (!log->full() || engine_->connections() > 0) return {};
+    return fail(Error::Kind::kFull,
+                fmt::format("no room for the log: {}{}: make room there", fmt::join(options_.data, ", "), reasons));
   }
 
   bool goes_on() const { return !stop_->asked() && !tap_->failure(); }

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <string_view>
+#include <thread>
 
 #include "location/unique_fd.h"
 #include "node/host_address.h"
@@ -17,11 +19,30 @@
 #include "node/node.h"
 #include "node/output.h"
 #include "node/service_notify.h"
+#include "shard/clock.h"
 
 namespace holdfast::node {
 namespace {
 
+constexpr std::string_view kInUse = "is in use by another process";  // how Tap::open() says it
 constexpr const char* kStoredLinkName = "holdfast-link";
+
+// A keeper that was killed takes its node along, but the node lets go of the device a moment later.
+Result<std::unique_ptr<link::Tap>> attach(const link::TapOptions& options) {
+  constexpr auto kBound = std::chrono::seconds(2);
+  constexpr auto kPause = std::chrono::milliseconds(10);
+  const Time give_up = shard::monotonic_now() + kBound;
+  for (;;) {
+    auto opened = link::Tap::open(options);
+    const bool in_use = !opened && opened.error().message.ends_with(kInUse);
+    if (!in_use) return opened;
+    if (shard::monotonic_now() >= give_up) {
+      return fail(Error::Kind::kUnavailable,
+                  opened.error().message + ": end that one, or choose another name for --link");
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+}
 
 // The device's descriptor: what systemd kept for us, or a newly opened one.
 Result<std::unique_ptr<link::Tap>> open_link(const ServeOptions& options, const std::string& pcap) {
@@ -31,7 +52,7 @@ Result<std::unique_ptr<link::Tap>> open_link(const ServeOptions& options, const 
     return link::Tap::adopt(*kept, tap);
   }
   if (auto free = check_not_ours(options.address.address); !free) return std::unexpected(free.error());
-  auto opened = link::Tap::open(tap);
+  auto opened = attach(tap);
   if (!opened) return opened;
   if (options.host_address) {
     auto configured = configure_host_end(options.link.device, *options.host_address);

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -30,6 +31,24 @@ def random_bytes(size, seed=None):
     return b"".join(pieces)[:size]
 
 
+def ping(payload):
+    """What the node answers to an ICMP echo request with this payload."""
+    words = struct.pack("!BBHHH", 8, 0, 0, 7, 1) + payload
+    padded = words + b"\0" * (len(words) % 2)
+    total = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    request = words[:2] + struct.pack("!H", ~total & 0xFFFF) + words[4:]
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as raw:
+        raw.settimeout(3)
+        raw.sendto(request, (lab.NODE, 0))
+        while True:
+            answer, (source, _) = raw.recvfrom(1 << 16)
+            icmp = answer[(answer[0] & 15) * 4:]
+            if source == lab.NODE and icmp[0] == 0:
+                return icmp[8:]
+
+
 class Case(unittest.TestCase):
     def setUp(self):
         script = os.path.splitext(os.path.basename(sys.argv[0]))[0]
@@ -51,8 +70,7 @@ class Case(unittest.TestCase):
     def end_nodes(self):
         for node in self.nodes:
             if node.process is not None and node.process.poll() is None:
-                node.process.kill()
-                node.process.wait()
+                node.kill_keeper() if node.keeper else node.kill()
 
     def node(self, start=True, **options):
         node = lab.Node(self.directory, name=f"node{len(self.nodes)}", **options)
@@ -60,6 +78,11 @@ class Case(unittest.TestCase):
         if start:
             node.start()
         return node
+
+    def client_view(self, port=7000):
+        view = lab.ClientView(port)
+        self.addCleanup(view.close)
+        return view
 
     def connect(self, port=7000, address=lab.NODE, timeout=30):
         connection = socket.create_connection((address, port), timeout=timeout)

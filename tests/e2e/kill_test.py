@@ -19,7 +19,7 @@ class KillTest(case.Case):
         """An upload by nc; `strike(i)` is called when so much of it is acknowledged."""
         data = case.random_bytes(size)
         client = self.start_nc(data)
-        view = lab.ClientView(7000)
+        view = self.client_view()
         ports = set()
         fell = 0
         for i, fraction in enumerate(fractions):
@@ -56,8 +56,7 @@ class KillTest(case.Case):
         node = self.node(keeper=False)
 
         def strike(_):
-            node.process.kill()
-            node.process.wait()
+            node.kill()
             node.start(wait=False)
         self.upload_with(node, 128 * case.MIB, (0.3,), strike)
 
@@ -73,7 +72,7 @@ class KillTest(case.Case):
         node = self.node()
         connection = self.connect()
         connection.setblocking(False)
-        view = lab.ClientView(7000)
+        view = self.client_view()
         sent = 0
         for _ in range(5):
             deadline = time.monotonic() + 0.3
@@ -135,7 +134,7 @@ class KeeperTest(case.Case):
     def test_device_address_and_route_stay(self):
         node = self.node()
         self.assertEqual(node.stop(), 0)
-        self.assertIn(lab.LINK, os.listdir("/sys/class/net"))
+        self.assertIn(lab.LINK, [name for _, name in socket.if_nameindex()])
         with open("/proc/net/route", encoding="ascii") as file:
             self.assertTrue(any(line.startswith(lab.LINK) for line in file))
         node.start()
@@ -147,7 +146,7 @@ class KeeperTest(case.Case):
         node.start(wait=False)
         self.assertEqual(node.process.wait(20), 1)
         self.assertEqual(len(node.events("node-started")), 1)
-        self.assertNotIn(lab.LINK, os.listdir("/sys/class/net"), "a start that failed left its device behind")
+        self.assertNotIn(lab.LINK, [name for _, name in socket.if_nameindex()], "a start that failed left its device behind")
 
     def test_sigint_stops_it_too(self):
         node = self.node()

@@ -59,7 +59,7 @@ class StorageTest(case.Case):
                 pass
         data = case.random_bytes(40 * case.MIB)
         client = self.start_nc(data)
-        view = lab.ClientView(7000)
+        view = self.client_view()
 
         def acked():
             return max((c["bytes_acked"] - 1 for c in view.connections()), default=0)

@@ -110,6 +110,7 @@ Scoreboard::Acked Connection::Impl::advance_una(StreamOffset ack) {
   snd.buffer.drop_below(data);
   if (snd.fin_acked()) snd.fin_sent = true;  // by a predecessor
   snd.timeouts = 0;
+  snd.probe_back_off = 0;
   snd.unanswered_since = snd.in_flight() > 0 ? now : kNever;
   return acked;
 }
@@ -130,6 +131,7 @@ void Connection::Impl::take_rtt(const wire::TcpHeader& header, const Scoreboard:
 // What was sent into a closed window was most likely dropped: it goes again without waiting for the timer.
 void Connection::Impl::window_opened() {
   snd.probe_back_off = 0;
+  timers.cancel(Timer::kRetransmit);  // the probe's, far away by now
   if (snd.in_flight() == 0) return;
   if (snd.in_flight() == 1) {
     snd.rewind();  // a probe's byte: let it be part of a full segment

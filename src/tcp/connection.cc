@@ -85,6 +85,7 @@ void Connection::flush_acknowledgement(Time now) {
 
 void Connection::on_outbound_stored(StreamOffset end, bool fin, Time now) {
   Impl::Call call(*impl_, now);
+  if (impl_->closed()) return;
   Sender& snd = impl_->snd;
   HF_ASSERT(end <= snd.buffer.end() && (!fin || end == snd.buffer.end()));
   snd.stored = std::max(snd.stored, end);

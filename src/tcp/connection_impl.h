@@ -50,6 +50,7 @@ struct Connection::Impl {
   bool ack_deferred = false;         // … but not before flush_acknowledgement()
   bool delivering = false;           // inside Host::deliver()
   bool answered_in_deliver = false;
+  bool resumed = false;
   bool closing_down = false;  // finish() is on its way
   int depth = 0;
   Time now{};
@@ -125,6 +126,7 @@ struct Connection::Impl {
   void flush();
   bool may_transmit() const;
   void send_data();
+  bool about_to_send();
   bool retransmit_lost();
   void retransmit(StreamOffset begin, std::uint64_t length);
   bool send_new();

@@ -143,11 +143,11 @@ void Connection::Impl::established(const SegmentIn& segment) {
   timers.cancel(Timer::kRetransmit);
   const bool echo =
       timestamps && h.options.timestamps && !timestamp_before(h.options.timestamps->echo_reply, oldest_ts_echo);
-  if (syn_tries == 1) {
+  if (syn_tries == 1 && !resumed) {  // a predecessor's SYN may be what was answered
     snd.rtt.sample(now - syn_sent);
   } else if (echo) {
     snd.rtt.sample(std::chrono::milliseconds(host.timestamp_clock() + ts_offset - h.options.timestamps->echo_reply));
-  } else {
+  } else if (!resumed) {
     snd.rtt.restart(std::chrono::seconds(3));
   }
   if (syn_tries > 1) snd.congestion->set_cwnd(effective_mss());  // RFC 5681 section 3.1

@@ -3,12 +3,18 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "tcp/connection_impl.h"
 
 namespace holdfast::tcp {
 namespace {
 constexpr std::uint32_t kTimestampBytes = 12;      // with its padding
 constexpr std::uint64_t kMaxSuperSegment = 64000;  // with headers below the 64 KiB of an IP packet
+
+// Whole segments, at least one.
+constexpr std::uint64_t largest_segment(std::uint32_t mss) {
+  return std::max<std::uint64_t>(kMaxSuperSegment / mss, 1) * mss;
+}
 }  // namespace
 
 void Connection::Impl::flush() {
@@ -23,8 +29,8 @@ bool Connection::Impl::may_transmit() const { return record_stored && rcv.synced
 std::uint32_t Connection::Impl::effective_mss() const {
   std::uint32_t options = timestamps ? kTimestampBytes : 0;
   if (sack && (rcv.dsack || !rcv.reassembly.empty())) {
-    const std::uint32_t blocks = rcv.sack_blocks().count;
-    if (blocks > 0) options += 4 + 8 * std::min<std::uint32_t>(blocks, timestamps ? 3 : 4);
+    const std::uint32_t blocks = rcv.sack_blocks(timestamps ? 3 : 4).count;
+    if (blocks > 0) options += 4 + 8 * blocks;
   }
   return std::max<std::uint32_t>(snd.mss - options, 16);
 }
@@ -39,15 +45,20 @@ std::uint64_t Connection::Impl::cwnd_room() const {
 void Connection::Impl::send_data() {
   if (state == State::kTimeWait || state == State::kFinWait2) return;
   if (snd.una == snd.nxt && snd.nxt >= snd.sendable_end(fin_may_leave())) return;
-  // What we send may as well carry the ACK that the delayed-ACK timer waits for, if it is stored by now.
-  if (rcv.unnoted() && !rcv.window.stalled()) note(std::nullopt);
-  if (closed()) return;
   restart_if_idle();
+  // What we send may as well carry the ACK that the delayed-ACK timer waits for, if it is stored by now.
+  if (rcv.unnoted() && !rcv.window.stalled() && about_to_send()) note(std::nullopt);
   while (!closed() && retransmit_lost()) {
   }
   while (!closed() && send_new()) {
   }
   if (!closed()) update_retransmit_timer(false);
+}
+
+bool Connection::Impl::about_to_send() {
+  if (snd.loss.next_retransmission(snd.board)) return true;
+  const StreamOffset end = snd.sendable_end(fin_may_leave());
+  return snd.nxt < end && sendable_now(end, effective_mss()) > 0;
 }
 
 // RFC 5681 section 4.1.
@@ -65,7 +76,7 @@ bool Connection::Impl::retransmit_lost() {
   if (snd.wnd == 0 || range->begin >= snd.window_end()) return false;
   const std::uint32_t mss = effective_mss();
   const std::uint64_t wanted = std::min<std::uint64_t>(
-      {range->end - range->begin, snd.window_end() - range->begin, kMaxSuperSegment / mss * mss});
+      {range->end - range->begin, snd.window_end() - range->begin, largest_segment(mss)});
   std::uint64_t n = std::min(wanted, cwnd_room());
   if (n < wanted) n = n / mss * mss;  // whole segments, or all
   if (n == 0 && snd.loss.must_retransmit()) n = std::min<std::uint64_t>(wanted, mss);
@@ -102,6 +113,7 @@ bool Connection::Impl::send_new() {
   const std::uint64_t n = sendable_now(end, mss);
   if (n == 0) return false;
   const StreamOffset begin = snd.nxt;
+  if (snd.in_flight() == 0) timers.cancel(Timer::kRetransmit);  // a probe's: RFC 6298 (5.1)
   snd.board.add(begin, begin + n, now, begin < snd.limit);
   snd.nxt = begin + n;
   snd.limit = std::max(snd.limit, snd.nxt);
@@ -118,7 +130,7 @@ std::uint64_t Connection::Impl::sendable_now(StreamOffset end, std::uint32_t mss
   const std::uint64_t window = snd.window_end() > snd.nxt ? snd.window_end() - snd.nxt : 0;
   const std::uint64_t congestion = cwnd_room();
   snd.cwnd_limited = congestion < std::min(waiting, window);
-  const std::uint64_t n = std::min({waiting, window, congestion, kMaxSuperSegment / mss * mss});
+  const std::uint64_t n = std::min({waiting, window, congestion, largest_segment(mss)});
   const std::uint64_t whole = n / mss * mss;
   if (n == whole) return n;
   if (snd.cwnd_limited && congestion < mss && snd.in_flight() > 0) return whole;
@@ -166,9 +178,10 @@ wire::TcpHeader Connection::Impl::header(wire::SeqNum seq) {
   h.seq = seq;
   h.ack = to_seq(rcv.irs, rcv.released);
   h.flags.ack = true;
-  h.window = rcv.window.advertise(rcv.released, host.receive_allowance(*self), full_segment());
+  const StreamOffset from = HF_MUTANT(kWindowCountedTwice) ? rcv.next : rcv.released;
+  h.window = rcv.window.advertise(from, host.receive_allowance(*self), full_segment());
   if (timestamps) h.options.timestamps = wire::TcpTimestamps{host.timestamp_clock() + ts_offset, rcv.released_ts};
-  if (sack) h.options.sack = rcv.sack_blocks();
+  if (sack) h.options.sack = rcv.sack_blocks(timestamps ? 3 : 4);
   return h;
 }
 

@@ -6,7 +6,7 @@
 
 namespace holdfast::tcp {
 
-wire::SackBlocks Receiver::sack_blocks() const {
+wire::SackBlocks Receiver::sack_blocks(std::uint8_t most) const {
   wire::SackBlocks blocks;
   const auto seq = [this](StreamOffset at) { return to_seq(irs, at); };
   if (dsack) {
@@ -26,7 +26,7 @@ wire::SackBlocks Receiver::sack_blocks() const {
   const std::size_t n = reassembly.newest(next, newest);
   for (std::size_t i = 0; i < n; ++i) {
     const wire::SackBlock block{seq(newest[i].begin), seq(newest[i].end)};
-    if (blocks.count < 2 || block != blocks.blocks[1]) blocks.push(block);
+    if (blocks.count < most && (blocks.count < 2 || block != blocks.blocks[1])) blocks.push(block);
   }
   return blocks;
 }

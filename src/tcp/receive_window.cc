@@ -41,7 +41,8 @@ std::uint16_t ReceiveWindow::advertise(StreamOffset ack, const ReceiveAllowance&
 bool ReceiveWindow::worth_an_update(StreamOffset ack, const ReceiveAllowance& allowance, std::uint32_t mss) const {
   if (allowance.stalled != stalled_) return true;
   if (stalled_) return false;
-  const StreamOffset room = std::max(edge_, allowance.edge);
+  // No more than the field can say.
+  const StreamOffset room = std::min(std::max(edge_, allowance.edge), ack + (kMaxField << shift_));
   if (room <= ack || (room - ack) >> shift_ == 0) return false;
   const bool closed = offered_ <= ack;
   const StreamOffset from = closed ? ack : offered_;

@@ -36,6 +36,7 @@ void Connection::Impl::restore(const Snapshot& s) {
   state = resumed_state(s);
   active_open = s.active_open;
   record_stored = true;
+  resumed = true;
   spoken = false;
   config.mss = s.receive_mss;
   config.msl = s.msl;

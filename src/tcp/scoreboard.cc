@@ -37,10 +37,11 @@ void Scoreboard::compact() {
 
 Scoreboard::Acked Scoreboard::acknowledge(StreamOffset una) {
   Acked acked;
+  bool again = false;
   while (!empty() && first()->begin < una) {
     Run& run = *first();
-    if (!run.ever_retransmitted && !run.sacked) acked.sent = run.sent;
-    if (run.ever_retransmitted) acked.sent.reset();
+    if (!run.sacked) acked.sent = run.sent;  // a SACKed one arrived before, who knows when
+    again |= run.ever_retransmitted;
     if (run.end <= una) {
       count(run, -1);
       ++head_;
@@ -51,6 +52,7 @@ Scoreboard::Acked Scoreboard::acknowledge(StreamOffset una) {
     count(done, -1);
     run.begin = una;
   }
+  if (again) acked.sent.reset();
   if (empty()) {
     clear();
   } else {

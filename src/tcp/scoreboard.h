@@ -29,7 +29,7 @@ class Scoreboard {
     StreamOffset begin, end;
   };
   struct Acked {
-    std::optional<Time> sent;  // of the last run acknowledged, where it was sent once only (Karn)
+    std::optional<Time> sent;  // of the last run acknowledged, where all were sent once only (Karn)
     bool head_is_sacked = false;
   };
 

@@ -34,11 +34,13 @@ void Connection::Impl::segment_arrives(const SegmentIn& segment) {
   if (!h.flags.ack) return;
   last_heard = now;
   keepalives = 0;
+  if (!ack_arrives(segment) || closed()) return;
+  // Not before its ACK has been believed: a forged segment with a timestamp of its own choice would make PAWS drop the
+  // peer's.
   if (timestamps && h.options.timestamps) {
     const StreamOffset last_ack_sent = HF_MUTANT(kLastAckFromReleased) ? rcv.released : rcv.noted;
     if (begin <= static_cast<std::int64_t>(last_ack_sent.value)) rcv.recent.update(h.options.timestamps->value, now);
   }
-  if (!ack_arrives(segment) || closed()) return;
   // Sixth: URG.
   if (h.flags.urg && h.urgent > 0 && may_receive(state) && begin >= 0) {
     const StreamOffset urgent_end{static_cast<std::uint64_t>(begin) + h.urgent};
@@ -108,6 +110,7 @@ void Connection::Impl::reset_arrives(std::int64_t position) {
   const bool at_released = position == static_cast<std::int64_t>(rcv.released.value);
   const bool at_next = position == static_cast<std::int64_t>(rcv.next.value) && !HF_MUTANT(kResetAgainstOneEdge);
   if (at_released || at_next) {
+    if (state == State::kTimeWait) return finish(CloseReason::kNormal);  // both streams had ended already
     const bool refused = state == State::kSynReceived && active_open;
     return finish(refused ? CloseReason::kRefused : CloseReason::kPeerReset);
   }

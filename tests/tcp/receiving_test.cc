@@ -31,6 +31,14 @@ TEST_F(Receiving, EverySecondFullSegmentIsAcknowledged) {
   EXPECT_EQ(ack_of(take()), 5840);
 }
 
+TEST_F(Receiving, DataInFlightDoesNotHurryTheAck) {
+  e.queue(pattern(10));
+  take();
+  data(0, 100);
+  EXPECT_TRUE(silent());
+  EXPECT_EQ(e.notes, 0U);
+}
+
 // RFC9293: MUST-40
 TEST_F(Receiving, SingleSegmentIsAcknowledgedWithinHalfASecond) {
   data(0);

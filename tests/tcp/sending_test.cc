@@ -182,6 +182,29 @@ TEST_F(Sending, OpenedWindowIsUsedFromTheProbesByteOn) {
   EXPECT_EQ(s.payload.size(), 5000U);
 }
 
+TEST_F(Sending, TimerOfAClosedWindowDoesNotOutliveIt) {
+  peer_window = 0;
+  arrive(kAck, 0, 0);
+  e.queue(pattern(5000));
+  for (int i = 0; i < 20; ++i) {
+    expire();
+    arrive(kAck, 0, 0);
+  }
+  e.out.clear();
+  peer_window = 10'000;
+  arrive(kAck, 0, 0);
+  EXPECT_EQ(take().payload.size(), 5000U);
+  EXPECT_LE(c().deadline() - now(), 1s);
+}
+
+TEST_F(Sending, SegmentsOfANearly64KMssLeave) {
+  e.config.mss = 65'495;
+  peer_mss = 65'495;
+  establish();
+  e.queue(pattern(100'000));
+  EXPECT_EQ(take().payload.size(), 60'000U) << "the peer's window";
+}
+
 TEST_F(Sending, ProbeThatWasTakenIsNotRepeated) {
   peer_window = 0;
   arrive(kAck, 0, 0);

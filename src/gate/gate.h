@@ -88,6 +88,8 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   // ---- The turn ----
   // Lets the log work, releases what is stored, runs timers.
   void pump(Time now);
+  // What nobody waits for is written too, at the next pump.
+  void flush() { lazy_flush_ = now_; }
   Time deadline() const;
   bool idle() const;  // nothing waits for the log
   bool stalled() const { return stalled_; }
@@ -159,6 +161,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   TimerHeap timers_;
   std::vector<Entry*> touched_, turn_;
   std::vector<Entry*> folded_;
+  std::vector<std::byte> kept_;  // a payload, while the log may move the original
   std::vector<Entry*> starved_;
   std::vector<StreamId> finished_;
   std::uint64_t wall_clock_;

@@ -17,6 +17,12 @@ bool Gate::deliver(tcp::Connection& connection, StreamOffset at, Bytes payload, 
   }
   grow_window(entry);
   const StreamOffset end = at + payload.size();
+  // The log may move the payload within its batch: what is kept in memory besides is taken before.
+  Bytes kept = payload;
+  if (log_ && (echo || entry.handler != nullptr)) {
+    kept_.assign(payload.begin(), payload.end());
+    kept = kept_;
+  }
   Lsn lsn{0};
   if (log_) {
     log::RecordHeader header;
@@ -39,12 +45,12 @@ bool Gate::deliver(tcp::Connection& connection, StreamOffset at, Bytes payload, 
   entry.promise = std::max(entry.promise, end + entry.window_next);
   if (echo) {
     if (log_) remember_outbound(entry);
-    if (!payload.empty()) connection.queue(payload);
+    if (!kept.empty()) connection.queue(kept);
     if (fin) connection.queue_fin();
     entry.appended.out_end = end;
     entry.appended.out_fin = fin;
   } else if (entry.service == ServiceKind::kClient && entry.handler != nullptr) {
-    entry.unread.insert(entry.unread.end(), payload.begin(), payload.end());
+    entry.unread.insert(entry.unread.end(), kept.begin(), kept.end());
   }
   note_stored_edges(entry, lsn);
   if (HF_MUTANT(kOutboundUnstored) && echo) connection.on_outbound_stored(end, fin, now_);

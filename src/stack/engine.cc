@@ -160,7 +160,7 @@ void Engine::abort(StreamId id, Time now) {
 
 void Engine::prepare_stop(Time now) {
   impl_->gate.set_now(now);
-  if (log::Log* log = impl_->log(); log != nullptr) log->barrier();
+  impl_->gate.flush();
   impl_->pump(now);
 }
 

@@ -167,7 +167,7 @@ TEST(Icmp, AnErrorAboutOurSegmentReachesTcp) {
   World world;
   for (const std::uint8_t type : std::initializer_list<std::uint8_t>{3, 11, 12}) {
     world.host.errors.clear();
-    world.receive(error_frame(type, 1, 0, quote(kFarAway)));
+    world.receive(error_frame(type, 1, 777, quote(kFarAway)));
     ASSERT_EQ(world.host.errors.size(), 1U);
     const IcmpError& error = world.host.errors[0];
     EXPECT_EQ(error.type, type);
@@ -175,7 +175,7 @@ TEST(Icmp, AnErrorAboutOurSegmentReachesTcp) {
     EXPECT_EQ(error.tuple.local, (wire::Endpoint{kUs, wire::Port{7}}));
     EXPECT_EQ(error.tuple.peer, (wire::Endpoint{kFarAway, wire::Port{40000}}));
     EXPECT_EQ(error.seq, wire::SeqNum{0xdeadbeef});
-    EXPECT_EQ(error.next_hop_mtu, 0);
+    EXPECT_EQ(error.next_hop_mtu, 0);  // means something else in these
   }
   EXPECT_EQ(world.counters().icmp_errors_in, 3U);
   EXPECT_TRUE(world.host.assertions.empty());

@@ -5,7 +5,13 @@
 namespace holdfast::tcp {
 namespace {
 constexpr std::uint32_t kDupThresh = 3;
+
+// RFC 5681's FlightSize. While a hole stays open new data goes on leaving, and what lies between SND.UNA and SND.NXT
+// says nothing of the path any more: never more than the window that was in force.
+std::uint64_t flight(StreamOffset una, StreamOffset nxt, const Congestion& congestion) {
+  return std::min<std::uint64_t>(nxt - una, congestion.cwnd());
 }
+}  // namespace
 
 void LossRecovery::on_ack(const Ack& ack, Scoreboard& board, Congestion& congestion) {
   if (phase_ != Phase::kOpen && ack.una >= recovery_point_) {
@@ -53,12 +59,13 @@ void LossRecovery::enter_recovery(const Ack& ack, Congestion& congestion) {
   recovery_point_ = ack.nxt;
   must_retransmit_ = true;
   rescued_ = false;
-  congestion.on_loss(ack.nxt - ack.una);
+  congestion.on_loss(flight(ack.una, ack.nxt, congestion));
 }
 
 void LossRecovery::on_timeout(StreamOffset una, StreamOffset nxt, Scoreboard& board, Congestion& congestion) {
-  const bool first = phase_ != Phase::kTimeout || una >= recovery_point_;
-  congestion.on_timeout(nxt - una, first);
+  const bool first = phase_ != Phase::kTimeout || una > timed_out_;
+  congestion.on_timeout(flight(una, nxt, congestion), first);
+  timed_out_ = una;
   phase_ = Phase::kTimeout;
   recovery_point_ = nxt;
   must_retransmit_ = true;

@@ -59,6 +59,7 @@ class LossRecovery {
   bool rescued_ = false;
   std::uint32_t duplicates_ = 0;  // without SACK: segments that left the network above a loss
   StreamOffset recovery_point_;   // SND.NXT when loss was seen
+  StreamOffset timed_out_;        // SND.UNA at the last time-out
 };
 
 }  // namespace holdfast::tcp

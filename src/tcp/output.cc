@@ -75,8 +75,8 @@ bool Connection::Impl::retransmit_lost() {
   // Old data beyond a window that shrank waits for it (RFC 9293 SHLD-16); a closed one is probed.
   if (snd.wnd == 0 || range->begin >= snd.window_end()) return false;
   const std::uint32_t mss = effective_mss();
-  const std::uint64_t wanted = std::min<std::uint64_t>(
-      {range->end - range->begin, snd.window_end() - range->begin, largest_segment(mss)});
+  const std::uint64_t wanted =
+      std::min<std::uint64_t>({range->end - range->begin, snd.window_end() - range->begin, largest_segment(mss)});
   std::uint64_t n = std::min(wanted, cwnd_room());
   if (n < wanted) n = n / mss * mss;  // whole segments, or all
   if (n == 0 && snd.loss.must_retransmit()) n = std::min<std::uint64_t>(wanted, mss);

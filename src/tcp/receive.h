@@ -46,7 +46,8 @@ struct Receiver {
   bool unnoted() const { return noted < next; }
   // Everything that arrived is acknowledged.
   bool all_released() const { return released == next; }
-  // The SACK blocks, `most` at most, that a segment which leaves now may carry (connection.h: never below an unreleased edge).
+  // The SACK blocks, `most` at most, that a segment which leaves now may carry (connection.h: never below an unreleased
+  // edge).
   wire::SackBlocks sack_blocks(std::uint8_t most) const;
 };
 

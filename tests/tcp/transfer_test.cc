@@ -44,6 +44,45 @@ TEST(Transfer, BulkAtFullRateNeedsNoRetransmission) {
   EXPECT_LT(w.frames, 20'000'000 / 30'000);
 }
 
+// Megabits a second over 100 Mbit/s with a round trip of 10 ms.
+double goodput(double loss, CongestionControl congestion, bool sack) {
+  constexpr std::size_t kBytes = 2'000'000;
+  Duration total{};
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+    World w(seed);
+    w.faults.loss = loss;
+    w.faults.per_byte = Duration(80);
+    w.a.config.sack = sack;
+    w.a.config.congestion = congestion;
+    fill(w.a, kBytes, 1);
+    fill(w.b, 0, 2);
+    w.b.window = 4 << 20;
+    w.connect();
+    w.a.top_up(*w.a.connection);
+    EXPECT_TRUE(w.run(2000s, [&] { return w.b.received_fin; }));
+    total += w.now().time_since_epoch();
+  }
+  return 4.0 * kBytes * 8 / 1e6 / std::chrono::duration<double>(total).count();
+}
+
+// RFC9293: MUST-19. The rate follows loss as the square-root law has it, give or take two; time-outs cost more.
+TEST(Transfer, RateFollowsLoss) {
+  EXPECT_GT(goodput(0, CongestionControl::kReno, true), 75);
+  const double one = goodput(0.01, CongestionControl::kReno, true);
+  const double law = 1448 * 8 / 1e6 / 0.0105 * 1.22 / 0.1;
+  EXPECT_GT(one, law / 2);
+  EXPECT_LT(one, law * 2);
+  for (const bool sack : {true, false}) {
+    for (const CongestionControl congestion : {CongestionControl::kReno, CongestionControl::kCubic}) {
+      const double three = goodput(0.03, congestion, sack);
+      const double ten = goodput(0.1, congestion, sack);
+      EXPECT_LT(three, goodput(0.01, congestion, sack));
+      EXPECT_LT(ten, three / 2);
+      EXPECT_GT(ten, 0.3);
+    }
+  }
+}
+
 struct Options {
   bool timestamps, sack, scale, nagle, storing_lags, cubic;
 };

@@ -38,6 +38,7 @@ class ServeFlags {
     app.add_option("--config", config_, "TOML file with any of these settings; a flag wins over the file's key")
         ->type_name("FILE")
         ->group("Operation");
+    app.add_option("--inherited-keeper", inherited_.keeper)->group("");
     app.add_option("--inherited-link", inherited_.link)->group("");
     app.add_option("--inherited-config", inherited_.config)->group("");
     app.add_option("--inherited-status", inherited_.status)->group("");
@@ -52,7 +53,7 @@ class ServeFlags {
       if (!values.empty() || is_switched_on(name)) overridden.insert(name);
     }
     if (!config_.empty()) {
-      auto text = inherited_.config >= 0 ? read_text(inherited_.config, config_) : read_text(config_);
+      auto text = inherited_.keeper != 0 ? read_text(inherited_.config, config_) : read_text(config_);
       if (!text) return std::unexpected(text.error());
       command.config_text = *std::move(text);
       if (auto applied = apply_config(command.config_text, config_, overridden, command.options); !applied) {

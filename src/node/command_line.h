@@ -14,7 +14,8 @@ namespace holdfast::node {
 
 // Descriptors that a node inherits from its keeper; -1: none.
 struct Inherited {
-  int link = -1;       // >= 0: there is a keeper
+  int keeper = 0;  // its process id; 0: there is none
+  int link = -1;
   int config = -1;     // the configuration file's text, as the keeper read it
   int status = -1;     // write one byte when ready
   unsigned start = 1;  // the keeper's count of starts

@@ -81,6 +81,8 @@ int run_without_keeper(const ServeCommand& command, const EventFile& events) {
 }
 
 int run_kept(const ServeCommand& command, const EventFile& events) {
+  // Again, because the kernel forgets it when the program has capabilities of its own (prctl(2), PR_SET_PDEATHSIG).
+  if (!die_with_parent(command.inherited.keeper)) return kExitFailed;
   const auto& options = command.options;
   auto pcap = options.pcap;
   if (!pcap.empty() && command.inherited.start > 1) pcap += fmt::format(".{}", command.inherited.start);
@@ -110,6 +112,7 @@ int run_with_keeper(const ServeCommand& command, const EventFile& events) {
   }
   KeeperConfig keeper;
   keeper.command = command.arguments;
+  keeper.command.push_back(fmt::format("--inherited-keeper={}", ::getpid()));
   keeper.command.push_back(fmt::format("--inherited-link={}", (*tap)->fd()));
   keeper.command.push_back(fmt::format("--inherited-config={}", config.get()));
   keeper.command.push_back(fmt::format("--inherited-status={}", status_write.get()));
@@ -127,11 +130,11 @@ int run_with_keeper(const ServeCommand& command, const EventFile& events) {
 }  // namespace
 
 int serve(const ServeCommand& command) {
-  const bool is_node = command.inherited.link >= 0 || command.options.no_keeper;
+  const bool is_node = command.inherited.keeper != 0 || command.options.no_keeper;
   set_up_logging(command.options.log_level, is_node ? "node" : "keeper");
   auto events = EventFile::open(command.options.events);
   if (!events) return report(events.error());
-  if (command.inherited.link >= 0) return run_kept(command, *events);
+  if (command.inherited.keeper != 0) return run_kept(command, *events);
   return command.options.no_keeper ? run_without_keeper(command, *events) : run_with_keeper(command, *events);
 }
 

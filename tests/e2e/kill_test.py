@@ -106,6 +106,25 @@ class KillTest(case.Case):
         connection.shutdown(socket.SHUT_WR)
         self.assertEqual(connection.recv(1), b"")
 
+    def test_a_thousand_connections_survive_a_kill(self):
+        node = self.node(services=["store:7000", "echo:7001"])
+        connections = [self.connect(7001 if i % 2 else 7000) for i in range(1000)]
+        for i, connection in enumerate(connections):
+            connection.sendall(b"before %d " % i)
+        lab.wait_for(node.kill_node, 10, lambda: "no node")
+        for i, connection in enumerate(connections):
+            connection.sendall(b"after %d" % i)
+            connection.shutdown(socket.SHUT_WR)
+        for i, connection in enumerate(connections):
+            received = b""
+            while piece := connection.recv(4096):
+                received += piece
+            self.assertEqual(received, b"before %d after %d" % (i, i) if i % 2 else b"")
+        streams = node.streams()
+        self.assertEqual(len(streams), 1000)
+        self.assertEqual(sum(s["in_bytes"] for s in streams), sum(len(b"before %d after %d" % (i, i)) for i in range(1000)))
+        self.assertTrue(all(s["in_finished"] for s in streams))
+
     def test_half_open_and_closing_connections_go_on(self):
         node = self.node(services=["echo:7001", "store:7000"])
         half_closed = self.connect(7001)

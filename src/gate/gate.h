@@ -89,7 +89,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   // Lets the log work, releases what is stored, runs timers.
   void pump(Time now);
   // What nobody waits for is written too, at the next pump.
-  void flush() { lazy_flush_ = now_; }
+  void flush() { flush_wanted_ = true; }
   Time deadline() const;
   bool idle() const;  // nothing waits for the log
   bool stalled() const { return stalled_; }
@@ -172,7 +172,8 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   bool silent_;
   bool stalled_ = false;
   Time last_progress_;
-  Time lazy_flush_ = kNever;
+  Time lazy_flush_ = kNever;   // when to write what nobody waits for
+  bool flush_wanted_ = false;  // that time has come; a write in flight may still be in the way
   GateCounters counters_;
 };
 

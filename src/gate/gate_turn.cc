@@ -18,7 +18,7 @@ constexpr int kRounds = 8;
 Lsn Gate::durable() const { return log_ ? log_->durable() : Lsn{0}; }
 
 bool Gate::must_flush() const {
-  return (!queue_.empty() && queue_.back_lsn() >= log_->open_lsn()) || now_ >= lazy_flush_;
+  return (!queue_.empty() && queue_.back_lsn() >= log_->open_lsn()) || flush_wanted_;
 }
 
 void Gate::pump(Time now) {
@@ -30,14 +30,18 @@ void Gate::pump(Time now) {
     return;
   }
   run_timers();
+  if (now_ >= lazy_flush_) {
+    flush_wanted_ = true;
+    lazy_flush_ = kNever;
+  }
   for (int round = 0; round < kRounds; ++round) {
     bool moved = false;
     if (log_) {
       end_turn();
       log_->promise_clock(clock_.ceiling_to_promise(now));
-      const bool flush = must_flush();
-      moved = log_->pump(flush);
-      if (now_ >= lazy_flush_ && !log_->has_unissued()) lazy_flush_ = kNever;
+      moved = log_->pump(must_flush());
+      // Still unissued although its time has come: the pipeline is full, or there is no room. A completion brings us back.
+      flush_wanted_ &= log_->has_unissued();
       watch_for_stall(moved);
     }
     feed_starved();
@@ -47,7 +51,7 @@ void Gate::pump(Time now) {
     end_turn();
   }
   remove_finished();
-  if (log_ && log_->has_unissued() && lazy_flush_ == kNever) lazy_flush_ = now_ + kLazyFlush;
+  if (log_ && log_->has_unissued() && !flush_wanted_ && lazy_flush_ == kNever) lazy_flush_ = now_ + kLazyFlush;
 }
 
 void Gate::release_stored() {

@@ -297,12 +297,12 @@ void WriteAheadLog::issue(std::uint8_t slot_index) {
 
 void WriteAheadLog::open_what_is_wanted() {
   if (quorum_lost()) return;
-  const bool wants_more = open_forced_ || wanted_clock_ > issued_clock_;
+  const bool wants_more = open_forced_;
   if (!builder_.active() && wants_more) open_batch();
 }
 
 bool WriteAheadLog::has_unissued() const {
-  return !sealed_.empty() || (builder_.active() && !builder_.empty()) || open_forced_ || wanted_clock_ > issued_clock_;
+  return !sealed_.empty() || (builder_.active() && !builder_.empty()) || open_forced_;
 }
 
 bool WriteAheadLog::busy() const {

@@ -10,7 +10,7 @@ namespace holdfast::log {
 
 class Repair {
  public:
-  Repair(Chain& chain, const LogKey& key, const Tail& tail) : chain_(chain), key_(key), tail_(tail) {}
+  Repair(const Chain& chain, const LogKey& key, const Tail& tail) : chain_(chain), key_(key), tail_(tail) {}
 
   // Segments behind the adopted end were prepared and not used, or belong to an owner that lost: up to `keep` of them
   // become segments first, first + 1, …, the rest goes. Returns how many are ready. Must come before copy(): a
@@ -28,7 +28,7 @@ class Repair {
   Result<void> copy_range(Source& target, const MissingRange& range);
   std::optional<Source::Batch> good_copy(BatchPosition at, std::uint32_t present);
 
-  Chain& chain_;
+  const Chain& chain_;
   const LogKey& key_;
   const Tail& tail_;
 };

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint64_t kFooterMagic = 0x3152544f4f464648ULL;  // "HFFOOTR1"
 constexpr std::size_t kTrailerMacAt = 120;
-constexpr std::size_t kExpectedStreams = 4096;
+constexpr std::size_t kExpectedStreams = 4096;  // a power of two; more are allocated as they come
 
 std::uint64_t size_of_footer(std::uint64_t streams, std::uint64_t batches) {
   return round_up(streams * kStreamSummarySize + round_up(batches * 4, 8) + kFooterTrailerSize, kBlock);
@@ -59,7 +59,7 @@ void extend(bool known, std::uint64_t& begin, std::uint64_t& end, std::uint64_t 
 SegmentIndex::SegmentIndex() {
   streams_.reserve(kExpectedStreams);
   batches_.reserve(kExpectedStreams);
-  slots_.reserve(kExpectedStreams);
+  table_.resize(2 * kExpectedStreams);
 }
 
 void SegmentIndex::reset(SegmentNumber segment, Epoch epoch) {
@@ -69,7 +69,7 @@ void SegmentIndex::reset(SegmentNumber segment, Epoch epoch) {
   data_end_ = 0;
   streams_.clear();
   batches_.clear();
-  slots_.clear();
+  std::ranges::fill(table_, 0);
   last_stream_ = StreamId{};
 }
 
@@ -78,17 +78,42 @@ void SegmentIndex::add_batch(BatchPosition at) {
   batches_.push_back(at.offset);
 }
 
+std::size_t SegmentIndex::probe(StreamId stream) const {
+  const std::size_t mask = table_.size() - 1;
+  std::size_t at = static_cast<std::size_t>((stream.value * 0x9e3779b97f4a7c15ULL) >> 32) & mask;
+  while (table_[at] != 0 && streams_[table_[at] - 1].stream != stream) at = (at + 1) & mask;
+  return at;
+}
+
+void SegmentIndex::grow_table() {
+  std::ranges::fill(table_, 0);
+  table_.resize(2 * table_.size());
+  for (std::size_t i = 0; i < streams_.size(); ++i) {
+    table_[probe(streams_[i].stream)] = static_cast<std::uint32_t>(i + 1);
+  }
+}
+
+bool SegmentIndex::insert(const StreamSummary& fresh) {
+  if (2 * (streams_.size() + 1) > table_.size()) grow_table();
+  const std::size_t at = probe(fresh.stream);
+  if (table_[at] != 0) return false;
+  streams_.push_back(fresh);
+  table_[at] = static_cast<std::uint32_t>(streams_.size());
+  return true;
+}
+
 StreamSummary& SegmentIndex::summary(StreamId stream, std::uint32_t position) {
   if (stream == last_stream_) return streams_[last_slot_];
-  const auto [found, is_new] = slots_.try_emplace(stream, static_cast<std::uint32_t>(streams_.size()));
-  if (is_new) {
+  std::size_t at = probe(stream);
+  if (table_[at] == 0) {
     StreamSummary fresh;
     fresh.stream = stream;
     fresh.first_position = position;
-    streams_.push_back(fresh);
+    insert(fresh);
+    at = probe(stream);
   }
   last_stream_ = stream;
-  last_slot_ = found->second;
+  last_slot_ = table_[at] - 1;
   return streams_[last_slot_];
 }
 
@@ -141,8 +166,8 @@ void SegmentIndex::finish_batch(Lsn lsn, std::uint32_t end) {
 }
 
 const StreamSummary* SegmentIndex::find(StreamId stream) const {
-  const auto found = slots_.find(stream);
-  return found == slots_.end() ? nullptr : &streams_[found->second];
+  const std::uint32_t found = table_[probe(stream)];
+  return found == 0 ? nullptr : &streams_[found - 1];
 }
 
 std::uint64_t SegmentIndex::footer_size(std::size_t more_streams, std::size_t more_batches) const {
@@ -208,8 +233,7 @@ std::optional<SegmentIndex> SegmentIndex::decode(Bytes footer, const Trailer& tr
   index.reset(trailer.segment, trailer.epoch);
   const std::byte* at = footer.data();
   for (std::uint32_t i = 0; i < trailer.stream_count; ++i, at += kStreamSummarySize) {
-    index.streams_.push_back(decode_summary(at));
-    if (!index.slots_.try_emplace(index.streams_.back().stream, i).second) return std::nullopt;
+    if (!index.insert(decode_summary(at))) return std::nullopt;
   }
   for (std::uint32_t i = 0; i < trailer.batch_count; ++i, at += 4) {
     const auto offset = load_le<std::uint32_t>(at);

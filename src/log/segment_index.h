@@ -5,7 +5,6 @@
 #pragma once
 
 #include <optional>
-#include <unordered_map>
 #include <vector>
 
 #include "base/units.h"
@@ -73,6 +72,11 @@ class SegmentIndex {
 
  private:
   StreamSummary& summary(StreamId stream, std::uint32_t position);
+  // The table's entry for this stream: where it is, or where it would be.
+  std::size_t probe(StreamId stream) const;
+  // False where the stream is in already.
+  bool insert(const StreamSummary& fresh);
+  void grow_table();
 
   SegmentNumber segment_;
   Epoch epoch_;
@@ -80,8 +84,8 @@ class SegmentIndex {
   std::uint32_t data_end_ = 0;
   std::vector<StreamSummary> streams_;
   std::vector<std::uint32_t> batches_;
-  std::unordered_map<StreamId, std::uint32_t> slots_;
-  StreamId last_stream_;  // most records continue the stream of the one before
+  std::vector<std::uint32_t> table_;  // open addressing, a power of two: place in streams_ + 1, or 0
+  StreamId last_stream_;              // most records continue the stream of the one before
   std::uint32_t last_slot_ = 0;
 };
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "log/repair_log.h"
 #include "log/world.h"
 
 namespace holdfast::log {
@@ -269,6 +270,47 @@ TEST(Reader, ScrubFindsWhatIsDamagedAndWhere) {
   EXPECT_FALSE((*findings)[1].repairable);
   EXPECT_EQ((*findings)[1].segment, SegmentNumber{2});
   EXPECT_EQ(done, all);
+}
+
+TEST(RepairLog, CopiesWhatAnyLocationHasToTheOthers) {
+  TwoStreams two;
+  two.world.log.reset();
+  two.world.disks[1]->flip(SegmentNumber{1}, 20000, std::byte{1});
+  two.world.disks[0]->zero(SegmentNumber{1}, 200000, 300000);
+  two.world.disks[0]->lose_segment(SegmentNumber{2});
+  two.world.disks[1]->truncate(SegmentNumber{3}, 5000);
+  {
+    test::Memory a(two.world.disks[0]), b(two.world.disks[1]);
+    const auto report = repair_log({&a, &b}, std::chrono::seconds(1), {});
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_TRUE(report->remaining.empty());
+    EXPECT_GT(report->copied, 2000000U);
+  }
+  for (const unsigned alone : {0U, 1U}) {
+    Onlooker onlooker(two.world, {alone});
+    EXPECT_EQ(onlooker.read(1, Direction::kIn, 0, 1500000), to_text(pattern(1, 0, 1500000))) << alone;
+  }
+  Onlooker onlooker(two.world);
+  EXPECT_TRUE(onlooker.reader->scrub({})->empty());
+}
+
+TEST(RepairLog, SaysWhatNobodyHas) {
+  TwoStreams two;
+  two.world.log.reset();
+  for (auto& disk : two.world.disks) disk->flip(SegmentNumber{1}, 20000, std::byte{1});
+  test::Memory a(two.world.disks[0]), b(two.world.disks[1]);
+  const auto report = repair_log({&a, &b}, std::chrono::seconds(1), {});
+  ASSERT_TRUE(report) << report.error().message;
+  ASSERT_EQ(report->remaining.size(), 1U);
+  EXPECT_EQ(report->remaining[0].segment, SegmentNumber{1});
+}
+
+TEST(RepairLog, DemandsThatTheNodeIsStopped) {
+  TwoStreams two;
+  test::Memory a(two.world.disks[0]), b(two.world.disks[1]);
+  const auto report = repair_log({&a, &b}, std::chrono::seconds(1), {});
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().kind, Error::Kind::kUnavailable);
 }
 
 TEST(Reader, NeverWritesOrLocks) {

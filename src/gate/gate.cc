@@ -133,10 +133,12 @@ Lsn Gate::append_close(Entry& entry, tcp::CloseReason reason) {
 void Gate::remember_outbound(Entry& entry) {
   const log::Extent extent = log_->last_extent();
   if (extent.length == 0) return;
-  // A merged record grew: it is the same extent, longer.
+  // The log names the piece just appended: where it was merged into a record, that record's extent grows.
   if (!entry.outbound.empty() && entry.outbound.back().segment == extent.segment &&
       entry.outbound.back().position == extent.position) {
-    entry.outbound.back() = extent;
+    log::Extent& last = entry.outbound.back();
+    last.length = static_cast<std::uint32_t>(extent.offset + extent.length - last.offset);
+    last.flags = extent.flags;
   } else {
     entry.outbound.push_back(extent);
   }

@@ -149,7 +149,8 @@ class Keeper {
       exit_status_ = WEXITSTATUS(status);
       return;
     }
-    const Duration delay = policy_.delay_after(ready_at_ == kNever ? Duration(-1) : now - ready_at_);
+    const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    const Duration delay = policy_.delay_after(ready_at_ == kNever ? Duration(-1) : now - ready_at_, killed);
     start_at_ = now + delay;
     spdlog::warn("the node died ({}): restarting it {}", describe(status),
                  delay == Duration::zero()

@@ -99,9 +99,14 @@ class SoakTest(case.Case):
             node.start(wait=False)
         self.kill_at_random(2, strike)
 
-    def test_a_full_disk_for_45_s_with_an_impatient_client(self):
+    @staticmethod
+    def set_retries(number):
         with open("/proc/sys/net/ipv4/tcp_retries2", "w", encoding="ascii") as file:
-            file.write("5")
+            file.write(number)
+
+    def test_a_full_disk_for_45_s_with_an_impatient_client(self):
+        self.set_retries("5")
+        self.addCleanup(self.set_retries, "15")
         full = self.directory.make("full")
         if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "none", full], check=False).returncode != 0:
             self.skipTest("can't mount")

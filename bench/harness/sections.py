@@ -42,12 +42,22 @@ class Sides:
             warm_up(server)
         for _ in range(self.options.pairs):
             for server in self.servers:
-                meter.settle(world.data)
+                meter.settle(world.data, 60)
                 yield server
 
 
-def store(world, options):
-    return Holdfast(world, options.holdfast, "store", *options.holdfast_flags)
+SEGMENT = 256 << 20
+
+
+def room_for(size):
+    """Flags for a log whose room is all prepared before the run, as the peer's file is written before it: what is compared is storing,
+    not making room. One segment in four is left for headers, epochs and what is kept in hand."""
+    count = size * 5 // (SEGMENT * 4) + 8
+    return ["--segment-size", "256MiB", "--prepared-segments", str(count), "--max-bytes", str(count * SEGMENT)]
+
+
+def store(world, options, size=0):
+    return Holdfast(world, options.holdfast, "store", *(room_for(size) if size else []), *options.holdfast_flags)
 
 
 def echo_back(world, options, volatile):
@@ -70,7 +80,8 @@ def bulk(world, options, section, congestion):
         return Peer(world, "receiver", "--file", world.data / "receiver.log")
 
     details = []
-    with Sides(options, peer, lambda: store(world, options)) as sides:
+    total = options.bytes * options.pairs + options.bytes // 4
+    with Sides(options, peer, lambda: store(world, options, total)) as sides:
         for server in sides.turns(world, lambda s: upload(s, options.bytes // 4)):
             with meter.CpuMeter(server.pids()) as used:
                 result = upload(server, options.bytes)
@@ -199,13 +210,13 @@ def section_f(world, options):
         name = f"log append, {block >> 10} KiB, {depth} in flight"
         speed = Row("f", name, "MB/s", "higher", goal=0.9)
         for _ in range(options.pairs):
-            meter.settle(world.data)
+            meter.settle(world.data, 60)
             result = fio(world, path, size, block, depth, options.seconds)
             speed.add("peer", result["mb_per_s"])
             details.append({"side": "peer", "case": name, **result})
             if not program.exists() or options.holdfast is None:
                 continue
-            meter.settle(world.data)
+            meter.settle(world.data, 60)
             result = log_append(world, program, block, depth, options.seconds)
             speed.add("holdfast", result["mb_per_s"])
             details.append({"side": "holdfast", "case": name, **result})
@@ -270,7 +281,7 @@ def restart_holdfast(world, options, connections, first, every, details):
         try:
             for _ in range(options.pairs):
                 time.sleep(options.restart_gap)  # the keeper's back-off is not what is measured
-                meter.settle(world.data)
+                meter.settle(world.data, 60)
                 node = server.node_pid()
                 killed = time.monotonic_ns()
                 os.kill(node, signal.SIGKILL)

@@ -50,6 +50,8 @@ void DurableModel::read_batch(const log::BatchHeader& header, Bytes bytes) {
   const BatchKey key{header.epoch, header.lsn.value};
   if (!batches_.contains(key)) {
     Batch batch;
+    batch.at = header.at;
+    batch.size = header.size();
     log::RecordWalk walk(log::body_of(header, bytes));
     while (const auto record = walk.next()) {
       if (record->header.type == log::RecordType::kEpochStart) begin_epoch(header, record->payload);
@@ -76,12 +78,7 @@ std::optional<DurableModel::Effect> DurableModel::read_record(const log::Record&
     }
     const tcp::Snapshot& s = decoded->snapshot;
     effect.connection = DurableStream{s.tuple, s.iss, s.irs, s.rcv_end.value, s.snd_end.value, s.rcv_fin, s.snd_fin, false};
-    const auto [name, fresh] = names_.try_emplace(header.stream, *effect.connection);
-    if (!fresh && (name->second.tuple != s.tuple || name->second.iss != s.iss)) {
-      context_.fail("stream id {} is used again, for {}: it was {}", header.stream.value, s.tuple.to_string(),
-                    name->second.tuple.to_string());
-    }
-    name->second.irs = s.irs;
+    names_.insert_or_assign(header.stream, *effect.connection);
     return effect;
   }
   if (header.type == log::RecordType::kClose) return effect;
@@ -134,8 +131,27 @@ void DurableModel::begin_epoch(const log::BatchHeader& header, Bytes epoch_start
       prefix = Lsn{prefix.value - 1};
     }
   }
-  // Adopted is as good as durable: the epoch's start becomes durable only after W disks hold it all.
+  look_at_disks(start->end_lsn);
   advance();
+}
+
+// A torn write may have stored all that matters of a batch: what was adopted is looked for where it lies.
+void DurableModel::look_at_disks(Lsn adopted_end) {
+  for (unsigned disk = 0; disk < prefix_.size(); ++disk) {
+    for (Lsn lsn = prefix_[disk] + 1; lsn <= adopted_end; lsn = lsn + 1) {
+      Batch* batch = batch_at(lsn);
+      if (batch == nullptr) return context_.fail("recovery adopted batch {}, which nobody wrote", lsn.value);
+      if (is_on_disk(*disks_[disk], *batch, lsn)) batch->on |= 1U << disk;
+    }
+  }
+}
+
+bool DurableModel::is_on_disk(const location::MemoryDisk& disk, const Batch& batch, Lsn lsn) const {
+  std::vector<std::byte> bytes(batch.size);
+  if (!disk.read(batch.at.segment, batch.at.offset, bytes)) return false;
+  const auto header = log::decode_batch_header(bytes, *key_, batch.at);
+  return header && header->lsn == lsn && header->epoch == epoch_of(lsn) && header->size() == batch.size &&
+         log::check_body(*header, *key_, bytes, log::PayloadCheck::kVerify);
 }
 
 log::Epoch DurableModel::epoch_of(Lsn lsn) const {
@@ -188,6 +204,10 @@ void DurableModel::apply(const Effect& effect) {
 void DurableModel::apply_connection(StreamId id, const DurableStream& connection) {
   const auto [found, fresh] = streams_.try_emplace(id, connection);
   DurableStream& stream = found->second;
+  if (!fresh && (stream.tuple != connection.tuple || stream.iss != connection.iss)) {
+    return context_.fail("stream id {} is used again, for {}: it was {}", id.value, connection.tuple.to_string(),
+                         stream.tuple.to_string());
+  }
   if (!fresh && (stream.in_end != connection.in_end || stream.out_end != connection.out_end ||
                  stream.in_fin != connection.in_fin || stream.out_fin != connection.out_fin)) {
     context_.fail("connection record of stream {} says in {}{} out {}{}, the log holds in {}{} out {}{}", id.value,

@@ -71,6 +71,8 @@ class DurableModel : public DiskWatcher {
   struct Batch {
     std::vector<Effect> effects;
     std::uint32_t on = 0;  // bit mask of disks
+    log::BatchPosition at;
+    std::uint32_t size = 0;
   };
   struct EpochInfo {
     log::Epoch previous;
@@ -85,6 +87,8 @@ class DurableModel : public DiskWatcher {
   // The epoch in whose chain the current epoch sees this batch.
   log::Epoch epoch_of(Lsn lsn) const;
   Batch* batch_at(Lsn lsn);
+  void look_at_disks(Lsn adopted_end);
+  bool is_on_disk(const location::MemoryDisk& disk, const Batch& batch, Lsn lsn) const;
   void advance();
   void apply(const Effect& effect);
   void apply_connection(StreamId id, const DurableStream& connection);
@@ -106,7 +110,7 @@ class DurableModel : public DiskWatcher {
   std::vector<Lsn> prefix_;  // by disk: the chain is there up to this batch
 
   std::map<StreamId, DurableStream> streams_;  // durable
-  std::map<StreamId, DurableStream> names_;    // as first written: tuple and sequence numbers only
+  std::map<StreamId, DurableStream> names_;    // as last written: tuple and sequence numbers only
 };
 
 }  // namespace holdfast::sim

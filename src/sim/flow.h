@@ -17,6 +17,7 @@ struct Flow {
   wire::FourTuple tuple;                 // local is the node
   const StreamPlan* plan = nullptr;      // none: a SYN of nobody that we know
   bool dialled = false;                  // opened by the node
+  bool forged = false;                   // by a SYN of the attacker
   std::optional<wire::SeqNum> irs, iss;  // the peer's and the node's initial sequence numbers
 
   // ---- What the peer said, as it sent it ----
@@ -30,6 +31,11 @@ struct Flow {
 
   // ---- What reached the node, in this life of its ----
   Coverage delivered;
+  struct AboveGap {
+    std::uint64_t end = 0;
+    std::uint64_t edge = 0;              // of the in-order stream when it came
+  };
+  std::map<std::uint64_t, AboveGap> above_gaps;  // by begin: ranges that first came out of order
   std::map<std::uint64_t, std::uint32_t> ts_of;  // begin of a delivered segment -> lowest TSval that it came with
   std::optional<std::uint32_t> highest_ts;       // TSval of all that was delivered, in any life
   bool fin_delivered = false;
@@ -64,6 +70,7 @@ struct Flow {
     delivered.clear();
     delivered.add(0, acked);
     ts_of.clear();
+    above_gaps.clear();
     sacked.clear();
     waiting_since.reset();
     duplicate_just_came = false;

@@ -47,7 +47,10 @@ void Oracle::node_aborts(const wire::FourTuple& tuple) {
 
 Flow* Oracle::newest(const wire::FourTuple& tuple) {
   const auto found = by_tuple_.find(tuple);
-  return found == by_tuple_.end() || found->second.empty() ? nullptr : found->second.back();
+  if (found == by_tuple_.end()) return nullptr;
+  const auto genuine = std::find_if(found->second.rbegin(), found->second.rend(),
+                                    [](const Flow* flow) { return !flow->forged; });
+  return genuine == found->second.rend() ? nullptr : *genuine;
 }
 
 Flow& Oracle::add_flow(const wire::FourTuple& tuple) {
@@ -101,6 +104,7 @@ void Oracle::note_peer_syn(const wire::FourTuple& tuple, const TcpView& view, bo
   flow.peer_scale = view.tcp.options.window_scale;
   flow.peer_timestamps = view.tcp.options.timestamps.has_value();
   flow.peer_sack = view.tcp.options.sack_permitted;
+  flow.forged = forged;
   flow.valid = !forged;
   if (forged) return;
   if (const auto expected = expected_.find(tuple); expected != expected_.end()) flow.plan = expected->second;
@@ -186,6 +190,8 @@ void Oracle::note_delivered(Flow& flow, const TcpView& view, bool reassembled) {
     flow.duplicate_just_came = true;
     just_came_ = &flow;
   }
+  const std::uint64_t edge = flow.delivered.contiguous_from(flow.acked);
+  if (begin > edge && !flow.delivered.contains(begin, end)) flow.above_gaps.try_emplace(begin, Flow::AboveGap{end, edge});
   flow.delivered.add(begin, std::min(end, flow.right_edge));
   if (!flow.waiting_since && flow.delivered.contiguous_from(flow.acked) > flow.acked) {
     flow.waiting_since = context_.now();
@@ -273,22 +279,20 @@ void Oracle::judge_stored(const DurableStream& stream, bool inbound, std::uint64
     if (!bytes.empty() || fin) context_.fail("bytes of a connection that sent none: {}", stream.tuple.to_string());
     return;
   }
-  // A dialled connection's stream goes out, and comes back where the service echoes.
+  // The plan's bytes go one way, and come back where the service echoes.
   const StreamPlan& plan = *flow->plan;
-  if (!flow->dialled && !inbound && !plan.echo && !bytes.empty()) {
-    return context_.fail("{}: outbound bytes of a store service", stream.tuple.to_string());
-  }
+  const std::uint64_t length = inbound != flow->dialled || plan.echo ? plan.bytes : 0;
   const std::size_t right = plan.content.matching(offset, bytes);
   if (right != bytes.size()) {
     return context_.fail("{}: {} byte {} goes to the log wrong", stream.tuple.to_string(),
                          inbound ? "inbound" : "outbound", offset + right);
   }
-  if (offset + bytes.size() > plan.bytes) {
+  if (offset + bytes.size() > length) {
     return context_.fail("{}: bytes beyond the stream's end go to the log", stream.tuple.to_string());
   }
-  if (fin && offset + bytes.size() != plan.bytes && plan.ending == Ending::kClose) {
+  if (fin && offset + bytes.size() != length && plan.ending == Ending::kClose) {
     context_.fail("{}: the stream's end goes to the log at {}, it is at {}", stream.tuple.to_string(),
-                  offset + bytes.size(), plan.bytes);
+                  offset + bytes.size(), length);
   }
 }
 

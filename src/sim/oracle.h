@@ -64,6 +64,7 @@ class Oracle : public StreamJudge {
   using Refusal = std::tuple<wire::FourTuple, std::uint32_t, std::uint32_t>;
 
   void node_receives_tcp(const Packet& packet, bool reassembled);
+  // The newest that its peer opened (or the node, to it).
   Flow* newest(const wire::FourTuple& tuple);
   Flow* flow_of_node_segment(const wire::FourTuple& tuple, const TcpView& view);
   Flow* flow_of_peer_segment(const wire::FourTuple& tuple, const TcpView& view);

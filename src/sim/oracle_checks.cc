@@ -147,10 +147,11 @@ void Oracle::check_sack(Flow& flow, const TcpView& view) {
   bool first = true;
   for (const wire::SackBlock& block : sack) {
     const std::uint64_t left = flow.in_offset(block.left), right = flow.in_offset(block.right);
-    const bool is_duplicate = std::exchange(first, false) && left < flow.acked;
+    // Of a stray from before the stream's first byte, too.
+    const bool is_duplicate = std::exchange(first, false) && block.left < view.tcp.ack;
     if (is_duplicate) {
       // RFC 2883: the ACK must cover it, or it is a lie about bytes that are not stored.
-      if (right > flow.acked + (flow.fin_acked ? 1 : 0)) {
+      if (block.right > view.tcp.ack) {
         context_.fail("{}: DSACK {}..{} above the ACK {}", flow.tuple.to_string(), left, right, flow.acked);
       }
       continue;
@@ -159,10 +160,12 @@ void Oracle::check_sack(Flow& flow, const TcpView& view) {
       return context_.fail("{}: SACK of {}..{}, {} bytes were sent", flow.tuple.to_string(), left, right,
                            flow.sent_end);
     }
-    // Only with the ACK of the gap's own edge: else the peer takes for lost what came and is not stored yet.
-    if (flow.delivered.contiguous_from(flow.acked) > flow.acked) {
-      return context_.fail("{}: SACK of {}..{} leaves with ACK {}, the gap begins at {}", flow.tuple.to_string(), left,
-                           right, flow.acked, flow.delivered.contiguous_from(flow.acked));
+    // Only with the ACK of the gap's own edge, as it was when the bytes came, or a later one: else the peer takes for lost what
+    // came before them and is not stored yet.
+    for (auto at = flow.above_gaps.lower_bound(left); at != flow.above_gaps.end() && at->first < right; ++at) {
+      if (at->second.edge <= flow.acked) continue;
+      return context_.fail("{}: SACK of {}..{} leaves with ACK {}, the gap began at {} when they came",
+                           flow.tuple.to_string(), left, right, flow.acked, at->second.edge);
     }
     flow.sacked.add(left, right);
   }
@@ -174,7 +177,10 @@ void Oracle::check_window(Flow& flow, const TcpView& view) {
   const std::uint64_t right = flow.acked + window;
   flow.last_window = view.tcp.window;
   if (flow.fin_acked) return;  // nothing more may come
-  if (right < flow.right_edge) {
+  // Where no edge of the scale's granularity fits below the room any more, it may shrink by less than a granule (RFC 7323
+  // section 2.4).
+  const std::uint64_t granule = std::uint64_t{1} << (scaled ? flow.scale : 0);
+  if (right + granule <= flow.right_edge) {
     const bool stalled = window == 0 && context_.now() - storage_moved_ >= kStall;
     if (!stalled) {
       return context_.fail("{}: the window's right edge goes back from {} to {}", flow.tuple.to_string(),

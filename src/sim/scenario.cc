@@ -103,7 +103,7 @@ class Chooser {
     if (on_.bad_disks && prng_.one_in(2)) scenario_.bad_disk.write_error = 2'000;
     scenario_.batch_size = static_cast<std::uint32_t>(prng_.between(40, 64) * 4096);
     scenario_.max_in_flight = static_cast<unsigned>(prng_.between(1, 6));
-    scenario_.prepared_segments = static_cast<unsigned>(prng_.between(1, 3));
+    scenario_.prepared_segments = static_cast<unsigned>(prng_.between(2, 4));
     scenario_.checkpoint_every = prng_.between_log(64U << 10, 4U << 20);
     if (on_.full) scenario_.disk_capacity = prng_.between(3, 6) << 20;
   }

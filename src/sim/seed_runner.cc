@@ -197,7 +197,7 @@ void run_seeds(const SeedRange& range, const RunOptions& options, const std::fun
         if (result) {
           stop = !done(*result);
         } else {
-          const int status = worker.end(false);
+          const int status = worker.end(false);  // it is dead already
           worker = Worker{};
           stop = !done(lost_result(seed, how_it_died(status)));
         }
@@ -209,7 +209,8 @@ void run_seeds(const SeedRange& range, const RunOptions& options, const std::fun
     }
   }
   for (Worker& worker : workers) {
-    if (worker.alive()) worker.end(stop);
+    // Its pipe may be held open by a sibling: it would not see the end.
+    if (worker.alive()) worker.end(true);
   }
 }
 

@@ -98,7 +98,8 @@ class Log {
   // Checks payload.size() <= kMaxPayload. Returns Lsn{0} when the log has no prepared room left for it: nothing was
   // appended.
   virtual Lsn append(RecordHeader header, Bytes payload, std::uint64_t consumed = 0) = 0;
-  // Where the last append() put its record.
+  // Where the last append() put its bytes: `position` is that of the record (which may hold merged bytes in front of
+  // them), `offset` and `length` are those of this append.
   virtual Extent last_extent() const = 0;
 
   // The LSN of a batch whose write has not begun; it will be issued even when it stays empty.
@@ -126,11 +127,12 @@ class Log {
 
   // ---- Ceilings ----
 
-  // No clock value above the stored ceiling may leave (TSval, ISN clock). Promised ahead, rides on batches.
+  // No clock value above the stored ceiling may leave (TSval, ISN clock). Promised ahead, rides on the next batch;
+  // alone it is no reason to write one (barrier() is).
   virtual void promise_clock(std::uint64_t ceiling) = 0;
   virtual std::uint64_t stored_clock_ceiling() const = 0;
   // After open(): the ceiling that the adopted log holds.
-  virtual StreamId next_stream_id() = 0;  // unique for the log's whole life; rides on batches likewise
+  virtual StreamId next_stream_id() = 0;  // unique for the log's whole life; rides on the batches that use it
 
   virtual void set_checkpoint_source(CheckpointSource* source) = 0;
 

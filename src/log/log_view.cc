@@ -35,7 +35,11 @@ Result<std::unique_ptr<LogView>> LogView::open(const std::vector<location::Locat
     } else {
       info.problem = decoded.error().message;
     }
-    if (identity && (!found || identity->generation > view->identity_.generation)) view->identity_ = *identity;
+    const auto better = [&](const Identity& than) {
+      if (identity->refilling != than.refilling) return than.refilling;
+      return identity->generation > than.generation;
+    };
+    if (identity && (!found || better(view->identity_))) view->identity_ = *identity;
     found = found || identity.has_value();
     identities.push_back(std::move(identity));
     view->info_.locations.push_back(std::move(info));
@@ -47,16 +51,7 @@ Result<std::unique_ptr<LogView>> LogView::open(const std::vector<location::Locat
   }
   view->key_ = view->identity_.key();
   for (std::size_t i = 0; i < locations.size(); ++i) {
-    ReaderLocation& info = view->info_.locations[i];
-    if (!identities[i]) continue;
-    if (identities[i]->log_id != view->key_.id) {
-      info.problem = fmt::format("belongs to another log, {}", to_string(identities[i]->log_id));
-      continue;
-    }
-    if (identities[i]->refilling) info.problem = "being refilled";
-    info.usable = true;
-    view->sources_.push_back(std::make_unique<Source>(locations[i], view->key_));
-    view->info_index_.push_back(i);
+    if (identities[i]) view->take_source(locations[i], *identities[i], i);
   }
   view->info_.id = to_string(view->key_.id);
   view->info_.replicas = static_cast<unsigned>(view->identity_.members.size());
@@ -64,6 +59,27 @@ Result<std::unique_ptr<LogView>> LogView::open(const std::vector<location::Locat
   view->info_.segment_size = view->key_.segment_size;
   if (auto refreshed = view->refresh(); !refreshed) return std::unexpected(refreshed.error());
   return view;
+}
+
+void LogView::take_source(location::Location* location, const Identity& identity, std::size_t index) {
+  ReaderLocation& info = info_.locations[index];
+  if (identity.log_id != key_.id) {
+    info.problem = fmt::format("belongs to another log, {}", to_string(identity.log_id));
+    return;
+  }
+  const auto& members = identity_.members;
+  if (!identity.refilling && (identity.index >= members.size() || members[identity.index] != identity.own_id())) {
+    info.problem = "another location has taken its place in this log";
+    return;
+  }
+  info.usable = true;
+  if (identity.refilling) {
+    info.problem = "being refilled";
+  } else {
+    counting_ |= 1U << sources_.size();
+  }
+  sources_.push_back(std::make_unique<Source>(location, key_));
+  info_index_.push_back(index);
 }
 
 void LogView::inspect_locations() {
@@ -208,7 +224,7 @@ Lsn LogView::probe() {
       if (((*step)->present >> i & 1U) != 0) info_.locations[info_index_[i]].last = header.lsn;
     }
   }
-  std::uint32_t complete = ~std::uint32_t{0};
+  std::uint32_t complete = counting_;
   for (const auto& [lsn, present] : found) {
     if (lsn <= durable) continue;
     complete &= present;

@@ -42,6 +42,7 @@ class LogView {
 
  private:
   LogView() = default;
+  void take_source(location::Location* location, const Identity& identity, std::size_t index);
   void inspect_locations();
   Result<void> rebuild();
   void collect_segments();
@@ -55,6 +56,7 @@ class LogView {
   LogInfo info_;
   std::vector<location::Location*> locations_;  // usable ones, as sources_
   std::vector<std::size_t> info_index_;         // of each source
+  std::uint32_t counting_ = 0;                  // bit i: source i counts for the quorum
   std::vector<std::unique_ptr<Source>> sources_;
   std::unique_ptr<Chain> chain_;
   std::unique_ptr<ChainWalk> walk_;  // stands at the durable end

@@ -61,6 +61,12 @@ void Replica::prepared(SegmentNumber segment, const std::optional<Error>& error)
   full_ = false;
 }
 
+// One write that is stuck while later ones complete must not let the others run out of the prefix's span.
+bool Replica::may_submit(const BatchHeader& batch) const {
+  return batch.at.segment <= ready_through_ && submitted_ < kMaxSubmitted &&
+         batch.lsn.value <= prefix().value + Prefix::kSpan;
+}
+
 std::uint8_t Replica::dequeue() {
   HF_ASSERT(!queue_.empty());
   const std::uint8_t slot = queue_.front();

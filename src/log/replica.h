@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "location/location.h"
+#include "log/batch_codec.h"
 #include "log/log.h"
 #include "log/quorum.h"
 
@@ -60,7 +61,7 @@ class Replica {
   // ---- Batches that wait, in LSN order: their segment is not ready here yet, or enough is on its way ----
   // So that a location that stands still keeps few buffers from the others.
   static constexpr unsigned kMaxSubmitted = 8;
-  bool may_submit(SegmentNumber segment) const { return segment <= ready_through_ && submitted_ < kMaxSubmitted; }
+  bool may_submit(const BatchHeader& batch) const;
   void submitted() { ++submitted_; }
   void answered() { --submitted_; }
   void enqueue(std::uint8_t slot) { queue_.push_back(slot); }

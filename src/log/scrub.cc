@@ -25,7 +25,20 @@ class Scrub {
       note((*step)->header, (*step)->present);
     }
   }
-  std::vector<Finding> take() { return std::move(findings_); }
+  // A copy that was still on its way when it was looked at is none.
+  std::vector<Finding> take() {
+    std::erase_if(findings_, [this](const Finding& finding) {
+      if (!finding.repairable) return false;
+      for (Source* source : view_.chain().sources()) {
+        if (source->name() != finding.location) continue;
+        source->drop_window();
+        const auto batch = source->batch_at({finding.segment, static_cast<std::uint32_t>(finding.offset)});
+        return batch && batch->header.lsn == finding.lsn;
+      }
+      return false;
+    });
+    return std::move(findings_);
+  }
 
  private:
   void note(const BatchHeader& header, std::uint32_t present) {

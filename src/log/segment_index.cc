@@ -1,6 +1,7 @@
 #include "log/segment_index.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "base/assert.h"
@@ -12,7 +13,7 @@ namespace {
 
 constexpr std::uint64_t kFooterMagic = 0x3152544f4f464648ULL;  // "HFFOOTR1"
 constexpr std::size_t kTrailerMacAt = 120;
-constexpr std::size_t kExpectedStreams = 4096;  // a power of two; more are allocated as they come
+constexpr std::size_t kSmallTable = 64;
 
 std::uint64_t size_of_footer(std::uint64_t streams, std::uint64_t batches) {
   return round_up(streams * kStreamSummarySize + round_up(batches * 4, 8) + kFooterTrailerSize, kBlock);
@@ -56,10 +57,15 @@ void extend(bool known, std::uint64_t& begin, std::uint64_t& end, std::uint64_t 
 
 }  // namespace
 
-SegmentIndex::SegmentIndex() {
-  streams_.reserve(kExpectedStreams);
-  batches_.reserve(kExpectedStreams);
-  table_.resize(2 * kExpectedStreams);
+SegmentIndex::SegmentIndex() : table_(kSmallTable) {}
+
+void SegmentIndex::expect(std::size_t streams) {
+  streams_.reserve(streams);
+  batches_.reserve(streams);
+  table_.assign(std::bit_ceil(2 * streams), 0);
+  for (std::size_t i = 0; i < streams_.size(); ++i) {
+    table_[probe(streams_[i].stream)] = static_cast<std::uint32_t>(i + 1);
+  }
 }
 
 void SegmentIndex::reset(SegmentNumber segment, Epoch epoch) {
@@ -85,16 +91,8 @@ std::size_t SegmentIndex::probe(StreamId stream) const {
   return at;
 }
 
-void SegmentIndex::grow_table() {
-  std::ranges::fill(table_, 0);
-  table_.resize(2 * table_.size());
-  for (std::size_t i = 0; i < streams_.size(); ++i) {
-    table_[probe(streams_[i].stream)] = static_cast<std::uint32_t>(i + 1);
-  }
-}
-
 bool SegmentIndex::insert(const StreamSummary& fresh) {
-  if (2 * (streams_.size() + 1) > table_.size()) grow_table();
+  if (2 * (streams_.size() + 1) > table_.size()) expect(streams_.size() + 1 + table_.size() / 2);
   const std::size_t at = probe(fresh.stream);
   if (table_[at] != 0) return false;
   streams_.push_back(fresh);

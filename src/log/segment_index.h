@@ -33,6 +33,8 @@ class SegmentIndex {
  public:
   SegmentIndex();
 
+  // Allocates for this many streams.
+  void expect(std::size_t streams);
   // Begins anew for another segment.
   void reset(SegmentNumber segment, Epoch epoch);
   void add_batch(BatchPosition at);
@@ -76,7 +78,6 @@ class SegmentIndex {
   std::size_t probe(StreamId stream) const;
   // False where the stream is in already.
   bool insert(const StreamSummary& fresh);
-  void grow_table();
 
   SegmentNumber segment_;
   Epoch epoch_;

@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t kReceiveSpace = 66U << 10;  // log.h promises at least this much
 constexpr std::size_t kSpareSlots = 3;            // the open batch, and sealed ones that wait
 constexpr std::size_t kLagSlots = 32;             // batches that a location above W may be behind
+constexpr std::size_t kStreamsExpected = 4096;    // in one segment; more are allocated as they come
 constexpr std::uint64_t kProgressEvery = 16;      // segments between two progress records
 
 std::size_t buffer_size(const Options& options) {
@@ -44,12 +45,12 @@ WriteAheadLog::WriteAheadLog(LogStart start, const Options& options)
       last_mac_(start.previous.end_mac),
       durable_(start.previous.end_lsn),
       wanted_clock_(start.clock_ceiling),
-      issued_clock_(start.clock_ceiling),
       stored_clock_(start.clock_ceiling),
       next_stream_(start.next_stream),
       pacer_(options.checkpoint_every, start.bytes_since_checkpoint),
       checkpoint_(start.checkpoint) {
   HF_ASSERT(start.replicas.size() <= kMaxReplicas);
+  cursor_.index().expect(kStreamsExpected);
   for (ReplicaStart& replica : start.replicas) {
     progress_at_.push_back(SegmentNumber{});
     replicas_.emplace_back(std::move(replica));
@@ -261,7 +262,7 @@ void WriteAheadLog::drain_queue(std::size_t replica) {
   Replica& to = replicas_[replica];
   while (to.active() && !to.queue().empty()) {
     BatchSlot& slot = slots_[to.queue().front()];
-    if (!to.may_submit(slot.header.at.segment)) return;
+    if (!to.may_submit(slot.header)) return;
     const std::uint8_t index = to.dequeue();
     slot.queued &= ~(1U << replica);
     write(replica, index);
@@ -281,12 +282,11 @@ void WriteAheadLog::issue(std::uint8_t slot_index) {
   header.checkpoint = checkpoint_;
   last_mac_ = header.mac = encode_batch_header(header, key_, slot.buffer.data());
   last_issued_ = header.lsn;
-  issued_clock_ = wanted_clock_;
   slot.state = BatchSlot::State::kIssued;
   for (std::size_t i = 0; i < replicas_.size(); ++i) {
     Replica& replica = replicas_[i];
     if (!replica.active()) continue;
-    if (replica.queue().empty() && replica.may_submit(header.at.segment)) {
+    if (replica.queue().empty() && replica.may_submit(header)) {
       write(i, slot_index);
     } else {
       slot.queued |= 1U << i;
@@ -297,8 +297,7 @@ void WriteAheadLog::issue(std::uint8_t slot_index) {
 
 void WriteAheadLog::open_what_is_wanted() {
   if (quorum_lost()) return;
-  const bool wants_more = open_forced_;
-  if (!builder_.active() && wants_more) open_batch();
+  if (!builder_.active() && open_forced_) open_batch();
 }
 
 bool WriteAheadLog::has_unissued() const {
@@ -374,7 +373,11 @@ void WriteAheadLog::look_after_segments() {
 void WriteAheadLog::store_progress(std::size_t i) {
   Replica& replica = replicas_[i];
   const Lsn held = std::min(replica.prefix(), durable_);
-  const bool due = progress_at_[i] == SegmentNumber{} || cursor_.segment() >= progress_at_[i] + kProgressEvery;
+  const bool first = progress_at_[i] == SegmentNumber{};
+  // The call blocks: the first time, right after a start, it waits for an idle moment or for a segment to be full.
+  const bool at_ease = !has_unissued() && last_issued_ == durable_;
+  const bool due =
+      first ? at_ease || cursor_.segment() > epoch_segment_ : cursor_.segment() >= progress_at_[i] + kProgressEvery;
   if (!due || held < epoch_start_) return;
   progress_at_[i] = cursor_.segment();
   const auto stored = replica.location()->write_blob(kProgressBlob, encode(Progress{key_.id, held}));

@@ -128,7 +128,6 @@ class WriteAheadLog final : public Log {
 
   std::uint64_t reserved_ = 0;
   std::uint64_t wanted_clock_ = 0;
-  std::uint64_t issued_clock_ = 0;
   std::uint64_t stored_clock_ = 0;
   std::uint64_t next_stream_ = 1;
 

@@ -247,6 +247,32 @@ TEST(Recovery, ThePromiseIsStoredBeforeTheTailIsTouched) {
   }
 }
 
+// An owner starts, and its first batch lands on a alone. The next one, which does not see a, must still get a higher
+// epoch: or a's batch could win over what was acknowledged since.
+TEST(Recovery, AnEpochThatWasPromisedIsNeverStartedByAnother) {
+  for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+    World world(3, test::small_options(), seed);
+    world.start();
+    world.put(1, 0, "one");
+    world.settle();
+    ASSERT_EQ(world.open({0, 1}), "");
+    for (auto& disk : world.disks) disk->faults.automatic = false;
+    for (int i = 0; i < 3; ++i) {
+      world.log->pump(true);
+      world.disks[0]->complete_all();
+    }
+    world.crash();
+    for (auto& disk : world.disks) disk->faults.automatic = true;
+    ASSERT_EQ(world.open({1, 2}), "");
+    world.put(1, 3, " two");
+    world.settle();
+    ASSERT_GE(world.log->durable(), world.log->epoch_start());
+    world.crash();
+    ASSERT_EQ(world.open(), "");
+    EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "one two") << "seed " << seed;
+  }
+}
+
 TEST(Recovery, WithoutEnoughPromisesNothingStarts) {
   World world(3);
   world.start();

@@ -61,7 +61,8 @@ EncodedConnectionRecord encode(const ConnectionRecord& record) {
   w.put(std::uint8_t{0});
   w.put(static_cast<std::uint16_t>((s.active_open ? kActiveOpen : 0) | (s.timestamps ? kTimestamps : 0) |
                                    (s.sack ? kSack : 0) | (s.window_scale ? kWindowScale : 0) |
-                                   (s.fin_acked ? kFinAcked : 0) | (s.rcv_fin ? kRcvFin : 0) | (s.snd_fin ? kSndFin : 0)));
+                                   (s.fin_acked ? kFinAcked : 0) | (s.rcv_fin ? kRcvFin : 0) |
+                                   (s.snd_fin ? kSndFin : 0)));
   w.put(s.tuple.local.address.value);
   w.put(s.tuple.peer.address.value);
   w.put(s.tuple.local.port.value);
@@ -85,8 +86,8 @@ EncodedConnectionRecord encode(const ConnectionRecord& record) {
 
 Result<ConnectionRecord> decode_connection_record(Bytes bytes) {
   if (bytes.size() < kConnectionRecordSize) {
-    return fail(Error::Kind::kCorrupt, fmt::format("connection record of {} bytes: at least {} are needed", bytes.size(),
-                                                   kConnectionRecordSize));
+    return fail(Error::Kind::kCorrupt, fmt::format("connection record of {} bytes: at least {} are needed",
+                                                   bytes.size(), kConnectionRecordSize));
   }
   Reader r(bytes.data());
   const auto version = r.take<std::uint8_t>();
@@ -127,8 +128,9 @@ Result<ConnectionRecord> decode_connection_record(Bytes bytes) {
   s.edge = StreamOffset{r.take<std::uint64_t>()};
   s.msl = Duration{static_cast<std::int64_t>(r.take<std::uint64_t>())};
   record.opened = r.take<std::uint64_t>();
-  if (state < static_cast<std::uint8_t>(tcp::State::kSynSent) || state > static_cast<std::uint8_t>(tcp::State::kClosed) ||
-      s.send_scale > 14 || s.receive_scale > 14 || s.send_mss == 0 || s.snd_una > s.snd_end || s.msl < Duration::zero()) {
+  if (state < static_cast<std::uint8_t>(tcp::State::kSynSent) ||
+      state > static_cast<std::uint8_t>(tcp::State::kClosed) || s.send_scale > 14 || s.receive_scale > 14 ||
+      s.send_mss == 0 || s.snd_una > s.snd_end || s.msl < Duration::zero()) {
     return fail(Error::Kind::kCorrupt, "connection record with a field out of range");
   }
   s.state = static_cast<tcp::State>(state);

@@ -1,4 +1,5 @@
-// A connection as the gate sees it: the TCP machine, what of it is appended and stored, and what is promised to its peer.
+// A connection as the gate sees it: the TCP machine, what of it is appended and stored, and what is promised to its
+// peer.
 #pragma once
 
 #include <deque>
@@ -27,10 +28,11 @@ struct Entry {
 
   // Window: the room promised to the peer beyond what was received, and reserved in the log.
   StreamOffset reserved_edge;
-  std::uint32_t window_next = 0;    // bytes from the stored edge: promised by the next data record, in force once that is stored
-  StreamOffset promise;             // highest inbound edge that any appended record promises
-  StreamOffset grown_at;            // received edge at the last growth
-  bool starved = false;             // the log had less room than was wanted
+  std::uint32_t window_next =
+      0;                  // bytes from the stored edge: promised by the next data record, in force once that is stored
+  StreamOffset promise;   // highest inbound edge that any appended record promises
+  StreamOffset grown_at;  // received edge at the last growth
+  bool starved = false;   // the log had less room than was wanted
 
   // Where the unacknowledged outbound bytes lie, for checkpoints. Ascending. Empty for a volatile node.
   std::deque<log::Extent> outbound;
@@ -38,23 +40,23 @@ struct Entry {
   // kClient of a durable node: received and not yet stored.
   std::vector<std::byte> unread;
 
-  std::uint32_t items = 0;          // in the release queue
-  bool folded = false;              // folded_note waits for folded_lsn
+  std::uint32_t items = 0;  // in the release queue
+  bool folded = false;      // folded_note waits for folded_lsn
   tcp::AckNote folded_note;
   Lsn folded_lsn;
 
-  StreamOffset out_told;            // what the connection knows to be stored
+  StreamOffset out_told;  // what the connection knows to be stored
   bool out_fin_told = false;
-  bool want_fin = false;            // the service is done; the FIN's record is not appended yet
-  bool record_dirty = false;        // state changed since the last connection record
+  bool want_fin = false;      // the service is done; the FIN's record is not appended yet
+  bool record_dirty = false;  // state changed since the last connection record
   bool tell_established = false, tell_writable = false, told_peer_fin = false;  // kClient
-  bool touched = false;             // on the list of this turn
+  bool touched = false;                                                         // on the list of this turn
   bool close_recorded = false;
-  bool half_open = false;           // counted against its listener's backlog
-  bool finished = false;            // closed; removed once no item refers to it
+  bool half_open = false;  // counted against its listener's backlog
+  bool finished = false;   // closed; removed once no item refers to it
   tcp::CloseReason close_reason = tcp::CloseReason::kNormal;
 
-  Time timer = kNever;              // key in the timer heap; at or before connection->deadline()
+  Time timer = kNever;  // key in the timer heap; at or before connection->deadline()
   std::size_t timer_slot = ~std::size_t{0};
 };
 

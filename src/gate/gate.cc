@@ -35,9 +35,7 @@ void Gate::set_now(Time now) {
   now_ = now;
 }
 
-std::uint64_t Gate::wall_time() const {
-  return wall_clock_ + static_cast<std::uint64_t>((now_ - started_).count());
-}
+std::uint64_t Gate::wall_time() const { return wall_clock_ + static_cast<std::uint64_t>((now_ - started_).count()); }
 
 StreamId Gate::next_id() {
   if (!log_ || HF_MUTANT(kStreamIdReused)) return StreamId{++volatile_id_};

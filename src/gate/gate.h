@@ -1,6 +1,6 @@
-// Rule 1: a frame leaves only when everything that it asserts is stored. The gate stands between TCP and the log: it turns
-// stream bytes into records, keeps ACK notes, resets and announcements until the log has stored what they assert, and decides how large a
-// window may be promised. Sans-I/O, one owner thread.
+// Rule 1: a frame leaves only when everything that it asserts is stored. The gate stands between TCP and the log: it
+// turns stream bytes into records, keeps ACK notes, resets and announcements until the log has stored what they assert,
+// and decides how large a window may be promised. Sans-I/O, one owner thread.
 #pragma once
 
 #include <cstdint>
@@ -44,27 +44,29 @@ struct Options {
 
 struct GateCounters {
   std::uint64_t notes_folded = 0;
-  std::uint64_t frames_dropped = 0;    // too many were waiting
-  std::uint64_t undeliverable = 0;     // data for which the log had no room after all
+  std::uint64_t frames_dropped = 0;  // too many were waiting
+  std::uint64_t undeliverable = 0;   // data for which the log had no room after all
   std::uint64_t bytes_stored = 0;
 };
 
 class Gate final : public tcp::Host, public log::CheckpointSource {
  public:
-  // `log` is null for a volatile node: everything is stored as soon as it is in memory. `output` and `observer` outlive the gate.
-  Gate(const Options& options, std::unique_ptr<log::Log> log, Output& output, Observer& observer, std::uint64_t wall_clock,
-       Time now);
+  // `log` is null for a volatile node: everything is stored as soon as it is in memory. `output` and `observer` outlive
+  // the gate.
+  Gate(const Options& options, std::unique_ptr<log::Log> log, Output& output, Observer& observer,
+       std::uint64_t wall_clock, Time now);
   ~Gate() override;
 
   // ---- Connections ----
   StreamId next_id();
-  // Takes a connection just accepted or dialled; its record is appended, and on_record_stored() follows. Null where the log
-  // has no room for the record: the connection was destroyed, nothing left.
+  // Takes a connection just accepted or dialled; its record is appended, and on_record_stored() follows. Null where the
+  // log has no room for the record: the connection was destroyed, nothing left.
   Entry* add(std::unique_ptr<tcp::Connection> connection, ServiceKind service, ClientHandler* handler, Time now);
-  // A recovered connection whose record is stored already. Reserves what the old owner promised, as far as there is room.
-  // Outbound bytes are read back from the log; an error names what could not be read.
+  // A recovered connection whose record is stored already. Reserves what the old owner promised, as far as there is
+  // room. Outbound bytes are read back from the log; an error names what could not be read.
   Result<Entry*> resume(StreamId id, RecoveredConnection& recovered, tcp::Config config, Time now);
-  // Every resumed connection speaks: to be called once, when the epoch's start is stored. Until then a gate with a log is silent.
+  // Every resumed connection speaks: to be called once, when the epoch's start is stored. Until then a gate with a log
+  // is silent.
   void speak_all(Time now);
   bool silent() const { return silent_; }
   // A connection in TIME-WAIT gives way to a new one of the same 4-tuple (RFC 6191).
@@ -136,6 +138,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   void hand_to_client(Entry& entry);
   void run_timers();
   void watch_for_stall(bool moved);
+  void look_for_room();
   void starve(Entry& entry);
   void feed_starved();
   Result<void> read_outbound(Entry& entry, const tcp::Snapshot& snapshot);
@@ -172,6 +175,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   bool silent_;
   bool stalled_ = false;
   Time last_progress_;
+  Time space_retry_ = kNever;  // a full log is asked to look for room again
   Time lazy_flush_ = kNever;   // when to write what nobody waits for
   bool flush_wanted_ = false;  // that time has come; a write in flight may still be in the way
   GateCounters counters_;

@@ -89,7 +89,8 @@ void Gate::hold(tcp::Connection& connection, const tcp::AckNote& note) {
 
 void Gate::transmit(tcp::Connection& connection, const tcp::SegmentOut& segment) {
 #ifndef HOLDFAST_MUTANTS
-  // Rule 1 once more, at the last place where it can be checked. (Left out where mutants are to be caught from outside.)
+  // Rule 1 once more, at the last place where it can be checked. (Left out where mutants are to be caught from
+  // outside.)
   const Entry& entry = entry_of(connection);
   HF_ASSERT(connection.released() <= entry.stored.in_end);
 #endif

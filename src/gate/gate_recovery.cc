@@ -21,7 +21,8 @@ Result<Entry*> Gate::resume(StreamId id, RecoveredConnection& recovered, tcp::Co
   entry.appended = {s.rcv_end, s.snd_end, s.rcv_fin, s.snd_fin,
                     static_cast<std::uint32_t>(std::min<std::uint64_t>(entry.promise - s.rcv_end, UINT32_MAX))};
   entry.stored = entry.appended;
-  entry.window_next = std::max(entry.appended.window, std::min(options_.initial_receive_window, options_.max_receive_window));
+  entry.window_next =
+      std::max(entry.appended.window, std::min(options_.initial_receive_window, options_.max_receive_window));
   entry.grown_at = s.rcv_end;
 
   // The window that was promised is promised again, as far as there is room.
@@ -58,8 +59,8 @@ Result<void> Gate::read_outbound(Entry& entry, const tcp::Snapshot& s) {
     next = StreamOffset{end};
   }
   if (next != s.snd_end) {
-    return fail(Error::Kind::kCorrupt, fmt::format("stream {}: outbound bytes {}..{} are not in the log", entry.id.value,
-                                                   next.value, s.snd_end.value));
+    return fail(Error::Kind::kCorrupt, fmt::format("stream {}: outbound bytes {}..{} are not in the log",
+                                                   entry.id.value, next.value, s.snd_end.value));
   }
   return {};
 }
@@ -80,13 +81,17 @@ void Gate::speak_all(Time now) {
 
 void Gate::checkpoint_begin() {
   checkpoint_cursor_ = StreamId{0};
-  checkpoint_limit_ = entries_.empty() ? StreamId{0} : entries_.rbegin()->first;
+  // While connections are still to be resumed all of them count.
+  checkpoint_limit_ = silent_ ? StreamId{~std::uint64_t{0}} : entries_.empty() ? StreamId{0} : entries_.rbegin()->first;
 }
 
 bool Gate::checkpoint_step(std::size_t budget) {
-  for (auto at = entries_.upper_bound(checkpoint_cursor_); at != entries_.end() && at->first <= checkpoint_limit_; ++at) {
+  if (silent_) return true;
+  for (auto at = entries_.upper_bound(checkpoint_cursor_); at != entries_.end() && at->first <= checkpoint_limit_;
+       ++at) {
     Entry& entry = *at->second;
-    const std::size_t size = log::kRecordHeaderSize + kConnectionRecordSize + 4 + entry.outbound.size() * kEncodedExtentSize;
+    const std::size_t size =
+        log::kRecordHeaderSize + kConnectionRecordSize + 4 + entry.outbound.size() * kEncodedExtentSize;
     if (size > budget && budget < log::kMaxPayload) return true;
     // One whose close is recorded must not be raised again.
     if (!entry.finished && !entry.close_recorded && append_record(entry) == Lsn{0}) return true;

@@ -10,6 +10,8 @@ namespace {
 
 // Records that nobody waits for (a state that edges cannot express) are written by themselves after this.
 constexpr Duration kLazyFlush = std::chrono::milliseconds(50);
+// How often a full log looks whether there is room again. Each look may write a part of a segment.
+constexpr Duration kSpaceRetry = std::chrono::seconds(1);
 // A turn ends even if every step makes more to do; the caller comes back at deadline().
 constexpr int kRounds = 8;
 
@@ -17,9 +19,7 @@ constexpr int kRounds = 8;
 
 Lsn Gate::durable() const { return log_ ? log_->durable() : Lsn{0}; }
 
-bool Gate::must_flush() const {
-  return (!queue_.empty() && queue_.back_lsn() >= log_->open_lsn()) || flush_wanted_;
-}
+bool Gate::must_flush() const { return (!queue_.empty() && queue_.back_lsn() >= log_->open_lsn()) || flush_wanted_; }
 
 void Gate::pump(Time now) {
   set_now(now);
@@ -30,6 +30,7 @@ void Gate::pump(Time now) {
     return;
   }
   run_timers();
+  look_for_room();
   if (now_ >= lazy_flush_) {
     flush_wanted_ = true;
     lazy_flush_ = kNever;
@@ -40,7 +41,8 @@ void Gate::pump(Time now) {
       end_turn();
       log_->promise_clock(clock_.ceiling_to_promise(now));
       moved = log_->pump(must_flush());
-      // Still unissued although its time has come: the pipeline is full, or there is no room. A completion brings us back.
+      // Still unissued although its time has come: the pipeline is full, or there is no room. A completion brings us
+      // back.
       flush_wanted_ &= log_->has_unissued();
       watch_for_stall(moved);
     }
@@ -191,8 +193,8 @@ void Gate::run_timers() {
   }
 }
 
-// Storage that makes no progress for a while although something waits for it: windows shrink to 0, so that peers probe instead
-// of timing out.
+// Storage that makes no progress for a while although something waits for it: windows shrink to 0, so that peers probe
+// instead of timing out.
 void Gate::watch_for_stall(bool moved) {
   if (moved || queue_.empty()) {
     last_progress_ = now_;
@@ -222,10 +224,22 @@ void Gate::remove_finished() {
   });
 }
 
+// Nobody tells a file system's user that others have made room: ask.
+void Gate::look_for_room() {
+  if (!log_ || !log_->full()) {
+    space_retry_ = kNever;
+  } else if (space_retry_ == kNever) {
+    space_retry_ = now_ + kSpaceRetry;
+  } else if (now_ >= space_retry_) {
+    space_retry_ = now_ + kSpaceRetry;
+    log_->retry_space();
+  }
+}
+
 Time Gate::deadline() const {
   if (silent_) return kNever;
   if (!touched_.empty()) return now_;
-  Time at = std::min(timers_.next(), lazy_flush_);
+  Time at = std::min({timers_.next(), lazy_flush_, space_retry_});
   if (log_ && !stalled_ && !queue_.empty()) at = std::min(at, last_progress_ + options_.stall_after);
   if (!log_ && !queue_.empty()) at = now_;
   return at;

@@ -6,8 +6,9 @@
 
 namespace holdfast::gate {
 
-// The window doubles each time that half of it has been used since it last grew. The larger one is promised by the data record
-// that is being appended and in force once that is stored: a replacement then knows the highest edge that its predecessor can have advertised.
+// The window doubles each time that half of it has been used since it last grew. The larger one is promised by the data
+// record that is being appended and in force once that is stored: a replacement then knows the highest edge that its
+// predecessor can have advertised.
 void Gate::grow_window(Entry& entry) {
   const std::uint32_t limit = std::min(options_.max_receive_window, entry.connection->receive_window_scale_limit());
   if (entry.window_next >= limit) return;
@@ -47,7 +48,8 @@ void Gate::starve(Entry& entry) {
   starved_.push_back(&entry);
 }
 
-// The log has room again: those that got less than they wanted ask once more, a bounded number a turn, the longest waiting first.
+// The log has room again: those that got less than they wanted ask once more, a bounded number a turn, the longest
+// waiting first.
 void Gate::feed_starved() {
   constexpr std::size_t kPerTurn = 64;
   constexpr std::uint64_t kWorthwhile = 64U << 10;

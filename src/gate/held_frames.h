@@ -12,10 +12,10 @@
 namespace holdfast::gate {
 
 struct HeldFrame {
-  std::vector<std::byte> frame;                // a whole frame; or, where empty:
-  wire::FourTuple tuple;                       // a segment without payload
+  std::vector<std::byte> frame;  // a whole frame; or, where empty:
+  wire::FourTuple tuple;         // a segment without payload
   wire::TcpHeader header;
-  bool refusal = false;                        // leaves only while the tuple is still unknown
+  bool refusal = false;  // leaves only while the tuple is still unknown
 };
 
 class HeldFrames {

@@ -1,5 +1,6 @@
-// The clock behind TSval (RFC 7323) and ISNs (RFC 6528). It must never go back on a peer, over restarts and machines, so it is not
-// the machine's: it starts at the ceiling that the log holds, and no value above a *stored* ceiling is ever shown.
+// The clock behind TSval (RFC 7323) and ISNs (RFC 6528). It must never go back on a peer, over restarts and machines,
+// so it is not the machine's: it starts at the ceiling that the log holds, and no value above a *stored* ceiling is
+// ever shown.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +12,8 @@ namespace holdfast::gate {
 
 class NodeClock {
  public:
-  // How far ahead a ceiling is promised: what a restart may jump. While nothing is stored for so long the clock stands still.
+  // How far ahead a ceiling is promised: what a restart may jump. While nothing is stored for so long the clock stands
+  // still.
   static constexpr std::uint64_t kAhead = 2'000'000'000;
 
   // `start`: the adopted log's ceiling, or the wall clock where that is later. Nanoseconds.

@@ -32,6 +32,15 @@ void outbound_ended(tcp::Snapshot& s) {
 
 }  // namespace
 
+std::uint64_t Recovery::promised_room() const {
+  std::uint64_t room = 0;
+  for (const auto& [id, connection] : connections_) {
+    const tcp::Snapshot& s = connection.record.snapshot;
+    if (s.edge > s.rcv_end && !s.rcv_fin) room += s.edge - s.rcv_end;
+  }
+  return room;
+}
+
 void Recovery::on_record(const log::RecordHeader& header, Bytes payload, const log::Extent& where) {
   switch (header.type) {
     case log::RecordType::kConnection:

@@ -1,5 +1,5 @@
-// Turns records back into connections: takes what Log::open() shows, in log order, and keeps for each live connection its last
-// record, brought up to date by the data records behind it, and where its unacknowledged outbound bytes lie.
+// Turns records back into connections: takes what Log::open() shows, in log order, and keeps for each live connection
+// its last record, brought up to date by the data records behind it, and where its unacknowledged outbound bytes lie.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,8 @@ class Recovery : public log::RecordVisitor {
 
   // Live connections in ascending order of id.
   std::map<StreamId, RecoveredConnection>& connections() { return connections_; }
+  // Bytes of window that these connections' peers may believe in.
+  std::uint64_t promised_room() const;
   // Records that made no sense (a data record of an unknown stream, a gap): bugs or rot, reported, never guessed at.
   std::uint64_t strange_records() const { return strange_; }
 

@@ -1,5 +1,5 @@
-// What waits for the log, in the order of the batches that it waits for: one queue for a whole shard. LSNs only grow, so that
-// each connection's items come out in the order in which they went in.
+// What waits for the log, in the order of the batches that it waits for: one queue for a whole shard. LSNs only grow,
+// so that each connection's items come out in the order in which they went in.
 #pragma once
 
 #include <cstdint>
@@ -29,15 +29,16 @@ struct StoredEdges {
 struct Item {
   Lsn lsn;
   ItemKind kind = ItemKind::kNote;
-  Entry* entry = nullptr;      // kept alive by Entry::items
-  tcp::AckNote note;           // kNote
-  StoredEdges edges;           // kStored
-  std::uint32_t frame = 0;     // kFrame
+  Entry* entry = nullptr;   // kept alive by Entry::items
+  tcp::AckNote note;        // kNote
+  StoredEdges edges;        // kStored
+  std::uint32_t frame = 0;  // kFrame
 };
 
 class ReleaseQueue {
  public:
-  // A bound on what a peer can make us keep. Notes beyond it are folded (gate.h); the rest is bounded by what it stands for.
+  // A bound on what a peer can make us keep. Notes beyond it are folded (gate.h); the rest is bounded by what it stands
+  // for.
   static constexpr std::size_t kMaxNotes = 1U << 16;
 
   ReleaseQueue() : slots_(256) {}

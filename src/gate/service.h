@@ -1,5 +1,5 @@
-// What becomes of a connection's bytes. The gate gives stored bytes only; a service that answers out of the very bytes it is sent
-// (echo) is a property of the record, so that question and answer are one write.
+// What becomes of a connection's bytes. The gate gives stored bytes only; a service that answers out of the very bytes
+// it is sent (echo) is a property of the record, so that question and answer are one write.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,7 @@ class ClientHandler {
   virtual void established() {}
   virtual void received(Bytes) {}  // in order, stored (in memory for a volatile node)
   virtual void peer_finished() {}
-  virtual void writable() {}       // room in the send buffer may have grown
+  virtual void writable() {}  // room in the send buffer may have grown
   virtual void finished(tcp::CloseReason) {}
 };
 

@@ -1,5 +1,5 @@
-// Connections by deadline: a binary heap with positions, lazy towards later deadlines (an entry that comes up early is put back), so that
-// the common move, pushing a retransmission timer further out, costs nothing.
+// Connections by deadline: a binary heap with positions, lazy towards later deadlines (an entry that comes up early is
+// put back), so that the common move, pushing a retransmission timer further out, costs nothing.
 #pragma once
 
 #include <vector>

@@ -146,6 +146,8 @@ class Log {
   virtual bool quorum_lost() const = 0;
   // A location has refused to prepare further segments for want of room; retried by the log from time to time.
   virtual bool full() const = 0;
+  // Try once more at the next pump(): there may be room again. To be called from time to time while full() holds.
+  virtual void retry_space() = 0;
 };
 
 }  // namespace holdfast::log

@@ -1,5 +1,7 @@
 #include "log/replica.h"
 
+#include <utility>
+
 #include "base/assert.h"
 #include "log/format.h"
 
@@ -36,10 +38,9 @@ void Replica::take_out(LocationState state, std::string reason) {
 void Replica::prepare_ahead(SegmentNumber current, unsigned ahead, std::uint64_t segment_size,
                             std::uint64_t max_bytes) {
   if (!active() || preparing_ || ready_through_ >= current + ahead) return;
-  if (full_ && retry_in_-- > 0) return;
+  if (full_ && !std::exchange(retry_, false)) return;
   if (max_bytes != 0 && (segment_files_ + 1) * segment_size > max_bytes) {
     full_ = true;
-    retry_in_ = kRetryPumps;
     return;
   }
   preparing_ = true;
@@ -52,7 +53,6 @@ void Replica::prepared(SegmentNumber segment, const std::optional<Error>& error)
   if (error) {
     HF_ASSERT(error->kind == Error::Kind::kFull);
     full_ = true;
-    retry_in_ = kRetryPumps;
     return;
   }
   HF_ASSERT(segment == ready_through_ + 1);

@@ -53,6 +53,7 @@ class Replica {
   // ---- Segments ----
   SegmentNumber ready_through() const { return ready_through_; }
   bool full() const { return full_; }
+  void retry_space() { retry_ = full_; }
   // Asks for one more segment where fewer than `ahead` beyond `current` are ready. Called once a pump.
   void prepare_ahead(SegmentNumber current, unsigned ahead, std::uint64_t segment_size, std::uint64_t max_bytes);
   void prepared(SegmentNumber segment, const std::optional<Error>& error);
@@ -70,7 +71,6 @@ class Replica {
   void clear_queue() { queue_.clear(); }
 
  private:
-  static constexpr std::uint32_t kRetryPumps = 1024;  // between attempts when there was no room
 
   std::unique_ptr<location::Location> location_;
   std::string name_;
@@ -81,7 +81,7 @@ class Replica {
   std::uint64_t segment_files_;
   bool preparing_ = false;
   bool full_ = false;
-  std::uint32_t retry_in_ = 0;  // pumps
+  bool retry_ = false;  // one more try is due
   unsigned submitted_ = 0;      // batch writes
   std::vector<std::uint8_t> queue_;
 };

@@ -411,6 +411,10 @@ void WriteAheadLog::unreserve(std::uint64_t bytes) {
   reserved_ -= bytes;
 }
 
+void WriteAheadLog::retry_space() {
+  for (Replica& replica : replicas_) replica.retry_space();
+}
+
 bool WriteAheadLog::full() const {
   return std::ranges::any_of(replicas_, [](const Replica& r) { return r.active() && r.full(); });
 }

@@ -68,6 +68,7 @@ class WriteAheadLog final : public Log {
   unsigned stored_on() const override { return identity_.stored_on; }
   bool quorum_lost() const override { return active_count() < identity_.stored_on; }
   bool full() const override;
+  void retry_space() override;
 
  private:
   unsigned active_count() const;

@@ -18,6 +18,9 @@ Secret secret_from(std::span<const std::byte, 64> bits, std::size_t at) {
   return secret;
 }
 
+// How long a restarted node waits, at most, for room for what its predecessor promised.
+constexpr Duration kWaitForRoom = std::chrono::milliseconds(500);
+
 gate::Options gate_options(const Config& config) {
   gate::Options options;
   options.max_receive_window = config.tcp.max_receive_window;
@@ -42,7 +45,7 @@ RandomBits::RandomBits(std::span<const std::byte, 64> bits)
       ports(load_le<std::uint64_t>(bits.data() + 56)) {}
 
 Engine::Impl::Impl(const Config& config_in, wire::FrameSink& link_in, std::unique_ptr<log::Log> log,
-                   gate::Recovery recovered, const RandomBits& random_in, Observer* observer, Time now)
+                   gate::Recovery recovered_in, const RandomBits& random_in, Observer* observer, Time now)
     : config(config_in),
       link(link_in),
       random(random_in),
@@ -51,14 +54,16 @@ Engine::Impl::Impl(const Config& config_in, wire::FrameSink& link_in, std::uniqu
            config_in.wall_clock, now),
       ip(*this, link_in, ip_config(config_in, random_in)),
       scratch(std::size_t{1} << 16),
+      recovered(std::move(recovered_in)),
+      resume_by(now + kWaitForRoom),
       port_draw(random_in.ports) {
   for (const Service& service : config.services) listening.push_back({service, tcp::Listener(config.max_half_open)});
-  resume_all(recovered, now);
 }
 
 Engine::Engine(const Config& config, wire::FrameSink& link, std::unique_ptr<log::Log> log, gate::Recovery recovered,
                std::span<const std::byte, 64> random, Observer* observer, Time now)
-    : impl_(std::make_unique<Impl>(config, link, std::move(log), std::move(recovered), RandomBits(random), observer, now)) {
+    : impl_(std::make_unique<Impl>(config, link, std::move(log), std::move(recovered), RandomBits(random), observer,
+                                   now)) {
   impl_->pump(now);
 }
 
@@ -79,7 +84,8 @@ MutableBytes Engine::receive_space() {
 }
 
 void Engine::on_frame(const wire::RxFrame& frame, Time now) {
-  if (impl_->recovering() && !HF_MUTANT(kRefuseBeforeRecovery)) return;  // silence: nothing may be said yet, nothing is promised
+  if (impl_->recovering() && !HF_MUTANT(kRefuseBeforeRecovery))
+    return;  // silence: nothing may be said yet, nothing is promised
   impl_->gate.set_now(now);
   impl_->ip.on_frame(frame, now);
 }
@@ -90,9 +96,10 @@ void Engine::Impl::pump(Time now) {
   gate.set_now(now);
   gate.pump(now);
   if (!started) {
-    if (recovering()) return;
+    if (!ready_to_speak(now)) return;
     started = true;
     ip.announce(now);
+    resume_all(now);
     if (log() != nullptr) gate.speak_all(now);
     gate.pump(now);
   }
@@ -102,7 +109,20 @@ void Engine::Impl::pump(Time now) {
   }
 }
 
-Time Engine::deadline() const { return std::min(impl_->gate.deadline(), impl_->ip.deadline()); }
+// The epoch's start is stored; and the log has room again for the windows that were promised, unless it can't have: a
+// window that shrinks because the node restarted is within RFC 9293 (SHLD-14), but better a moment's more silence than
+// that.
+bool Engine::Impl::ready_to_speak(Time now) const {
+  const log::Log* log = this->log();
+  if (log == nullptr) return true;
+  if (log->durable() < log->epoch_start()) return false;
+  return now >= resume_by || log->full() || log->unreserved() >= recovered.promised_room();
+}
+
+Time Engine::deadline() const {
+  const Time at = std::min(impl_->gate.deadline(), impl_->ip.deadline());
+  return impl_->started ? at : std::min(at, impl_->resume_by);
+}
 
 bool Engine::busy() const {
   log::Log* log = impl_->log();
@@ -117,12 +137,12 @@ Result<StreamId> Engine::connect(wire::Endpoint to, ClientHandler& handler, Time
   const auto port = self.free_port(to);
   if (!port) return std::unexpected(port.error());
   const wire::FourTuple tuple{{self.config.ip.address.address, *port}, to};
-  auto connection =
-      tcp::Connection::connect(self.gate, self.tcp_config_for(to.address, now), self.gate.next_id(), tuple,
-                               self.initial_sequence(tuple), self.timestamp_offset(tuple), now);
+  auto connection = tcp::Connection::connect(self.gate, self.tcp_config_for(to.address, now), self.gate.next_id(),
+                                             tuple, self.initial_sequence(tuple), self.timestamp_offset(tuple), now);
   gate::Entry* entry = self.gate.add(std::move(connection), ServiceKind::kClient, &handler, now);
   if (entry == nullptr) {
-    return fail(Error::Kind::kFull, "no room in the log for one more connection: free some space, or raise --max-bytes");
+    return fail(Error::Kind::kFull,
+                "no room in the log for one more connection: free some space, or raise --max-bytes");
   }
   self.demux.insert(tuple, entry->connection.get());
   ++self.counters.opened;

@@ -1,5 +1,6 @@
-// The whole of a node without an operating system: ip, tcp, gate and log tied together. Frames, the log's completions and `now`
-// come in; frames, log writes and the next deadline go out. The shard runs it on a real device, the simulator in a made-up world.
+// The whole of a node without an operating system: ip, tcp, gate and log tied together. Frames, the log's completions
+// and `now` come in; frames, log writes and the next deadline go out. The shard runs it on a real device, the simulator
+// in a made-up world.
 //
 // Threads: one owner thread.
 #pragma once
@@ -36,22 +37,23 @@ struct Config {
   tcp::Config tcp;
   std::vector<Service> services;
   std::uint32_t max_connections = 131072;
-  std::uint32_t max_half_open = 1024;                         // per service; SYNs beyond it are dropped and counted
-  Duration stall_after = std::chrono::seconds(2);             // no progress of the log for so long, with something to store: windows shrink to 0
-  std::uint32_t initial_receive_window = 64U << 10;           // bytes; grows with use up to tcp.max_receive_window
-  std::uint64_t wall_clock = 0;                               // nanoseconds since 1970 when the node starts, for "opened" times
+  std::uint32_t max_half_open = 1024;  // per service; SYNs beyond it are dropped and counted
+  Duration stall_after =
+      std::chrono::seconds(2);  // no progress of the log for so long, with something to store: windows shrink to 0
+  std::uint32_t initial_receive_window = 64U << 10;  // bytes; grows with use up to tcp.max_receive_window
+  std::uint64_t wall_clock = 0;                      // nanoseconds since 1970 when the node starts, for "opened" times
 };
 
 struct Counters {
   std::uint64_t segments_in = 0, segments_out = 0;
-  std::uint64_t malformed = 0;              // TCP headers that do not parse
-  std::uint64_t refused = 0;                // answered "no such connection"
-  std::uint64_t refusals_dropped = 0;       // too many were waiting for their barrier
+  std::uint64_t malformed = 0;         // TCP headers that do not parse
+  std::uint64_t refused = 0;           // answered "no such connection"
+  std::uint64_t refusals_dropped = 0;  // too many were waiting for their barrier
   std::uint64_t backlog_full = 0;
   std::uint64_t notes_folded = 0;
   std::uint64_t opened = 0, resumed = 0, closed = 0;
   std::uint64_t bytes_stored = 0;
-  std::uint64_t undeliverable = 0;          // data for which the log had no room after all: dropped, never acknowledged
+  std::uint64_t undeliverable = 0;  // data for which the log had no room after all: dropped, never acknowledged
 };
 
 struct ConnectionInfo {
@@ -64,8 +66,9 @@ struct ConnectionInfo {
 
 class Engine {
  public:
-  // `log` is null for a volatile engine ("stored" = in memory), whose secrets come from `random`. `recovered` is what Log::open() showed the
-  // visitor. Recovered connections speak as soon as the epoch's start is stored; until then the engine is silent.
+  // `log` is null for a volatile engine ("stored" = in memory), whose secrets come from `random`. `recovered` is what
+  // Log::open() showed the visitor. Recovered connections speak as soon as the epoch's start is stored; until then the
+  // engine is silent.
   Engine(const Config& config, wire::FrameSink& link, std::unique_ptr<log::Log> log, gate::Recovery recovered,
          std::span<const std::byte, 64> random, Observer* observer, Time now);
   ~Engine();
@@ -73,13 +76,14 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   // ---- Input ----
-  // False while a frame read now could only be dropped: until the epoch's start is stored, and while every batch buffer is in flight.
-  // The frame is better left waiting in the device. True again after a pump().
+  // False while a frame read now could only be dropped: until the epoch's start is stored, and while every batch buffer
+  // is in flight. The frame is better left waiting in the device. True again after a pump().
   bool wants_frames() const;
   // Where a link may put the next frame's payload so that it need not be copied; may be empty.
   MutableBytes receive_space();
   void on_frame(const wire::RxFrame& frame, Time now);
-  // After each burst of frames, on log completions, and at deadline(): lets the log work, releases what is stored, runs timers.
+  // After each burst of frames, on log completions, and at deadline(): lets the log work, releases what is stored, runs
+  // timers.
   void pump(Time now);
   Time deadline() const;
   // The log has operations in flight (a caller may have to poll for their completion).
@@ -93,7 +97,8 @@ class Engine {
   void send_fin(StreamId id, Time now);
   void abort(StreamId id, Time now);
 
-  // Every live connection stays in the log; nothing is said to any peer. Waits for nothing: the caller pumps until !busy().
+  // Every live connection stays in the log; nothing is said to any peer. Waits for nothing: the caller pumps until
+  // !busy().
   void prepare_stop(Time now);
 
   // ---- State ----
@@ -102,7 +107,8 @@ class Engine {
   std::vector<ConnectionInfo> list() const;
   const Counters& counters() const;
   const ip::Counters& ip_counters() const;
-  // Connections that could not be brought back, and why (rot in their outbound bytes). They stay in the log; nothing is said for them.
+  // Connections that could not be brought back, and why (rot in their outbound bytes). They stay in the log; nothing is
+  // said for them.
   const std::vector<Error>& resume_errors() const;
   log::Log* log();
 

@@ -53,9 +53,10 @@ struct Engine::Impl final : ip::Host, gate::Output {
   std::uint32_t timestamp_offset(const wire::FourTuple& tuple) const;
   tcp::Config tcp_config_for(wire::Ipv4Address peer, Time now) const;
   Result<wire::Port> free_port(wire::Endpoint to);
-  void resume_all(gate::Recovery& recovered, Time now);
+  void resume_all(Time now);
+  bool ready_to_speak(Time now) const;
 
-  bool recovering() const { return log() != nullptr && log()->durable() < log()->epoch_start(); }
+  bool recovering() const { return !started; }
   log::Log* log() const { return const_cast<gate::Gate&>(gate).log(); }
   void pump(Time now);
 
@@ -70,8 +71,11 @@ struct Engine::Impl final : ip::Host, gate::Output {
   ip::Ip ip;
   std::vector<std::byte> scratch;
   std::vector<Error> resume_errors;
-  // Connections that are in the log and could not be brought back: no segment of theirs is answered, least of all with a refusal.
+  // Connections that are in the log and could not be brought back: no segment of theirs is answered, least of all with
+  // a refusal.
   std::set<wire::FourTuple> muted;
+  gate::Recovery recovered;  // until they are resumed
+  Time resume_by = kNever;
   bool started = false;
   std::uint64_t port_draw;
 };

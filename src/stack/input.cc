@@ -17,7 +17,8 @@ void Engine::Impl::on_tcp(const ip::TcpDatagram& datagram, Time now) {
     ++counters.malformed;
     return;
   }
-  const wire::FourTuple tuple{{datagram.destination, parsed->header.destination}, {datagram.source, parsed->header.source}};
+  const wire::FourTuple tuple{{datagram.destination, parsed->header.destination},
+                              {datagram.source, parsed->header.source}};
   on_segment(tuple, {parsed->header, whole_payload(datagram, parsed->header_length)}, now);
 }
 
@@ -33,8 +34,8 @@ Bytes Engine::Impl::whole_payload(const ip::TcpDatagram& datagram, std::size_t h
 
 void Engine::Impl::on_segment(const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now) {
   tcp::Connection* connection = demux.find(tuple);
-  if (connection != nullptr && connection->state() == tcp::State::kTimeWait && listening_at(tuple.local.port) != nullptr &&
-      connection->may_be_replaced_by(segment)) {
+  if (connection != nullptr && connection->state() == tcp::State::kTimeWait &&
+      listening_at(tuple.local.port) != nullptr && connection->may_be_replaced_by(segment)) {
     gate.retire(*static_cast<gate::Entry*>(connection->user));
     connection = nullptr;
   }
@@ -114,9 +115,7 @@ void Engine::Impl::send_frame(Bytes frame) {
   link.transmit(out);
 }
 
-bool Engine::Impl::is_unknown(const wire::FourTuple& tuple) const {
-  return demux.find(tuple) == nullptr;
-}
+bool Engine::Impl::is_unknown(const wire::FourTuple& tuple) const { return demux.find(tuple) == nullptr; }
 
 void Engine::Impl::state_changed(gate::Entry& entry, tcp::State from, tcp::State /*to*/) {
   if (from != tcp::State::kSynReceived || !entry.half_open) return;
@@ -159,10 +158,11 @@ Result<wire::Port> Engine::Impl::free_port(wire::Endpoint to) {
     const wire::Port port{static_cast<std::uint16_t>(kFirst + (start + i) % kCount)};
     if (listening_at(port) == nullptr && is_unknown({{config.ip.address.address, port}, to})) return port;
   }
-  return fail(Error::Kind::kUnavailable, fmt::format("no free local port for {}: all {} are in use", to.to_string(), kCount));
+  return fail(Error::Kind::kUnavailable,
+              fmt::format("no free local port for {}: all {} are in use", to.to_string(), kCount));
 }
 
-void Engine::Impl::resume_all(gate::Recovery& recovered, Time now) {
+void Engine::Impl::resume_all(Time now) {
   for (auto& [id, connection] : recovered.connections()) {
     const wire::FourTuple tuple = connection.record.snapshot.tuple;
     auto resumed = gate.resume(id, connection, tcp_config_for(tuple.peer.address, now), now);
@@ -180,6 +180,7 @@ void Engine::Impl::resume_all(gate::Recovery& recovered, Time now) {
     demux.insert(tuple, entry.connection.get());
     ++counters.resumed;
   }
+  recovered.connections().clear();
 }
 
 }  // namespace holdfast::stack

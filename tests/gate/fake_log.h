@@ -75,6 +75,7 @@ class FakeLog : public log::Log {
   unsigned stored_on() const override { return 1; }
   bool quorum_lost() const override { return false; }
   bool full() const override { return room == 0; }
+  void retry_space() override { ++space_retries; }
 
   // Everything issued so far is durable at the next pump.
   void complete() { complete_upto = issued; }
@@ -94,6 +95,7 @@ class FakeLog : public log::Log {
   std::uint64_t room = 1U << 30, reserved = 0;
   std::uint64_t ceiling = 1'000'000'000, promised_ceiling = 0, issued_ceiling = 1'000'000'000;
   std::uint64_t ids = 0;
+  unsigned space_retries = 0;
   log::CheckpointSource* checkpoint = nullptr;
 };
 

@@ -94,6 +94,7 @@ void Gate::touch(Entry& entry) {
 void Gate::push(Item item) {
   if (item.entry != nullptr) ++item.entry->items;
   if (item.kind == ItemKind::kNote) ++notes_;
+  if (queue_.empty()) last_progress_ = now_;  // idle until now: that was no stall
   const std::uint64_t ticket = queue_.push(item);
   if (item.kind == ItemKind::kStored) item.entry->stored_ticket = ticket;
 }

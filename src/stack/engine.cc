@@ -55,7 +55,6 @@ Engine::Impl::Impl(const Config& config_in, wire::FrameSink& link_in, std::uniqu
       ip(*this, link_in, ip_config(config_in, random_in)),
       scratch(std::size_t{1} << 16),
       recovered(std::move(recovered_in)),
-      resume_by(now + kWaitForRoom),
       port_draw(random_in.ports) {
   for (const Service& service : config.services) listening.push_back({service, tcp::Listener(config.max_half_open)});
 }
@@ -112,10 +111,11 @@ void Engine::Impl::pump(Time now) {
 // The epoch's start is stored; and the log has room again for the windows that were promised, unless it can't have: a
 // window that shrinks because the node restarted is within RFC 9293 (SHLD-14), but better a moment's more silence than
 // that.
-bool Engine::Impl::ready_to_speak(Time now) const {
+bool Engine::Impl::ready_to_speak(Time now) {
   const log::Log* log = this->log();
   if (log == nullptr) return true;
   if (log->durable() < log->epoch_start()) return false;
+  if (resume_by == kNever) resume_by = now + kWaitForRoom;
   return now >= resume_by || log->full() || log->unreserved() >= recovered.promised_room();
 }
 

@@ -54,7 +54,7 @@ struct Engine::Impl final : ip::Host, gate::Output {
   tcp::Config tcp_config_for(wire::Ipv4Address peer, Time now) const;
   Result<wire::Port> free_port(wire::Endpoint to);
   void resume_all(Time now);
-  bool ready_to_speak(Time now) const;
+  bool ready_to_speak(Time now);
 
   bool recovering() const { return !started; }
   log::Log* log() const { return const_cast<gate::Gate&>(gate).log(); }
@@ -75,7 +75,7 @@ struct Engine::Impl final : ip::Host, gate::Output {
   // a refusal.
   std::set<wire::FourTuple> muted;
   gate::Recovery recovered;  // until they are resumed
-  Time resume_by = kNever;
+  Time resume_by = kNever;  // set once the epoch's start is stored
   bool started = false;
   std::uint64_t port_draw;
 };

@@ -289,6 +289,17 @@ TEST_F(GateTest, StorageThatStandsStillClosesTheWindowAndAnswersProbes) {
   EXPECT_GT(sent.back().header.window, 0U);
 }
 
+TEST_F(GateTest, AnIdleHourIsNoStall) {
+  establish(ServiceKind::kStore);
+  now += std::chrono::hours(1);
+  upload_two_segments();
+  pump();
+  EXPECT_FALSE(gate->stalled());
+  store();
+  ASSERT_FALSE(sent.empty());
+  EXPECT_GT(sent.back().header.window, 0U);
+}
+
 TEST_F(GateTest, AReplacementAcknowledgesWhatItsPredecessorStored) {
   establish(ServiceKind::kStore);
   const std::uint32_t end = upload_two_segments();

@@ -112,6 +112,7 @@ struct Connection::Impl {
   void in_order(Bytes payload, std::optional<wire::SackBlock> dsack);
   bool take_fin(StreamOffset at);
   void beyond_window();
+  void no_room();
   void out_of_order(StreamOffset begin, Bytes payload);
   bool hand_on(Bytes payload, bool fin);
   void drain_reassembly();

@@ -56,6 +56,14 @@ void Connection::Impl::beyond_window() {
   if (rcv.all_released() || rcv.window.stalled()) ack_owed = true;
 }
 
+// The host took nothing of it although the window was open. What lies above is forgotten too: there will be no room for
+// it either. Duplicate ACKs would only make the peer hurry to send what cannot be taken; its retransmission timer tries
+// again at a bearable pace.
+void Connection::Impl::no_room() {
+  rcv.reassembly.clear();
+  if (host.receive_allowance(*self).stalled) ack_owed = true;
+}
+
 void Connection::Impl::duplicate_arrives(StreamOffset begin, StreamOffset end) {
   const StreamOffset data_end = std::min(end, rcv.data_end());
   std::optional<wire::SackBlock> dsack;
@@ -74,7 +82,8 @@ void Connection::Impl::duplicate_arrives(StreamOffset begin, StreamOffset end) {
 void Connection::Impl::in_order(Bytes payload, std::optional<wire::SackBlock> dsack) {
   const bool fills_gap = !rcv.reassembly.empty();
   const bool ends = rcv.fin_at && *rcv.fin_at == rcv.next + payload.size();
-  if (!hand_on(payload, ends)) return beyond_window();
+  rcv.refused = !hand_on(payload, ends);
+  if (rcv.refused) return no_room();
   if (closed()) return;
   if (fills_gap) drain_reassembly();
   if (closed()) return;
@@ -104,14 +113,15 @@ void Connection::Impl::drain_reassembly() {
     if (rcv.fin_at) bytes = bytes.first(std::min<std::size_t>(bytes.size(), *rcv.fin_at - rcv.next));
     const bool ends = rcv.fin_at && *rcv.fin_at == rcv.next + bytes.size();
     if (!hand_on(bytes, ends)) {
-      rcv.reassembly.forget_front(rcv.next);
-      break;
+      rcv.refused = true;
+      return no_room();
     }
   }
   rcv.reassembly.drop_below(rcv.next);
 }
 
 void Connection::Impl::out_of_order(StreamOffset begin, Bytes payload) {
+  if (rcv.refused) return no_room();
   std::optional<wire::SackBlock> dsack;
   if (!payload.empty()) {
     const auto held = rcv.reassembly.insert(rcv.next, begin, payload);

@@ -100,9 +100,7 @@ void Reassembly::drop_below(StreamOffset next) {
   const auto keep = std::ranges::upper_bound(ranges_, next, {}, &Range::end);
   ranges_.erase(ranges_.begin(), keep);
   if (ranges_.empty()) {
-    std::vector<Range>().swap(ranges_);  // memory too: most connections never come here again
-    std::vector<Block>().swap(pages_);
-    return;
+    return clear();
   }
   ranges_.front().begin = std::max(ranges_.front().begin, next);
   const std::uint64_t page = ranges_.front().begin.value / kPage;
@@ -111,9 +109,9 @@ void Reassembly::drop_below(StreamOffset next) {
   first_page_ = page;
 }
 
-void Reassembly::forget_front(StreamOffset next) {
-  const auto range = std::ranges::upper_bound(ranges_, next, {}, &Range::end);
-  if (range != ranges_.end() && range->begin <= next) drop_below(range->end);
+void Reassembly::clear() {
+  std::vector<Range>().swap(ranges_);  // memory too: most connections never come here again
+  std::vector<Block>().swap(pages_);
 }
 
 std::size_t Reassembly::newest(StreamOffset above, std::span<Range> out) const {

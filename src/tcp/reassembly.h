@@ -34,8 +34,8 @@ class Reassembly {
   Bytes front(StreamOffset next) const;
   // Everything below `next` has been handed on.
   void drop_below(StreamOffset next);
-  // Forget the range that begins at or before `next`: it could not be handed on.
-  void forget_front(StreamOffset next);
+  // Forgets all that is held.
+  void clear();
 
   // For SACK: up to `count` ranges, the one changed last first (RFC 2018 section 4). Those up to `above` are left out.
   std::vector<Range>::const_iterator begin() const { return ranges_.begin(); }

@@ -30,6 +30,8 @@ struct Receiver {
   std::optional<StreamOffset> fin_at;  // where the peer's stream ends, once a FIN was seen, in order or not
   std::optional<StreamOffset> urgent;  // first position that is not urgent (RFC 9293 MUST-62)
 
+  bool refused = false;  // the host had no room for the bytes at `next` when they came last
+
   std::uint8_t shift = 0;  // of the windows that we send
   ReceiveWindow window;
   AckPolicy ack_policy;

@@ -116,6 +116,26 @@ TEST_F(GateRules, SackWaitsForTheGapsEdge) {
   EXPECT_EQ(ack_of(take()), 2896) << "the out-of-order segment's own";
 }
 
+TEST_F(GateRules, DuplicateAboveAGapIsNotReportedBelowTheEdgeThatMovedMeanwhile) {
+  data(5000, 500);
+  e.store_all();
+  e.out.clear();
+  data(0), data(1448);
+  data(5000, 500);  // noted with the edge at 2896
+  data(2896, 1000);
+  while (!e.held.empty() && e.held.front().in_end.value <= 2896) {
+    e.stored = 2896;
+    const AckNote note = e.held.front();
+    e.held.pop_front();
+    c().release(note, now());
+    EXPECT_TRUE(take().header.options.sack.empty());
+  }
+  e.store_all();
+  const Sent s = take();
+  EXPECT_EQ(ack_of(s), 3896);
+  EXPECT_FALSE(s.header.options.sack.empty());
+}
+
 TEST_F(GateRules, DuplicateOfStoredBytesIsAnsweredAtOnceWithDsack) {
   data(0), data(1448);
   e.store_all();
@@ -298,9 +318,11 @@ TEST_F(GateRules, DelayedAckTimerRestsDuringAStall) {
 TEST_F(GateRules, RefusedDeliveryIsForgotten) {
   e.refuse_delivery = true;
   data(0);
+  data(1448), data(2896);
   EXPECT_EQ(c().received().value, 0U);
+  EXPECT_TRUE(silent()) << "duplicate ACKs would only bring it back sooner";
+  EXPECT_TRUE(e.held.empty());
   e.refuse_delivery = false;
-  e.out.clear();
   data(0), data(1448);
   EXPECT_EQ(c().received().value, 2896U);
 }

@@ -30,7 +30,6 @@ struct Entry {
   StreamOffset reserved_edge;
   std::uint32_t window_next =
       0;                  // bytes from the stored edge: promised by the next data record, in force once that is stored
-  StreamOffset promise;   // highest inbound edge that any appended record promises
   StreamOffset grown_at;  // received edge at the last growth
   bool starved = false;   // the log had less room than was wanted
 

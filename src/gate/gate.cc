@@ -51,13 +51,17 @@ Entry* Gate::add(std::unique_ptr<tcp::Connection> connection, ServiceKind servic
   entry.handler = handler;
   entry.opened = wall_time();
   entry.window_next = std::min(options_.initial_receive_window, options_.max_receive_window);
-  entry.promise = StreamOffset{entry.window_next};
-  entry.appended.window = entry.stored.window = entry.window_next;
   entry.connection = std::move(connection);
   entry.connection->user = &entry;
+  reserve_window(entry, StreamOffset{0});
+  entry.stored.window = entry.appended.window;  // nothing leaves before the record that promises it is stored
 
   const Lsn lsn = log_ ? append_record(entry) : Lsn{0};
-  if (log_ && lsn == Lsn{0}) return nullptr;
+  if (log_ && lsn == Lsn{0}) {
+    log_->unreserve(entry.reserved_edge.value);
+    std::erase(starved_, &entry);
+    return nullptr;
+  }
   const StreamId id = entry.id;
   entries_[id] = std::move(owned);
   if (HF_MUTANT(kSynAckBeforeRecord)) {
@@ -110,7 +114,7 @@ Lsn Gate::append_record(Entry& entry) {
   s.snd_end = entry.appended.out_end;
   s.snd_fin = entry.appended.out_fin;
   s.snd_una = std::min(s.snd_una, s.snd_end);
-  s.edge = std::max(entry.promise, entry.reserved_edge);
+  s.edge = entry.reserved_edge;
   log::RecordHeader header;
   header.type = log::RecordType::kConnection;
   header.stream = entry.id;

@@ -146,7 +146,8 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   Lsn durable() const;
   bool must_flush() const;
   void grow_window(Entry& entry);
-  StreamOffset wanted_edge(const Entry& entry) const;
+  void reserve_window(Entry& entry, StreamOffset end);
+  void promise_more(Entry& entry);
   std::uint64_t wall_time() const;
   void all_allowances_changed();
 

@@ -23,6 +23,8 @@ bool Gate::deliver(tcp::Connection& connection, StreamOffset at, Bytes payload, 
     kept_.assign(payload.begin(), payload.end());
     kept = kept_;
   }
+  const StoredEdges before = entry.appended;
+  reserve_window(entry, end);
   Lsn lsn{0};
   if (log_) {
     log::RecordHeader header;
@@ -30,9 +32,11 @@ bool Gate::deliver(tcp::Connection& connection, StreamOffset at, Bytes payload, 
     header.flags = static_cast<std::uint8_t>((fin ? log::kFin : 0) | (echo ? log::kEcho : 0));
     header.stream = entry.id;
     header.offset = at.value;
-    header.extra = entry.window_next;
+    header.extra = entry.appended.window;
     lsn = log_->append(header, payload);
     if (lsn == Lsn{0}) {
+      // The room stays reserved, and is promised by the record that finds its place.
+      entry.appended = before;
       ++counters_.undeliverable;
       return false;
     }
@@ -41,8 +45,6 @@ bool Gate::deliver(tcp::Connection& connection, StreamOffset at, Bytes payload, 
   entry.reserved_edge = std::max(entry.reserved_edge, end);
   entry.appended.in_end = end;
   entry.appended.in_fin = fin;
-  entry.appended.window = entry.window_next;
-  entry.promise = std::max(entry.promise, end + entry.window_next);
   if (echo) {
     if (log_) remember_outbound(entry);
     if (!kept.empty()) connection.queue(kept);

@@ -17,20 +17,18 @@ Result<Entry*> Gate::resume(StreamId id, RecoveredConnection& recovered, tcp::Co
   entry.id = id;
   entry.service = static_cast<ServiceKind>(recovered.record.service);
   entry.opened = recovered.record.opened;
-  entry.promise = std::max(s.edge, s.rcv_end);
-  entry.appended = {s.rcv_end, s.snd_end, s.rcv_fin, s.snd_fin,
-                    static_cast<std::uint32_t>(std::min<std::uint64_t>(entry.promise - s.rcv_end, UINT32_MAX))};
-  entry.stored = entry.appended;
-  entry.window_next =
-      std::max(entry.appended.window, std::min(options_.initial_receive_window, options_.max_receive_window));
-  entry.grown_at = s.rcv_end;
-
   // The window that was promised is promised again, as far as there is room.
-  const std::uint64_t granted = std::min(entry.promise - s.rcv_end, log_->unreserved());
+  const StreamOffset promised = std::max(s.edge, s.rcv_end);
+  const std::uint64_t granted = std::min(promised - s.rcv_end, log_->unreserved());
   if (granted > 0) log_->reserve(granted);
   entry.reserved_edge = s.rcv_end + granted;
+  entry.grown_at = s.rcv_end;
+  const std::uint64_t window = std::max<std::uint64_t>(promised - s.rcv_end, options_.initial_receive_window);
+  entry.window_next = static_cast<std::uint32_t>(std::min<std::uint64_t>(window, options_.max_receive_window));
+  entry.appended = {s.rcv_end, s.snd_end, s.rcv_fin, s.snd_fin, static_cast<std::uint32_t>(granted)};
+  entry.stored = entry.appended;
   s.edge = entry.reserved_edge;
-  if (granted < entry.appended.window) starve(entry);
+  if (granted < entry.window_next) starve(entry);
 
   const std::uint64_t unacknowledged = s.snd_end - s.snd_una;
   config.send_buffer = static_cast<std::uint32_t>(std::max<std::uint64_t>(config.send_buffer, unacknowledged));

@@ -17,29 +17,30 @@ void Gate::grow_window(Entry& entry) {
   entry.window_next = std::min(limit, entry.window_next * 2);
 }
 
-StreamOffset Gate::wanted_edge(const Entry& entry) const {
-  StreamOffset edge = entry.stored.in_end + entry.stored.window;
-  if (entry.appended.in_fin) edge = std::min(edge, entry.appended.in_end);
-  if (entry.service == ServiceKind::kEcho) {
-    // What arrives is sent back: it must fit into the send buffer at once.
-    edge = std::min(edge, entry.appended.in_end + entry.connection->send_room());
+// Reserves room for the window, as far as the log has it, and so makes it a promise: the record that is being appended
+// carries it, and once that is stored the edge may be advertised.
+void Gate::reserve_window(Entry& entry, StreamOffset end) {
+  const StreamOffset wanted = end + entry.window_next;
+  if (wanted > entry.reserved_edge) {
+    const std::uint64_t more = wanted - entry.reserved_edge;
+    const std::uint64_t granted = log_ ? std::min(more, log_->unreserved()) : more;
+    if (log_ && granted > 0) log_->reserve(granted);
+    entry.reserved_edge = entry.reserved_edge + granted;
+    if (granted < more) starve(entry);
   }
-  return edge;
+  entry.appended.window = static_cast<std::uint32_t>(entry.reserved_edge - std::min(end, entry.reserved_edge));
 }
 
+// What the stored records promise; for a service that sends back what arrives, no more than fits into the send buffer
+// at once.
 tcp::ReceiveAllowance Gate::receive_allowance(const tcp::Connection& connection) {
   Entry& entry = entry_of(connection);
-  if (stalled_) return {entry.reserved_edge, true};
-  const StreamOffset wanted = wanted_edge(entry);
-  if (wanted <= entry.reserved_edge) return {entry.reserved_edge, false};
-  if (!log_ || HF_MUTANT(kWindowWithoutRoom)) return {entry.reserved_edge = wanted, false};
-
-  const std::uint64_t more = wanted - entry.reserved_edge;
-  const std::uint64_t granted = std::min(more, log_->unreserved());
-  if (granted > 0) log_->reserve(granted);
-  entry.reserved_edge = entry.reserved_edge + granted;
-  if (granted < more) starve(entry);
-  return {entry.reserved_edge, false};
+  if (HF_MUTANT(kWindowWithoutRoom)) return {entry.stored.in_end + options_.max_receive_window, false};
+  StreamOffset edge = entry.stored.in_end + entry.stored.window;
+  if (entry.service == ServiceKind::kEcho) {
+    edge = std::min(edge, entry.appended.in_end + entry.connection->send_room());
+  }
+  return {edge, stalled_};
 }
 
 void Gate::starve(Entry& entry) {
@@ -59,9 +60,21 @@ void Gate::feed_starved() {
   starved_.erase(starved_.begin(), starved_.begin() + static_cast<std::ptrdiff_t>(count));
   for (Entry* entry : turn_) {
     entry->starved = false;
+    if (entry->finished) continue;
+    promise_more(*entry);
     touch(*entry);
   }
   turn_.clear();
+}
+
+// A larger promise without data to carry it: the connection record does.
+void Gate::promise_more(Entry& entry) {
+  const StreamOffset before = entry.reserved_edge;
+  reserve_window(entry, entry.appended.in_end);
+  if (entry.reserved_edge == before || entry.appended.in_fin) return;
+  const Lsn lsn = log_ ? append_record(entry) : Lsn{0};
+  if (log_ && lsn == Lsn{0}) return;  // the next data record carries it
+  note_stored_edges(entry, lsn);
 }
 
 void Gate::all_allowances_changed() {

@@ -398,7 +398,7 @@ std::uint64_t WriteAheadLog::unreserved() const {
   const std::uint64_t through = ready[identity_.stored_on - 1];
   if (through < cursor_.segment().value) return 0;
   const std::uint64_t whole = SegmentCursor::payload_per_segment(key_.segment_size);
-  const std::uint64_t left = (through - cursor_.segment().value) * whole + cursor_.payload_left();
+  const std::uint64_t left = (through - cursor_.segment().value) * whole;
   // One segment and one batch are never promised: connection records, checkpoints and small records live on them.
   const std::uint64_t slack = whole + options_.batch_size + left / 16;
   return left <= slack + reserved_ ? 0 : left - slack - reserved_;

@@ -64,7 +64,7 @@ class FakeLog : public log::Log {
   }
   void unreserve(std::uint64_t bytes) override {
     reserved -= bytes;
-    room += bytes;
+    if (!scarce) room += bytes;
   }
   void promise_clock(std::uint64_t value) override { promised_ceiling = std::max(promised_ceiling, value); }
   std::uint64_t stored_clock_ceiling() const override { return ceiling; }
@@ -92,6 +92,7 @@ class FakeLog : public log::Log {
   std::vector<Appended> records;
   Lsn open{2}, issued{1}, stored{1}, complete_upto{1};
   bool unissued = false, no_room = false;
+  bool scarce = false;  // room that was used is gone
   std::uint64_t room = 1U << 30, reserved = 0;
   std::uint64_t ceiling = 1'000'000'000, promised_ceiling = 0, issued_ceiling = 1'000'000'000;
   std::uint64_t ids = 0;

@@ -96,6 +96,15 @@ void Gate::transmit(tcp::Connection& connection, const tcp::SegmentOut& segment)
   const Entry& entry = entry_of(connection);
   HF_ASSERT(connection.released() <= entry.stored.in_end);
 #endif
+  if (segment.header.flags.rst) {
+    // "This segment belongs to nothing here" (a half-open connection's answer to a wrong ACK) is said under the same condition as
+    // "no such connection".
+    HeldFrame held;
+    held.tuple = connection.tuple();
+    held.header = segment.header;
+    hold_until(log_ ? log_->barrier() : Lsn{0}, std::move(held));
+    return;
+  }
   output_.send_segment(connection.tuple(), segment);
 }
 

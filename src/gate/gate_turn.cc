@@ -26,6 +26,7 @@ void Gate::pump(Time now) {
   if (silent_) {
     log_->promise_clock(clock_.ceiling_to_promise(now));
     log_->pump(true);
+    look_for_room();
     last_progress_ = now;
     return;
   }
@@ -237,7 +238,7 @@ void Gate::look_for_room() {
 }
 
 Time Gate::deadline() const {
-  if (silent_) return kNever;
+  if (silent_) return space_retry_;
   if (!touched_.empty()) return now_;
   Time at = std::min({timers_.next(), lazy_flush_, space_retry_});
   if (log_ && !stalled_ && !queue_.empty()) at = std::min(at, last_progress_ + options_.stall_after);

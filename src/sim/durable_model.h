@@ -4,6 +4,7 @@
 // It shares the byte formats with the log (batch_codec.h, record_codec.h), and nothing of how the log decides.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -53,6 +54,10 @@ class DurableModel : public DiskWatcher {
   Lsn durable() const { return durable_; }
   // The start of the epoch being written is durable.
   bool epoch_started() const { return epoch_start_ != Lsn{} && durable_ >= epoch_start_; }
+  // Disks that must answer for all that is durable to be found, whichever they are.
+  unsigned needed() const {
+    return std::max(stored_on_, static_cast<unsigned>(prefix_.size()) - stored_on_ + 1);
+  }
   std::uint64_t epochs() const { return epochs_.size(); }
   // A process begins: whatever it says must rest on its own epoch.
   void new_life() { epoch_start_ = Lsn{}; }

@@ -1,5 +1,7 @@
 #include "sim/stream_check.h"
 
+#include <algorithm>
+
 #include "location/memory.h"
 #include "log/reader.h"
 
@@ -59,6 +61,9 @@ void check_stream(Context& context, const Oracle& oracle, log::Reader& reader, S
 
 void check_streams(Context& context, Oracle& oracle, const std::vector<std::unique_ptr<Disk>>& disks) {
   if (oracle.model().streams().empty() || context.verdict.failed()) return;
+  // As many disks must answer as a start of the node would need.
+  const auto answers = [](const auto& disk) { return !disk->memory().faults.failing; };
+  if (static_cast<unsigned>(std::ranges::count_if(disks, answers)) < oracle.model().needed()) return;
   std::vector<std::unique_ptr<location::Memory>> handles;
   std::vector<location::Location*> locations;
   for (const auto& disk : disks) {

@@ -215,8 +215,9 @@ class ClientView:
     NLMSG_ERROR, NLMSG_DONE = 2, 3
     INET_DIAG_INFO = 2
 
-    def __init__(self, peer_port):
+    def __init__(self, peer_port, port=None):
         self.peer_port = peer_port
+        self.port = port  # the client's; None: any
         self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, self.NETLINK_SOCK_DIAG)
 
     def close(self):
@@ -246,7 +247,7 @@ class ClientView:
     def parse(self, message):
         state, = struct.unpack_from("=B", message, 1)
         port, peer_port = struct.unpack_from("!HH", message, 4)
-        if peer_port != self.peer_port:
+        if peer_port != self.peer_port or self.port not in (None, port):
             return None
         at = 72
         while at + 4 <= len(message):

@@ -1,6 +1,7 @@
-// Seeded bugs. The simulator is only worth as much as what it catches, so the places that uphold a rule carry a switch that
-// breaks it: `if (HF_MUTANT(kGateOff)) …`. The switches exist only in the libraries built with HOLDFAST_MUTANTS for the test
-// that runs the simulator against each of them (tests/sim); everywhere else the condition is a constant false.
+// Seeded bugs. The simulator is only worth as much as what it catches, so the places that uphold a rule carry a switch
+// that breaks it: `if (HF_MUTANT(kGateOff)) …`. The switches exist only in the libraries built with HOLDFAST_MUTANTS
+// for the test that runs the simulator against each of them (tests/sim); everywhere else the condition is a constant
+// false.
 #pragma once
 
 #include <cstdint>
@@ -28,16 +29,16 @@ enum class Mutant : std::uint8_t {
   kTimeWaitSkipped,         // CLOSED straight away
   kReassemblyKeepsOverlap,  // the reassembly hands out overlapping bytes twice
   // log
-  kLongestLogWins,          // recovery chooses by length, not by (epoch, LSN)
-  kNoPromise,               // an epoch starts without its promise
-  kCountBeyondPrefix,       // a location counts up to its highest completed batch, holes or not
-  kNoMac,                   // batch MACs not checked
-  kOneCopyIsEnough,         // durable at the first location
-  kReuseOldSegment,         // a new epoch goes on writing in the old epoch's segment
-  kFailedWriteCounts,       // a write that failed counts as stored
-  kIgnorePayloadCrc,        // recovery and readers do not check payload checksums
+  kLongestLogWins,     // recovery chooses by length, not by (epoch, LSN)
+  kNoPromise,          // an epoch starts without its promise
+  kCountBeyondPrefix,  // a location counts up to its highest completed batch, holes or not
+  kNoMac,              // batch MACs not checked
+  kOneCopyIsEnough,    // durable at the first location
+  kReuseOldSegment,    // a new epoch goes on writing in the old epoch's segment
+  kFailedWriteCounts,  // a write that failed counts as stored
+  kIgnorePayloadCrc,   // recovery and readers do not check payload checksums
   // location
-  kLockAnotherFile,         // the lock is not on the descriptors written through
+  kLockAnotherFile,  // the lock is not on the descriptors written through
   kCount
 };
 

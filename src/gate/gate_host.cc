@@ -97,8 +97,8 @@ void Gate::transmit(tcp::Connection& connection, const tcp::SegmentOut& segment)
   HF_ASSERT(connection.released() <= entry.stored.in_end);
 #endif
   if (segment.header.flags.rst) {
-    // "This segment belongs to nothing here" (a half-open connection's answer to a wrong ACK) is said under the same condition as
-    // "no such connection".
+    // "This segment belongs to nothing here" (a half-open connection's answer to a wrong ACK) is said under the same
+    // condition as "no such connection".
     HeldFrame held;
     held.tuple = connection.tuple();
     held.header = segment.header;

@@ -71,7 +71,6 @@ class Replica {
   void clear_queue() { queue_.clear(); }
 
  private:
-
   std::unique_ptr<location::Location> location_;
   std::string name_;
   LocationState state_;
@@ -81,8 +80,8 @@ class Replica {
   std::uint64_t segment_files_;
   bool preparing_ = false;
   bool full_ = false;
-  bool retry_ = false;  // one more try is due
-  unsigned submitted_ = 0;      // batch writes
+  bool retry_ = false;      // one more try is due
+  unsigned submitted_ = 0;  // batch writes
   std::vector<std::uint8_t> queue_;
 };
 

@@ -138,8 +138,8 @@ void Attacker::forge_data(const Flow& flow) {
   wire::TcpHeader header;
   header.flags.ack = !prng_.one_in(8);  // a segment without ACK is to be dropped too
   header.flags.psh = true;
-  header.seq = prng_.one_in(2) ? *flow.irs + 1 + static_cast<std::uint32_t>(flow.acked + prng_.below(20000))
-                               : wrong_seq(flow);
+  header.seq =
+      prng_.one_in(2) ? *flow.irs + 1 + static_cast<std::uint32_t>(flow.acked + prng_.below(20000)) : wrong_seq(flow);
   header.ack = wrong_ack(flow);
   send_as_peer(flow, header, junk);
 }
@@ -153,7 +153,8 @@ void Attacker::forge_icmp(const Flow& flow) {
   header.flags.ack = true;
   header.seq = prng_.one_in(2) ? *flow.iss + 1 + static_cast<std::uint32_t>(flow.out_end)
                                : wire::SeqNum(static_cast<std::uint32_t>(prng_.next()));
-  const Packet quoted = make_tcp(place_.node_mac, place_.mac, flow.tuple.local.address, flow.tuple.peer.address, header, {});
+  const Packet quoted =
+      make_tcp(place_.node_mac, place_.mac, flow.tuple.local.address, flow.tuple.peer.address, header, {});
   wire::IcmpMessage message;
   message.type = prng_.one_in(4) ? wire::kIcmpTimeExceeded : wire::kIcmpDestinationUnreachable;
   message.code = message.type == wire::kIcmpTimeExceeded ? std::uint8_t{0} : static_cast<std::uint8_t>(prng_.below(16));
@@ -174,8 +175,8 @@ void Attacker::forge_icmp(const Flow& flow) {
   send(std::move(packet));
 }
 
-// Claims the node's address, which the node is to defend (RFC 5227 section 2.4); never a peer's: that would be an attack from
-// on the path.
+// Claims the node's address, which the node is to defend (RFC 5227 section 2.4); never a peer's: that would be an
+// attack from on the path.
 void Attacker::forge_arp() {
   context_.faults.add(Fault::kForgedArp);
   Packet packet;

@@ -1,6 +1,6 @@
-// A host that means no good. It is off the path: it sees nothing, but may guess right all the same, so it is told the 4-tuples and
-// picks sequence numbers next to the right ones. It forges resets, SYNs, ACKs, data, ICMP errors and ARP claims, sends
-// garbage and truncated frames, and asks for connections that do not exist.
+// A host that means no good. It is off the path: it sees nothing, but may guess right all the same, so it is told the
+// 4-tuples and picks sequence numbers next to the right ones. It forges resets, SYNs, ACKs, data, ICMP errors and ARP
+// claims, sends garbage and truncated frames, and asks for connections that do not exist.
 #pragma once
 
 #include <cstdint>

@@ -97,8 +97,8 @@ class ClientHost::Script final : public stack::ClientHandler {
       if (should_abort()) return abort();
       const std::size_t room = host_.runner_.engine().send_room(id_);
       if (room == 0) return;
-      const std::uint64_t chunk = std::min({prng_.between(plan_.chunk_min, plan_.chunk_max), plan_.bytes - sent_,
-                                            static_cast<std::uint64_t>(room)});
+      const std::uint64_t chunk = std::min(
+          {prng_.between(plan_.chunk_min, plan_.chunk_max), plan_.bytes - sent_, static_cast<std::uint64_t>(room)});
       std::vector<std::byte> bytes(chunk);
       plan_.content.fill(sent_, bytes);
       sent_ += chunk;
@@ -153,8 +153,7 @@ ClientHost::ClientHost(Context& context, Network& network, Oracle& oracle, Place
                      oracle_.peer_sends(packet);
                      network_.send(port_, std::move(packet));
                    },
-               .arrives =
-                   [this](const Packet& packet) { context_.note("{} <- {}", place_.name, describe(packet)); },
+               .arrives = [this](const Packet& packet) { context_.note("{} <- {}", place_.name, describe(packet)); },
                .before_call = {},
                .after_call = {}}) {
   network.to_switch(port_) = plan.to_node;

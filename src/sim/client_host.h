@@ -1,5 +1,5 @@
-// A host that runs our stack without storage: uploads to the node's services, checks what comes back, and serves the connections
-// that the node dials. It can forget everything (a reboot).
+// A host that runs our stack without storage: uploads to the node's services, checks what comes back, and serves the
+// connections that the node dials. It can forget everything (a reboot).
 #pragma once
 
 #include <cstdint>

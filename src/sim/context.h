@@ -14,7 +14,8 @@
 
 namespace holdfast::sim {
 
-// All that happened, folded into one number as it happens (equal for equal seeds), and printed where that was asked for.
+// All that happened, folded into one number as it happens (equal for equal seeds), and printed where that was asked
+// for.
 class Trace {
  public:
   explicit Trace(bool print) : print_(print) {}

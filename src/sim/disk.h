@@ -1,5 +1,5 @@
-// One simulated disk in time: gives each operation that the node begins a moment at which it ends, and at a crash a fate.
-// The bytes and the faults themselves are location::MemoryDisk's.
+// One simulated disk in time: gives each operation that the node begins a moment at which it ends, and at a crash a
+// fate. The bytes and the faults themselves are location::MemoryDisk's.
 #pragma once
 
 #include <cstdint>

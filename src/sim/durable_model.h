@@ -1,5 +1,6 @@
-// What is durable, by the oracle's own book-keeping: it reads the batches that the node writes as they pass to the disks,
-// notes which disk has stored which, and says up to which batch the chain is on W disks, and what streams that makes.
+// What is durable, by the oracle's own book-keeping: it reads the batches that the node writes as they pass to the
+// disks, notes which disk has stored which, and says up to which batch the chain is on W disks, and what streams that
+// makes.
 //
 // It shares the byte formats with the log (batch_codec.h, record_codec.h), and nothing of how the log decides.
 #pragma once
@@ -55,9 +56,7 @@ class DurableModel : public DiskWatcher {
   // The start of the epoch being written is durable.
   bool epoch_started() const { return epoch_start_ != Lsn{} && durable_ >= epoch_start_; }
   // Disks that must answer for all that is durable to be found, whichever they are.
-  unsigned needed() const {
-    return std::max(stored_on_, static_cast<unsigned>(prefix_.size()) - stored_on_ + 1);
-  }
+  unsigned needed() const { return std::max(stored_on_, static_cast<unsigned>(prefix_.size()) - stored_on_ + 1); }
   std::uint64_t epochs() const { return epochs_.size(); }
   // A process begins: whatever it says must rest on its own epoch.
   void new_life() { epoch_start_ = Lsn{}; }

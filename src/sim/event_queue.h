@@ -28,9 +28,7 @@ class EventQueue {
     std::uint64_t order;
     Action action;
   };
-  static bool later(const Event& a, const Event& b) {
-    return a.when != b.when ? a.when > b.when : a.order > b.order;
-  }
+  static bool later(const Event& a, const Event& b) { return a.when != b.when ? a.when > b.when : a.order > b.order; }
 
   std::vector<Event> heap_;
   Time now_{std::chrono::seconds(1)};

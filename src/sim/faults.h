@@ -14,23 +14,23 @@ enum class Fault : std::uint8_t {
   kDuplicate,
   kReorder,
   kCorrupt,
-  kQueueDrop,       // a full queue in front of a slow line
-  kPartitionDrop,   // a frame lost to a partition
-  kFragment,        // a datagram cut into fragments
-  kSuperSegment,    // a super-segment passed on whole
+  kQueueDrop,      // a full queue in front of a slow line
+  kPartitionDrop,  // a frame lost to a partition
+  kFragment,       // a datagram cut into fragments
+  kSuperSegment,   // a super-segment passed on whole
   // the node's life
-  kKill,            // SIGKILL
+  kKill,  // SIGKILL
   kPowerLoss,
   kCrashInRecovery,
-  kCrashMidCall,    // in the middle of a burst of frames and writes
-  kFramesQueued,    // frames that waited for the restarted node (the keeper's queue)
-  kFramesLost,      // frames that came while the node was away
-  kDropped,         // the keeper's queue was full
+  kCrashMidCall,  // in the middle of a burst of frames and writes
+  kFramesQueued,  // frames that waited for the restarted node (the keeper's queue)
+  kFramesLost,    // frames that came while the node was away
+  kDropped,       // the keeper's queue was full
   kCleanStop,
-  kClockJump,       // the wall clock of a restarted node jumped
+  kClockJump,  // the wall clock of a restarted node jumped
   // disks
   kTornWrite,
-  kLateWrite,       // a dead process's write landed after its death
+  kLateWrite,  // a dead process's write landed after its death
   kLateWriteLost,
   kReorderedWrite,  // completed before an older one
   kSlowDisk,
@@ -39,16 +39,16 @@ enum class Fault : std::uint8_t {
   kWriteError,
   kDiskFull,
   kRot,
-  kDiskAway,        // missing at a start
-  kForgedTail,      // bytes of a client's choice in recycled space
+  kDiskAway,    // missing at a start
+  kForgedTail,  // bytes of a client's choice in recycled space
   // peers
-  kHostReboot,      // a client host forgot everything
+  kHostReboot,  // a client host forgot everything
   kAbort,
   kNodeAbort,
-  kPlainPeer,       // a peer without SACK, timestamps, window scale
-  kZeroWindow,      // a reader that closes its window
+  kPlainPeer,   // a peer without SACK, timestamps, window scale
+  kZeroWindow,  // a reader that closes its window
   kTinySegments,
-  kOverlap,         // retransmission with other boundaries
+  kOverlap,  // retransmission with other boundaries
   kForgedReset,
   kForgedSyn,
   kForgedAck,
@@ -57,7 +57,7 @@ enum class Fault : std::uint8_t {
   kForgedArp,
   kGarbage,
   kTruncated,
-  kProbe,           // segments to no connection
+  kProbe,  // segments to no connection
   kCount
 };
 

@@ -21,46 +21,46 @@ struct Flow {
   std::optional<wire::SeqNum> irs, iss;  // the peer's and the node's initial sequence numbers
 
   // ---- What the peer said, as it sent it ----
-  std::uint64_t sent_end = 0;            // inbound offset
-  std::optional<std::uint64_t> fin_at;   // its stream ends at this offset
+  std::uint64_t sent_end = 0;           // inbound offset
+  std::optional<std::uint64_t> fin_at;  // its stream ends at this offset
   bool peer_timestamps = false, peer_sack = false;
   std::optional<std::uint8_t> peer_scale;
   // The peer holds it to be alive: no reset may reach it.
   bool valid = true;
-  bool peer_answered = false;            // a segment that acknowledges the node's SYN was delivered
+  bool peer_answered = false;  // a segment that acknowledges the node's SYN was delivered
 
   // ---- What reached the node, in this life of its ----
   Coverage delivered;
   struct AboveGap {
     std::uint64_t end = 0;
-    std::uint64_t edge = 0;              // of the in-order stream when it came
+    std::uint64_t edge = 0;  // of the in-order stream when it came
   };
   std::map<std::uint64_t, AboveGap> above_gaps;  // by begin: ranges that first came out of order
   std::map<std::uint64_t, std::uint32_t> ts_of;  // begin of a delivered segment -> lowest TSval that it came with
   std::optional<std::uint32_t> highest_ts;       // TSval of all that was delivered, in any life
   bool fin_delivered = false;
-  bool fin_was_acked = false;            // the node's FIN, by a segment that was delivered
+  bool fin_was_acked = false;  // the node's FIN, by a segment that was delivered
   bool reset_delivered = false;
-  std::uint64_t peer_edge = 0;           // outbound offset up to which the peer lets us send
+  std::uint64_t peer_edge = 0;  // outbound offset up to which the peer lets us send
   bool peer_edge_known = false;
   std::optional<Time> last_fin_delivered;
-  std::optional<Time> waiting_since;     // in-order bytes within the window, delivered and not acknowledged
-  bool duplicate_just_came = false;      // of bytes above the released edge: must draw no ACK by itself
+  std::optional<Time> waiting_since;  // in-order bytes within the window, delivered and not acknowledged
+  bool duplicate_just_came = false;   // of bytes above the released edge: must draw no ACK by itself
 
   // ---- What the node said, in all its lives ----
   bool synack_left = false;
-  bool timestamps = false, sack = false; // negotiated
-  std::uint8_t scale = 0;                // of the windows that the node sends
-  std::uint64_t acked = 0;               // inbound offset; the FIN not counted
+  bool timestamps = false, sack = false;  // negotiated
+  std::uint8_t scale = 0;                 // of the windows that the node sends
+  std::uint64_t acked = 0;                // inbound offset; the FIN not counted
   bool fin_acked = false;
-  std::uint64_t right_edge = 0;          // highest inbound offset ever advertised
+  std::uint64_t right_edge = 0;  // highest inbound offset ever advertised
   std::optional<std::uint16_t> last_window;
   std::optional<std::uint32_t> last_ts;
-  std::uint64_t out_end = 0;             // outbound offset
+  std::uint64_t out_end = 0;  // outbound offset
   bool fin_sent = false;
-  bool fin_sent_first = false;           // before the peer's FIN was delivered: the node will be in TIME-WAIT
-  Coverage sacked;                       // inbound ranges that the node reported, in this life
-  bool aborted_by_node = false;          // as the script wants
+  bool fin_sent_first = false;   // before the peer's FIN was delivered: the node will be in TIME-WAIT
+  Coverage sacked;               // inbound ranges that the node reported, in this life
+  bool aborted_by_node = false;  // as the script wants
 
   std::uint64_t in_offset(wire::SeqNum seq) const { return static_cast<std::uint32_t>(seq - (*irs + 1)); }
   std::uint64_t out_offset(wire::SeqNum seq) const { return static_cast<std::uint32_t>(seq - (*iss + 1)); }

@@ -112,13 +112,12 @@ void Network::pass(Line& line, Packet packet, Time start, const std::function<vo
   }
 }
 
-// Changes that an Internet checksum is bound to catch: one bit, or one byte. ARP has no checksum, and the Ethernet header
-// only the frame check sequence, which is not simulated: those are left alone.
+// Changes that an Internet checksum is bound to catch: one bit, or one byte. ARP has no checksum, and the Ethernet
+// header only the frame check sequence, which is not simulated: those are left alone.
 void Network::corrupt(Packet& packet) {
   if (packet.bytes.size() <= wire::kEthernetHeader) return;
   context_.faults.add(Fault::kCorrupt);
-  const std::size_t at =
-      static_cast<std::size_t>(prng_.between(wire::kEthernetHeader, packet.bytes.size() - 1));
+  const std::size_t at = static_cast<std::size_t>(prng_.between(wire::kEthernetHeader, packet.bytes.size() - 1));
   const auto mask = prng_.one_in(2) ? std::uint64_t{1} << prng_.below(8) : prng_.between(1, 254);
   packet.bytes[at] ^= static_cast<std::byte>(mask);
 }

@@ -23,12 +23,12 @@ struct LineFaults {
   std::uint32_t reorder = 0;
   std::uint32_t corrupt = 0;
   std::uint32_t fragment = 0;
-  std::uint32_t pass_whole = 0;          // super-segments and partial checksums passed on as they are
+  std::uint32_t pass_whole = 0;  // super-segments and partial checksums passed on as they are
   Duration delay = std::chrono::microseconds(50);
-  Duration jitter{};                     // added, uniform in [0, jitter]
-  std::uint64_t bytes_per_second = 0;    // 0: no limit
+  Duration jitter{};                                    // added, uniform in [0, jitter]
+  std::uint64_t bytes_per_second = 0;                   // 0: no limit
   Duration max_queue = std::chrono::milliseconds(100);  // frames that would wait longer are dropped
-  bool cut_off = false;                  // partition
+  bool cut_off = false;                                 // partition
 };
 
 class Network {

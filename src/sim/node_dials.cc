@@ -4,8 +4,8 @@
 
 namespace holdfast::sim {
 
-// A poll every few milliseconds, by what the engine says of the connection: it needs no memory of its own, so that it is the
-// same before and after a crash.
+// A poll every few milliseconds, by what the engine says of the connection: it needs no memory of its own, so that it
+// is the same before and after a crash.
 class NodeDials::Dial final : public stack::ClientHandler {
  public:
   Dial(Context& context, Oracle& oracle, NodeHost& node, const DialPlan& plan, wire::Ipv4Address target, Prng prng)
@@ -15,8 +15,8 @@ class NodeDials::Dial final : public stack::ClientHandler {
 
   bool done() const { return done_; }
   std::string progress() const {
-    return fmt::format("dialled stream {} ({}): {} bytes of {} queued", plan_.stream.number, tuple_.to_string(), queued_,
-                       plan_.stream.bytes);
+    return fmt::format("dialled stream {} ({}): {} bytes of {} queued", plan_.stream.number, tuple_.to_string(),
+                       queued_, plan_.stream.bytes);
   }
 
   void finished(tcp::CloseReason reason) override {
@@ -102,7 +102,8 @@ class NodeDials::Dial final : public stack::ClientHandler {
 NodeDials::NodeDials(Context& context, Oracle& oracle, NodeHost& node, const std::vector<DialPlan>& plans,
                      std::vector<wire::Ipv4Address> targets, Prng prng) {
   for (const DialPlan& plan : plans) {
-    dials_.push_back(std::make_unique<Dial>(context, oracle, node, plan, targets[plan.client], Prng(prng.next(), "dial")));
+    dials_.push_back(
+        std::make_unique<Dial>(context, oracle, node, plan, targets[plan.client], Prng(prng.next(), "dial")));
   }
 }
 

@@ -1,5 +1,5 @@
-// Connections that the durable node opens itself, to services of client hosts. Their user lives in the node's process: after a crash
-// it goes on with what the log kept of the connection, as an application would.
+// Connections that the durable node opens itself, to services of client hosts. Their user lives in the node's process:
+// after a crash it goes on with what the log kept of the connection, as an application would.
 #pragma once
 
 #include <deque>

@@ -1,4 +1,5 @@
-// The node between its birth and its death: frames, disk completions, and the fuse that kills it in the middle of a call.
+// The node between its birth and its death: frames, disk completions, and the fuse that kills it in the middle of a
+// call.
 #include "sim/node_host.h"
 
 #include <algorithm>
@@ -32,8 +33,8 @@ NodeHost::NodeHost(Context& context, Network& network, Oracle& oracle, const Pla
   runner_.burst = scenario.node_burst;
   std::vector<const location::MemoryDisk*> memories;
   for (unsigned number = 0; number < scenario.disks; ++number) {
-    auto& disk = *disks_.emplace_back(
-        std::make_unique<Disk>(context, oracle.model(), number, Prng(prng_.next(), "disk")));
+    auto& disk =
+        *disks_.emplace_back(std::make_unique<Disk>(context, oracle.model(), number, Prng(prng_.next(), "disk")));
     const bool is_bad = number >= scenario.disks - scenario.bad_disks;
     disk.faults = is_bad ? scenario.bad_disk : scenario.disk;
     if (scenario.disk_capacity != 0) disk.memory().faults.capacity = scenario.disk_capacity;

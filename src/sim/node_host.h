@@ -1,5 +1,5 @@
-// The durable node: an engine on a log on simulated disks, that dies and comes back. Between its lives the disks settle what was
-// under way, and a keeper may hold the frames that arrive.
+// The durable node: an engine on a log on simulated disks, that dies and comes back. Between its lives the disks settle
+// what was under way, and a keeper may hold the frames that arrive.
 #pragma once
 
 #include <cstdint>
@@ -94,14 +94,14 @@ class NodeHost {
   std::unique_ptr<Watcher> watcher_;
   EngineRunner runner_;
 
-  std::optional<Fuse> fuse_;            // in the engine's calls
-  std::optional<Fuse> recovery_fuse_;   // in the next start
+  std::optional<Fuse> fuse_;                       // in the engine's calls
+  std::optional<Fuse> recovery_fuse_;              // in the next start
   std::vector<std::uint64_t> issued_before_call_;  // by disk
   std::uint64_t frames_in_call_ = 0;
   std::vector<std::uint64_t> issued_at_death_;  // by disk, when the node died in mid-call
   bool dead_in_call_ = false;
-  DeathPlan death_;                     // the last one
-  std::deque<Packet> kept_;             // by the keeper
+  DeathPlan death_;          // the last one
+  std::deque<Packet> kept_;  // by the keeper
   bool keeping_ = true;
   std::uint64_t life_ = 0;
 
@@ -111,7 +111,7 @@ class NodeHost {
   bool starting_ = false;
   std::unique_ptr<log::Log> opened_;  // waits for its moment to run
   gate::Recovery recovery_;
-  std::int64_t wall_offset_ = 0;        // nanoseconds
+  std::int64_t wall_offset_ = 0;  // nanoseconds
   Time disk_wake_ = kNever;
   unsigned failed_starts_ = 0;
 };

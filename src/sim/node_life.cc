@@ -114,8 +114,7 @@ stack::Config NodeHost::engine_config() const {
   config.services = {{stack::ServiceKind::kStore, wire::Port{kStorePort}},
                      {stack::ServiceKind::kEcho, wire::Port{kEchoPort}}};
   constexpr std::int64_t kSomeDay = 1'700'000'000'000'000'000;
-  config.wall_clock =
-      static_cast<std::uint64_t>(kSomeDay + context_.now().time_since_epoch().count() + wall_offset_);
+  config.wall_clock = static_cast<std::uint64_t>(kSomeDay + context_.now().time_since_epoch().count() + wall_offset_);
   return config;
 }
 

@@ -48,8 +48,8 @@ void Oracle::node_aborts(const wire::FourTuple& tuple) {
 Flow* Oracle::newest(const wire::FourTuple& tuple) {
   const auto found = by_tuple_.find(tuple);
   if (found == by_tuple_.end()) return nullptr;
-  const auto genuine = std::find_if(found->second.rbegin(), found->second.rend(),
-                                    [](const Flow* flow) { return !flow->forged; });
+  const auto genuine =
+      std::find_if(found->second.rbegin(), found->second.rend(), [](const Flow* flow) { return !flow->forged; });
   return genuine == found->second.rend() ? nullptr : *genuine;
 }
 
@@ -191,7 +191,8 @@ void Oracle::note_delivered(Flow& flow, const TcpView& view, bool reassembled) {
     just_came_ = &flow;
   }
   const std::uint64_t edge = flow.delivered.contiguous_from(flow.acked);
-  if (begin > edge && !flow.delivered.contains(begin, end)) flow.above_gaps.try_emplace(begin, Flow::AboveGap{end, edge});
+  if (begin > edge && !flow.delivered.contains(begin, end))
+    flow.above_gaps.try_emplace(begin, Flow::AboveGap{end, edge});
   flow.delivered.add(begin, std::min(end, flow.right_edge));
   if (!flow.waiting_since && flow.delivered.contiguous_from(flow.acked) > flow.acked) {
     flow.waiting_since = context_.now();

@@ -1,5 +1,6 @@
-// The judge. It sees every frame that leaves the node and that reaches it, and (through DurableModel) every batch that goes to a
-// disk; it knows what each client sends. From that alone it says whether a rule is broken; it shares no code with tcp or the gate.
+// The judge. It sees every frame that leaves the node and that reaches it, and (through DurableModel) every batch that
+// goes to a disk; it knows what each client sends. From that alone it says whether a rule is broken; it shares no code
+// with tcp or the gate.
 //
 // On the wire, at the instant at which a frame leaves:
 // - nothing leaves before the epoch's start is durable;
@@ -91,13 +92,13 @@ class Oracle : public StreamJudge {
   wire::Ipv4Address node_;
   Duration msl_;
   DurableModel model_;
-  std::deque<Flow> flows_;                               // addresses stay
+  std::deque<Flow> flows_;  // addresses stay
   std::map<wire::FourTuple, std::vector<Flow*>> by_tuple_;
   std::map<wire::FourTuple, const StreamPlan*> expected_;
-  std::map<Refusal, std::deque<Lsn>> refusable_;         // issued() when the segment came
-  std::deque<Lsn> arp_requests_;                         // likewise
+  std::map<Refusal, std::deque<Lsn>> refusable_;                           // issued() when the segment came
+  std::deque<Lsn> arp_requests_;                                           // likewise
   std::map<std::shared_ptr<const Packet>, std::set<unsigned>> fragments_;  // that reached the node
-  Flow* just_came_ = nullptr;                            // the flow of the frame being handled
+  Flow* just_came_ = nullptr;                                              // the flow of the frame being handled
   Time excused_until_{};
   Time storage_moved_{};
 };

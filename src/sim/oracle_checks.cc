@@ -94,8 +94,8 @@ void Oracle::check_reset(const wire::FourTuple& tuple, const TcpView& view) {
                          tuple.to_string(), model_.durable().value, issued.value);
   }
   if (flow == nullptr || !flow->valid || flow->is_over(context_.now(), msl_)) return;
-  // It is alive for its peer. An answer to a stray segment (a forged one, or of an earlier incarnation) that the peer will not
-  // take for its own does no harm.
+  // It is alive for its peer. An answer to a stray segment (a forged one, or of an earlier incarnation) that the peer
+  // will not take for its own does no harm.
   const bool takes_it = view.tcp.flags.ack ? flow->irs && view.tcp.ack == *flow->irs + 1
                                            : flow->iss && flow->out_offset(view.tcp.seq) <= flow->out_end + (1U << 20);
   if (takes_it) context_.fail("a valid connection is reset: {}", tuple.to_string());
@@ -160,8 +160,8 @@ void Oracle::check_sack(Flow& flow, const TcpView& view) {
       return context_.fail("{}: SACK of {}..{}, {} bytes were sent", flow.tuple.to_string(), left, right,
                            flow.sent_end);
     }
-    // Only with the ACK of the gap's own edge, as it was when the bytes came, or a later one: else the peer takes for lost what
-    // came before them and is not stored yet.
+    // Only with the ACK of the gap's own edge, as it was when the bytes came, or a later one: else the peer takes for
+    // lost what came before them and is not stored yet.
     for (auto at = flow.above_gaps.lower_bound(left); at != flow.above_gaps.end() && at->first < right; ++at) {
       if (at->second.edge <= flow.acked) continue;
       return context_.fail("{}: SACK of {}..{} leaves with ACK {}, the gap began at {} when they came",
@@ -177,8 +177,8 @@ void Oracle::check_window(Flow& flow, const TcpView& view) {
   const std::uint64_t right = flow.acked + window;
   flow.last_window = view.tcp.window;
   if (flow.fin_acked) return;  // nothing more may come
-  // Where no edge of the scale's granularity fits below the room any more, it may shrink by less than a granule (RFC 7323
-  // section 2.4).
+  // Where no edge of the scale's granularity fits below the room any more, it may shrink by less than a granule (RFC
+  // 7323 section 2.4).
   const std::uint64_t granule = std::uint64_t{1} << (scaled ? flow.scale : 0);
   if (right + granule <= flow.right_edge) {
     const bool stalled = window == 0 && context_.now() - storage_moved_ >= kStall;

@@ -212,8 +212,9 @@ std::string describe(const Packet& packet) {
   if (ethernet->ether_type == wire::kEtherTypeArp) {
     const auto arp = wire::parse_arp(frame.subspan(kIpAt));
     if (!arp) return "ARP, malformed";
-    return fmt::format("ARP {} {} is at {}, wanted {}", arp->operation == wire::ArpOperation::kRequest ? "request" : "reply",
-                       arp->sender.to_string(), arp->sender_mac.to_string(), arp->target.to_string());
+    return fmt::format("ARP {} {} is at {}, wanted {}",
+                       arp->operation == wire::ArpOperation::kRequest ? "request" : "reply", arp->sender.to_string(),
+                       arp->sender_mac.to_string(), arp->target.to_string());
   }
   if (const auto ip = view_ip(frame)) {
     return fmt::format("IPv4 {} > {} protocol {} length {} fragment {}{}", ip->source.to_string(),

@@ -21,9 +21,9 @@ struct Packet {
   std::uint16_t checksum_start = 0, checksum_offset = 0;
   std::uint16_t gso_size = 0;
   // Known to the oracle, not to any host:
-  bool forged = false;                        // by the attacker
-  std::shared_ptr<const Packet> whole;        // what this is a fragment of
-  unsigned fragment = 0, fragments = 0;       // which of how many
+  bool forged = false;                   // by the attacker
+  std::shared_ptr<const Packet> whole;   // what this is a fragment of
+  unsigned fragment = 0, fragments = 0;  // which of how many
 };
 
 Packet gather(const wire::TxFrame& frame);

@@ -45,9 +45,7 @@ class PlainPeer::Connection {
   void check_done();
   std::uint64_t receive_window() const;
   wire::SeqNum seq_of(std::uint64_t offset) const { return iss_ + 1 + static_cast<std::uint32_t>(offset); }
-  wire::SeqNum ack_now() const {
-    return irs_ + 1 + static_cast<std::uint32_t>(received_) + (fin_received_ ? 1 : 0);
-  }
+  wire::SeqNum ack_now() const { return irs_ + 1 + static_cast<std::uint32_t>(received_) + (fin_received_ ? 1 : 0); }
   wire::FourTuple tuple() const;
   std::uint32_t ts_now() const;
 
@@ -60,16 +58,16 @@ class PlainPeer::Connection {
   bool timestamps_ = false;
   unsigned send_scale_ = 0, receive_scale_ = 0;
 
-  std::uint64_t written_ = 0;              // by the script
+  std::uint64_t written_ = 0;                       // by the script
   std::uint64_t una_ = 0, nxt_ = 0, max_sent_ = 0;  // offsets; the FIN counts one
-  std::uint64_t edge_ = 0;                 // the node lets us send up to here
+  std::uint64_t edge_ = 0;                          // the node lets us send up to here
   unsigned cwnd_ = 4, duplicates_ = 0, retries_ = 0;
-  std::uint64_t timer_ = 0;                // generation
+  std::uint64_t timer_ = 0;  // generation
   bool timer_armed_ = false;
 
   std::uint64_t received_ = 0, unread_ = 0;
   bool fin_received_ = false, reading_ = false;
-  std::uint64_t advertised_ = 0;           // the last window
+  std::uint64_t advertised_ = 0;  // the last window
   std::uint32_t ts_recent_ = 0, ts_offset_ = 0;
   bool done_ = false;
 };

@@ -1,6 +1,6 @@
-// A host with a small TCP of its own, which shares no code with ours: go-back-N, no SACK, window scale and timestamps only where the
-// plan says so, a receive buffer that its reader empties slowly. What our stack gets wrong at both ends in the same
-// way, this one notices.
+// A host with a small TCP of its own, which shares no code with ours: go-back-N, no SACK, window scale and timestamps
+// only where the plan says so, a receive buffer that its reader empties slowly. What our stack gets wrong at both ends
+// in the same way, this one notices.
 #pragma once
 
 #include <cstdint>

@@ -124,7 +124,8 @@ void PlainPeer::Connection::abort() {
 
 void PlainPeer::Connection::arm_timer() {
   const std::uint64_t all = stream_end() + (plan_.ending == Ending::kClose ? 1 : 0);
-  const bool is_waiting = state_ == State::kSynSent || (state_ == State::kOpen && una_ < all && (nxt_ > una_ || written_ > una_));
+  const bool is_waiting =
+      state_ == State::kSynSent || (state_ == State::kOpen && una_ < all && (nxt_ > una_ || written_ > una_));
   if (!is_waiting || timer_armed_) return;
   timer_armed_ = true;
   const Duration timeout = std::min(kLongestTimeout, kFirstTimeout * (std::int64_t{1} << std::min(retries_, 10U)));

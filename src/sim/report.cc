@@ -64,7 +64,8 @@ bool Report::finish() {
 }
 
 void Report::print_text(double seconds) const {
-  fmt::print("{} seeds in {:.1f} s: {} passed, {} failed\n", done_, seconds, done_ - failures_.size(), failures_.size());
+  fmt::print("{} seeds in {:.1f} s: {} passed, {} failed\n", done_, seconds, done_ - failures_.size(),
+             failures_.size());
   fmt::print("{:.0f} simulated seconds, {} events, {} connections stored, {} bytes, {} starts of a node\n", simulated_,
              events_, streams_, bytes_, lives_);
   fmt::print("faults:");

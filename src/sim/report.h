@@ -1,5 +1,5 @@
-// What a run of many seeds shows to people: a progress bar while it lasts, failing seeds with the command that replays them, and
-// how often each fault happened.
+// What a run of many seeds shows to people: a progress bar while it lasts, failing seeds with the command that replays
+// them, and how often each fault happened.
 #pragma once
 
 #include <chrono>

@@ -75,17 +75,17 @@ class Chooser {
     scenario_.theme = theme->name;
     theme->set(on_);
     if (theme == kThemes.begin()) return;
-    for (bool* other : {&on_.bad_wire, &on_.slow_line, &on_.partition, &on_.deaths, &on_.power, &on_.recovery_deaths,
-                        &on_.slow_disks, &on_.stalls, &on_.bad_disks, &on_.attack, &on_.aborts, &on_.reboots,
-                        &on_.plain, &on_.dials}) {
+    for (bool* other :
+         {&on_.bad_wire, &on_.slow_line, &on_.partition, &on_.deaths, &on_.power, &on_.recovery_deaths, &on_.slow_disks,
+          &on_.stalls, &on_.bad_disks, &on_.attack, &on_.aborts, &on_.reboots, &on_.plain, &on_.dials}) {
       *other |= prng_.one_in(6);
     }
   }
 
   void choose_storage() {
     using Counts = std::pair<unsigned, unsigned>;  // R, W
-    constexpr std::array kAny = {Counts{1, 1}, Counts{1, 1}, Counts{2, 2}, Counts{2, 1}, Counts{3, 2}, Counts{3, 2},
-                                 Counts{3, 3}, Counts{3, 1}};
+    constexpr std::array kAny = {Counts{1, 1}, Counts{1, 1}, Counts{2, 2}, Counts{2, 1},
+                                 Counts{3, 2}, Counts{3, 2}, Counts{3, 3}, Counts{3, 1}};
     constexpr std::array kRedundant = {Counts{3, 2}, Counts{3, 2}, Counts{3, 2}, Counts{5, 3}};
     std::tie(scenario_.disks, scenario_.stored_on) =
         on_.bad_disks ? kRedundant[prng_.below(kRedundant.size())] : kAny[prng_.below(kAny.size())];
@@ -111,7 +111,8 @@ class Chooser {
   void choose_node() {
     scenario_.node_tcp = choose_tcp();
     scenario_.node_tcp.msl = prng_.between(milliseconds(200), seconds(3));
-    // A peer that is gone without a word must be noticed some time; and one that is only cut off for a while must not be given up.
+    // A peer that is gone without a word must be noticed some time; and one that is only cut off for a while must not
+    // be given up.
     scenario_.node_tcp.keepalive = true;
     scenario_.node_tcp.keepalive_idle = seconds(60);
     scenario_.node_tcp.keepalive_interval = seconds(20);
@@ -222,7 +223,8 @@ class Chooser {
       plan.streams.push_back(choose_stream(false));
       StreamPlan& stream = plan.streams.back();
       stream.bytes = std::min<std::uint64_t>(stream.bytes, 30'000);
-      if (stream.ending == Ending::kAbort) stream.abort_at = std::min(stream.abort_at, std::max<std::uint64_t>(1, stream.bytes));
+      if (stream.ending == Ending::kAbort)
+        stream.abort_at = std::min(stream.abort_at, std::max<std::uint64_t>(1, stream.bytes));
       // A reader this slow would take for ever.
       if (plan.read_bytes_per_second != 0) stream.bytes = std::min(stream.bytes, plan.read_bytes_per_second * 10);
     }
@@ -250,7 +252,8 @@ class Chooser {
       death.kind = on_.power && !prng_.one_in(3) ? Death::kPowerLoss : Death::kKill;
       if (prng_.one_in(12)) death.kind = Death::kCleanStop;
       if (prng_.one_in(2)) death.mid_call = static_cast<unsigned>(prng_.between_log(1, 60) - 1);
-      if (on_.recovery_deaths && prng_.one_in(2)) death.in_recovery = static_cast<unsigned>(prng_.between_log(1, 200) - 1);
+      if (on_.recovery_deaths && prng_.one_in(2))
+        death.in_recovery = static_cast<unsigned>(prng_.between_log(1, 200) - 1);
       death.away = prng_.between_log(milliseconds(1), seconds(3));
       death.keeps_frames = !prng_.one_in(3);
       if (prng_.one_in(4)) {
@@ -332,11 +335,12 @@ std::string describe(const Scenario& scenario) {
   std::size_t streams = 0;
   for (const ClientPlan& client : scenario.clients) streams += client.streams.size();
   for (const PlainPeerPlan& peer : scenario.plain_peers) streams += peer.streams.size();
-  return fmt::format("seed {} \"{}\": {} of {} disks, {} clients, {} plain peers, {} streams, {} dialled, {} deaths, "
-                     "{} disk spells, {} partitions{}",
-                     scenario.seed, scenario.theme, scenario.stored_on, scenario.disks, scenario.clients.size(),
-                     scenario.plain_peers.size(), streams, scenario.dials.size(), scenario.deaths.size(),
-                     scenario.disk_spells.size(), scenario.partitions.size(), scenario.attack.on ? ", attacker" : "");
+  return fmt::format(
+      "seed {} \"{}\": {} of {} disks, {} clients, {} plain peers, {} streams, {} dialled, {} deaths, "
+      "{} disk spells, {} partitions{}",
+      scenario.seed, scenario.theme, scenario.stored_on, scenario.disks, scenario.clients.size(),
+      scenario.plain_peers.size(), streams, scenario.dials.size(), scenario.deaths.size(), scenario.disk_spells.size(),
+      scenario.partitions.size(), scenario.attack.on ? ", attacker" : "");
 }
 
 }  // namespace holdfast::sim

@@ -23,22 +23,22 @@ inline constexpr std::uint16_t kEchoPort = 7002;
 
 // How a script ends its connection.
 enum class Ending : std::uint8_t {
-  kClose,   // everything sent, then FIN; the node's FIN must follow
-  kAbort,   // RST once `abort_at` bytes are sent
+  kClose,  // everything sent, then FIN; the node's FIN must follow
+  kAbort,  // RST once `abort_at` bytes are sent
 };
 
 // One connection and what goes through it.
 struct StreamPlan {
   unsigned number = 0;
-  StreamContent content;           // of the bytes that the client sends
+  StreamContent content;  // of the bytes that the client sends
   std::uint64_t bytes = 0;
   bool echo = false;
-  Duration start{};                // after the world's start
+  Duration start{};  // after the world's start
   std::uint64_t chunk_min = 1, chunk_max = 1;
   Duration think_min{}, think_max{};  // between chunks
   Ending ending = Ending::kClose;
   std::uint64_t abort_at = 0;
-  bool node_aborts = false;        // the node resets it, at some moment, by its operator's wish
+  bool node_aborts = false;  // the node resets it, at some moment, by its operator's wish
 };
 
 // A host that runs our own stack without storage.
@@ -49,13 +49,13 @@ struct ClientPlan {
   Duration burst{};
   LineFaults to_node, from_node;
   std::vector<StreamPlan> streams;
-  std::vector<Duration> reboots;   // the host forgets everything
+  std::vector<Duration> reboots;  // the host forgets everything
 };
 
 // A host with a small TCP of its own (plain_peer.h).
 struct PlainPeerPlan {
-  std::uint16_t mss = 1460;        // of its SYN
-  std::uint16_t segment = 1460;    // bytes it puts into a segment
+  std::uint16_t mss = 1460;      // of its SYN
+  std::uint16_t segment = 1460;  // bytes it puts into a segment
   bool timestamps = false;
   std::optional<std::uint8_t> window_scale;
   bool change_boundaries = false;  // retransmits with other segment sizes: overlaps
@@ -110,10 +110,10 @@ struct Scenario {
   std::string theme;
 
   unsigned disks = 1, stored_on = 1;
-  unsigned bad_disks = 0;            // the last so many: they may fail, rot, be away
+  unsigned bad_disks = 0;  // the last so many: they may fail, rot, be away
   DiskFaults disk;
   DiskFaults bad_disk;
-  std::uint64_t disk_capacity = 0;   // bytes; 0: as much as is wanted
+  std::uint64_t disk_capacity = 0;  // bytes; 0: as much as is wanted
   std::uint32_t batch_size = 128U << 10;
   unsigned max_in_flight = 4;
   unsigned prepared_segments = 2;

@@ -1,5 +1,5 @@
-// Runs many seeds in child processes: one that dies of an assertion, or never ends, is a failing seed like any other and does
-// not end the run.
+// Runs many seeds in child processes: one that dies of an assertion, or never ends, is a failing seed like any other
+// and does not end the run.
 //
 // Not for use beside threads (it forks).
 #pragma once
@@ -17,7 +17,7 @@ struct SeedRange {
 
 struct RunOptions {
   unsigned jobs = 1;
-  bool quiet = false;             // what children say (failed assertions) is not shown
+  bool quiet = false;              // what children say (failed assertions) is not shown
   unsigned seconds_per_seed = 30;  // real time, after which a world counts as endless
 };
 

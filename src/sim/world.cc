@@ -81,8 +81,8 @@ class World {
     }
     std::vector<wire::Ipv4Address> targets;
     for (const auto& client : clients_) targets.push_back(client->address());
-    dials_ = std::make_unique<NodeDials>(context_, oracle_, node_, scenario_.dials, std::move(targets),
-                                         Prng(seed, "dials"));
+    dials_ =
+        std::make_unique<NodeDials>(context_, oracle_, node_, scenario_.dials, std::move(targets), Prng(seed, "dials"));
   }
 
   void schedule_faults() {
@@ -165,7 +165,8 @@ class World {
   void heartbeat() {
     context_.queue.after(kHeartbeat, [this] {
       // An ACK cannot leave before its receiver's link address is known either, and a partition hides that.
-      const bool excused = !node_.running() || node_.runner().engine().recovering() || storage_is_down() || partitioned_ > 0;
+      const bool excused =
+          !node_.running() || node_.runner().engine().recovering() || storage_is_down() || partitioned_ > 0;
       if (excused) oracle_.excuse_lateness();
       oracle_.check_promises();
       if (prng_.one_in(40)) check_streams(context_, oracle_, node_.disks());
@@ -176,9 +177,10 @@ class World {
 
   bool storage_is_down() {
     const Duration now = context_.now() - Time{} - std::chrono::seconds(1);
-    return std::ranges::any_of(scenario_.disk_spells, [now](const DiskSpell& spell) {
-      return spell.from <= now && now <= spell.until + kHeartbeat;
-    }) || node_.runner().engine().log()->quorum_lost();
+    return std::ranges::any_of(
+               scenario_.disk_spells,
+               [now](const DiskSpell& spell) { return spell.from <= now && now <= spell.until + kHeartbeat; }) ||
+           node_.runner().engine().log()->quorum_lost();
   }
 
   bool everything_done() {

@@ -1,5 +1,5 @@
-// One world from one seed: hosts, wires, disks, clocks, crashes, and the oracle that judges it. One thread, simulated time,
-// nothing from outside: equal seeds give equal traces.
+// One world from one seed: hosts, wires, disks, clocks, crashes, and the oracle that judges it. One thread, simulated
+// time, nothing from outside: equal seeds give equal traces.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@ struct WorldOptions {
 struct WorldResult {
   std::uint64_t seed = 0;
   bool ok = false;
-  std::string failure;         // the first broken rule
-  std::string scenario;        // what the world was about
+  std::string failure;   // the first broken rule
+  std::string scenario;  // what the world was about
   std::uint64_t trace_hash = 0;
   std::uint64_t events = 0;
   double simulated_seconds = 0;

@@ -75,7 +75,7 @@ struct Engine::Impl final : ip::Host, gate::Output {
   // a refusal.
   std::set<wire::FourTuple> muted;
   gate::Recovery recovered;  // until they are resumed
-  Time resume_by = kNever;  // set once the epoch's start is stored
+  Time resume_by = kNever;   // set once the epoch's start is stored
   bool started = false;
   std::uint64_t port_draw;
 };

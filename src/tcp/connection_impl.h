@@ -120,6 +120,7 @@ struct Connection::Impl {
   void note(std::optional<wire::SackBlock> dsack);
   void note_duplicate(std::optional<wire::SackBlock> dsack);
   void released(const AckNote& note);
+  bool stale_duplicate(const AckNote& note, StreamOffset edge) const;
   void start_time_wait();
   std::uint32_t full_segment() const;  // largest payload that the peer's segments have
 

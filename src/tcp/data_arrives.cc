@@ -162,6 +162,13 @@ void Connection::Impl::note_duplicate(std::optional<wire::SackBlock> dsack) {
   note(dsack);
 }
 
+// A duplicate ACK for a gap that was filled while the note was held, after one of its kind has left: it would only
+// tell the peer of a loss that is repaired.
+bool Connection::Impl::stale_duplicate(const AckNote& note_, StreamOffset edge) const {
+  if (edge != rcv.released || edge == rcv.next) return false;
+  return !note_.dsack || note_.dsack->right > to_seq(rcv.irs, edge);
+}
+
 // A note has come back.
 void Connection::Impl::released(const AckNote& note_) {
   if (closed()) return;
@@ -170,12 +177,13 @@ void Connection::Impl::released(const AckNote& note_) {
   HF_ASSERT(edge <= rcv.next);
   if (edge < rcv.released) return;
   const bool first = !std::exchange(rcv.synced, true);
+  const bool repeated = !first && stale_duplicate(note_, edge);
   rcv.released = edge;
   rcv.released_ts = note_.ts_ecr;
   if (note_.dsack) rcv.dsack = note_.dsack;
   if (first && state == State::kSynReceived) {
     transmit_syn();
-  } else {
+  } else if (!repeated) {
     ack_owed = true;
   }
   if (note_.covers_fin && state == State::kTimeWait) start_time_wait();

@@ -11,7 +11,8 @@ namespace holdfast::wire {
 
 // A received frame, in one or two pieces. A link scatters what it reads: `head` holds the first bytes, `body` the rest,
 // so that a payload can land where it will be stored. Where the split falls is the link's guess; a reader must not
-// rely on it. Both pieces belong to the link and are valid until the receiving call returns; a receiver may overwrite them.
+// rely on it. Both pieces belong to the link and are valid until the receiving call returns; a receiver may overwrite
+// them.
 struct RxFrame {
   MutableBytes head;
   MutableBytes body;

@@ -7,9 +7,9 @@
 namespace holdfast::wire {
 
 enum class ParseError : std::uint8_t {
-  kTruncated,    // ends before a header or a stated length does
-  kBadVersion,   // not IPv4, or a header length below the minimum
-  kBadLength,    // stated lengths contradict each other
+  kTruncated,   // ends before a header or a stated length does
+  kBadVersion,  // not IPv4, or a header length below the minimum
+  kBadLength,   // stated lengths contradict each other
   kBadChecksum,
   kUnsupported,  // well-formed, but not for us: another EtherType, protocol, hardware type
   kBadAddress,   // a source that no sender can have: broadcast, multicast, loopback

@@ -16,7 +16,10 @@ struct SeqNum {
   friend constexpr SeqNum operator-(SeqNum a, std::uint32_t n) { return SeqNum{a.value - n}; }
   // Bytes from b to a; the caller knows that a is not before b.
   friend constexpr std::uint32_t operator-(SeqNum a, SeqNum b) { return a.value - b.value; }
-  constexpr SeqNum& operator+=(std::uint32_t n) { value += n; return *this; }
+  constexpr SeqNum& operator+=(std::uint32_t n) {
+    value += n;
+    return *this;
+  }
 
   // Signed distance from b to a.
   static constexpr std::int32_t distance(SeqNum a, SeqNum b) { return static_cast<std::int32_t>(a.value - b.value); }

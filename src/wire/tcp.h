@@ -48,9 +48,9 @@ struct SackBlocks {
 };
 
 struct TcpOptions {
-  std::optional<std::uint16_t> mss;           // taken from SYN segments only
-  std::optional<std::uint8_t> window_scale;   // SYN only; a shift above 14 is read as 14 (RFC 7323 section 2.3)
-  bool sack_permitted = false;                // SYN only
+  std::optional<std::uint16_t> mss;          // taken from SYN segments only
+  std::optional<std::uint8_t> window_scale;  // SYN only; a shift above 14 is read as 14 (RFC 7323 section 2.3)
+  bool sack_permitted = false;               // SYN only
   std::optional<TcpTimestamps> timestamps;
   SackBlocks sack;
 };
@@ -72,13 +72,15 @@ struct ParsedTcp {
 // Reads a header from the start of `segment`, which must hold the whole header; payload need not be present.
 std::expected<ParsedTcp, ParseError> parse_tcp(Bytes segment);
 
-// Writes header and options into `out` (at least kTcpMaxHeader bytes) with a checksum field of 0, and returns its length,
-// a multiple of 4. Option order as Linux: SYN: MSS, SACK-permitted, timestamps, NOP, window scale (NOP NOP SACKperm where
-// there are no timestamps); else NOP NOP timestamps, NOP NOP SACK. SACK blocks beyond what fits in 40 bytes are left out.
+// Writes header and options into `out` (at least kTcpMaxHeader bytes) with a checksum field of 0, and returns its
+// length, a multiple of 4. Option order as Linux: SYN: MSS, SACK-permitted, timestamps, NOP, window scale (NOP NOP
+// SACKperm where there are no timestamps); else NOP NOP timestamps, NOP NOP SACK. SACK blocks beyond what fits in 40
+// bytes are left out.
 std::size_t emit_tcp(const TcpHeader& header, MutableBytes out);
 
 // One's complement sum over the TCP or UDP pseudo-header (RFC 9293 section 3.1), not folded into a checksum yet:
 // what a link with checksum offload expects in the checksum field, after folding to 16 bits and without inversion.
-std::uint16_t pseudo_header_sum(Ipv4Address source, Ipv4Address destination, std::uint8_t protocol, std::uint32_t length);
+std::uint16_t pseudo_header_sum(Ipv4Address source, Ipv4Address destination, std::uint8_t protocol,
+                                std::uint32_t length);
 
 }  // namespace holdfast::wire

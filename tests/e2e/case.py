@@ -79,8 +79,8 @@ class Case(unittest.TestCase):
             node.start()
         return node
 
-    def client_view(self, port=7000):
-        view = lab.ClientView(port)
+    def client_view(self, port=7000, client_port=None):
+        view = lab.ClientView(port, client_port)
         self.addCleanup(view.close)
         return view
 

@@ -30,7 +30,8 @@ class SoakTest(case.Case):
         kills = 0
         while client.poll() is None:
             time.sleep(0.3)
-            kills += node.kill_node() is not None
+            killed = node.kill_node()
+            kills += killed is not None
         print(f"{kills} kills", file=sys.stderr)
         self.assertEqual(client.returncode, 0)
         self.assertGreater(kills, 3)
@@ -53,7 +54,7 @@ class SoakTest(case.Case):
         node = self.node(data=2)
         connection = self.connect()
         connection.setblocking(False)
-        view = self.client_view()
+        view = self.client_view(client_port=connection.getsockname()[1])
         source = self.directory.file("source")
         block = case.random_bytes(4 * case.MIB)
         sent = 0
@@ -112,7 +113,8 @@ class SoakTest(case.Case):
             self.skipTest("can't mount")
         self.addCleanup(subprocess.run, ["umount", "-l", full], check=False)
         ballast = os.path.join(full, "ballast")
-        node = self.node(data=[full], extra=["--segment-size", "4MiB"])
+        # A port of its own: a client that gives up leaves a socket behind that must not be taken for another test's.
+        node = self.node(data=[full], services=["store:7002"], extra=["--segment-size", "4MiB"])
         with open(ballast, "wb") as file:
             try:
                 while True:
@@ -120,8 +122,8 @@ class SoakTest(case.Case):
             except OSError:
                 pass
         data = case.random_bytes(48 * case.MIB)
-        client = self.start_nc(data)
-        view = self.client_view()
+        client = self.start_nc(data, 7002)
+        view = self.client_view(7002)
         time.sleep(45)
         self.assertIsNone(client.poll(), "the client gave up")
         acked = self.acked(view)

@@ -31,8 +31,9 @@ class FakeLog : public log::Log {
   }
   log::Extent last_extent() const override {
     const Appended& last = records.back();
-    return {SegmentNumber{1}, static_cast<std::uint32_t>(records.size()) * 64, last.header.length, last.header.offset,
-            last.header.type, last.header.flags};
+    return {SegmentNumber{1},   static_cast<std::uint32_t>(records.size()) * 64,
+            last.header.length, last.header.offset,
+            last.header.type,   last.header.flags};
   }
   Lsn barrier() override {
     unissued = true;

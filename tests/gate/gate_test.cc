@@ -33,7 +33,8 @@ class GateTest : public testing::Test, public Output, public Observer {
   // ---- Output ----
   void send_segment(const wire::FourTuple& tuple, const tcp::SegmentOut& segment) override {
     Sent out{tuple, segment.header, {}};
-    for (const Bytes piece : segment.payload) out.payload.append(reinterpret_cast<const char*>(piece.data()), piece.size());
+    for (const Bytes piece : segment.payload)
+      out.payload.append(reinterpret_cast<const char*>(piece.data()), piece.size());
     sent.push_back(out);
   }
   void send_frame(Bytes frame) override { frames.emplace_back(frame.begin(), frame.end()); }
@@ -72,7 +73,8 @@ class GateTest : public testing::Test, public Output, public Observer {
     syn.window = 60000;
     syn.options.mss = 1460;
     tcp::Config config;
-    auto connection = tcp::Connection::accept(*gate, config, gate->next_id(), kTuple, {syn, {}}, wire::SeqNum{kOurIss}, 0, now);
+    auto connection =
+        tcp::Connection::accept(*gate, config, gate->next_id(), kTuple, {syn, {}}, wire::SeqNum{kOurIss}, 0, now);
     entry = gate->add(std::move(connection), service, nullptr, now);
     return *entry;
   }
@@ -310,8 +312,8 @@ TEST_F(GateTest, AReplacementAcknowledgesWhatItsPredecessorStored) {
   std::uint32_t position = 0;
   for (const FakeLog::Appended& record : log->records) {
     recovery.on_record(record.header, record.payload,
-                       {SegmentNumber{1}, position += 64, record.header.length, record.header.offset, record.header.type,
-                        record.header.flags});
+                       {SegmentNumber{1}, position += 64, record.header.length, record.header.offset,
+                        record.header.type, record.header.flags});
   }
   ASSERT_EQ(recovery.connections().size(), 1U);
   auto fresh = std::make_unique<FakeLog>();

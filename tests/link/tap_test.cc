@@ -298,9 +298,14 @@ TEST_F(TapTest, KernelAsksForOurAddress) {
   wire::TxFrame frame;
   frame.head = answer;
   tap->transmit(frame);
-  const auto datagram = next();
-  ASSERT_TRUE(datagram);
-  EXPECT_EQ(whole(*datagram).size(), 47U);
+  for (;;) {  // it may have asked again meanwhile
+    const auto datagram = next();
+    ASSERT_TRUE(datagram);
+    const auto received = whole(*datagram);
+    if (wire::parse_ethernet(received)->ether_type == wire::kEtherTypeArp) continue;
+    EXPECT_EQ(received.size(), 47U);
+    break;
+  }
 }
 
 TEST_F(TapTest, ChecksumIsCompletedByTheDevice) {

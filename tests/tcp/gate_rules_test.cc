@@ -116,6 +116,24 @@ TEST_F(GateRules, SackWaitsForTheGapsEdge) {
   EXPECT_EQ(ack_of(take()), 2896) << "the out-of-order segment's own";
 }
 
+TEST_F(GateRules, DuplicateAcksForAGapThatWasFilledMeanwhileAreLeftOut) {
+  data(0), data(1448);
+  data(5000, 500), data(5500, 500), data(6000, 500);
+  ASSERT_EQ(e.held.size(), 4U);
+  data(2896, 2104);
+  e.store_all();
+  EXPECT_EQ(ack_of(take()), 2896);
+  EXPECT_EQ(ack_of(take()), 6500);
+  EXPECT_TRUE(silent());
+}
+
+TEST_F(GateRules, DuplicateAcksForAGapThatIsOpenAllLeave) {
+  data(0), data(1448);
+  data(5000, 500), data(5500, 500), data(6000, 500);
+  e.store_all();
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(ack_of(take()), 2896);
+}
+
 TEST_F(GateRules, DuplicateAboveAGapIsNotReportedBelowTheEdgeThatMovedMeanwhile) {
   data(5000, 500);
   e.store_all();
@@ -128,7 +146,7 @@ TEST_F(GateRules, DuplicateAboveAGapIsNotReportedBelowTheEdgeThatMovedMeanwhile)
     const AckNote note = e.held.front();
     e.held.pop_front();
     c().release(note, now());
-    EXPECT_TRUE(take().header.options.sack.empty());
+    while (!silent()) EXPECT_TRUE(take().header.options.sack.empty());
   }
   e.store_all();
   const Sent s = take();

@@ -1,5 +1,6 @@
-// The simulator is worth what it catches: each bug of base/mutant.h is planted, and must be noticed within a bounded number of seeds
-// (which pass without it). Where an assertion of ours notices first, that counts too: worlds run in child processes.
+// The simulator is worth what it catches: each bug of base/mutant.h is planted, and must be noticed within a bounded
+// number of seeds (which pass without it). Where an assertion of ours notices first, that counts too: worlds run in
+// child processes.
 #include <gtest/gtest.h>
 
 #include <string>

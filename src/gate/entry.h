@@ -46,8 +46,9 @@ struct Entry {
 
   StreamOffset out_told;  // what the connection knows to be stored
   bool out_fin_told = false;
-  bool want_fin = false;      // the service is done; the FIN's record is not appended yet
-  bool record_dirty = false;  // state changed since the last connection record
+  bool want_fin = false;        // the service is done; the FIN's record is not appended yet
+  bool record_awaited = false;  // the connection says nothing until a new record is stored
+  bool record_dirty = false;    // state changed since the last connection record
   bool tell_established = false, tell_writable = false, told_peer_fin = false;  // kClient
   bool touched = false;                                                         // on the list of this turn
   bool close_recorded = false;

@@ -123,6 +123,22 @@ Lsn Gate::append_record(Entry& entry) {
   return lsn;
 }
 
+// Appends the record and has the connection told once it is stored. False where the log has no room for it yet.
+bool Gate::await_record(Entry& entry) {
+  const Lsn lsn = log_ ? append_record(entry) : Lsn{0};
+  entry.record_awaited = log_ && lsn == Lsn{0};
+  if (entry.record_awaited) {
+    starve(entry);
+    return false;
+  }
+  Item item;
+  item.lsn = std::max(lsn, queue_.back_lsn());
+  item.kind = ItemKind::kRecord;
+  item.entry = &entry;
+  push(item);
+  return true;
+}
+
 Lsn Gate::append_close(Entry& entry, tcp::CloseReason reason) {
   log::RecordHeader header;
   header.type = log::RecordType::kClose;

@@ -122,6 +122,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
 
   void note_stored_edges(Entry& entry, Lsn lsn);
   Lsn append_record(Entry& entry);
+  bool await_record(Entry& entry);
   Lsn append_close(Entry& entry, tcp::CloseReason reason);
   bool append_fin(Entry& entry);
   void remember_outbound(Entry& entry);

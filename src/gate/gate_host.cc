@@ -140,6 +140,7 @@ void Gate::state_changed(tcp::Connection& connection, tcp::State from, tcp::Stat
   if (to == tcp::State::kEstablished || to == tcp::State::kFinWait2 || to == tcp::State::kTimeWait) {
     entry.record_dirty = true;
   }
+  entry.record_awaited |= from == tcp::State::kSynSent && to != tcp::State::kClosed;
   entry.tell_established |= to == tcp::State::kEstablished;
   output_.state_changed(entry, from, to);
   touch(entry);

@@ -150,6 +150,7 @@ void Gate::end_turn_of(Entry& entry) {
   if (!entry.finished) entry.connection->on_allowance_changed(now_);
   if (entry.finished) return;
   if (entry.want_fin) append_fin(entry);
+  if (entry.record_awaited) await_record(entry);
   if (entry.record_dirty) {
     entry.record_dirty = false;
     if (log_) append_record(entry);

@@ -27,8 +27,6 @@ constexpr Duration kLockBound = std::chrono::seconds(5);
 constexpr Duration kStartBound = std::chrono::seconds(2);
 // How long a stop waits for the writes under way.
 constexpr Duration kStopBound = std::chrono::seconds(5);
-// While a location is full. A thousand turns later the log looks for room again.
-constexpr Duration kTurnWhileFull = std::chrono::milliseconds(2);
 // How often locations are looked at for failures.
 constexpr Duration kLookEvery = std::chrono::milliseconds(500);
 
@@ -56,8 +54,6 @@ class Chronicle final : public stack::Observer {
       spdlog::warn("storage works again");
     }
   }
-
-  bool is_full() const { return full_; }
 
   // Compares with what was known before.
   void look_at(const log::Log& log) {
@@ -197,8 +193,7 @@ class Node {
   bool goes_on() const { return !stop_->asked() && !tap_->failure(); }
 
   void turn() {
-    // The log has no clock: it counts the turns until it tries again to make room.
-    shard_->turn(chronicle_.is_full() ? std::min(next_look_, shard::monotonic_now() + kTurnWhileFull) : next_look_);
+    shard_->turn(next_look_);
     stop_->take();
     const Time now = shard::monotonic_now();
     if (now < next_look_) return;

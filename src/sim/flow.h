@@ -45,7 +45,7 @@ struct Flow {
   bool peer_edge_known = false;
   std::optional<Time> last_fin_delivered;
   std::optional<Time> waiting_since;  // in-order bytes within the window, delivered and not acknowledged
-  bool duplicate_just_came = false;   // of bytes above the released edge: must draw no ACK by itself
+  unsigned may_repeat_ack = 0;        // ACKs that say nothing new and are due all the same
 
   // ---- What the node said, in all its lives ----
   bool synack_left = false;
@@ -66,6 +66,8 @@ struct Flow {
   std::uint64_t out_offset(wire::SeqNum seq) const { return static_cast<std::uint32_t>(seq - (*iss + 1)); }
 
   // The node's process died: what it had only in memory is gone.
+  bool may_retreat = false;  // the window's right edge: the node started anew on a full log
+
   void node_died() {
     delivered.clear();
     delivered.add(0, acked);
@@ -73,7 +75,7 @@ struct Flow {
     above_gaps.clear();
     sacked.clear();
     waiting_since.reset();
-    duplicate_just_came = false;
+    may_repeat_ack += 4;  // it speaks first, and perhaps again
     fin_delivered = fin_acked;
   }
 

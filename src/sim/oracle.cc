@@ -127,8 +127,6 @@ void Oracle::peer_sends(const Packet& packet) {
 }
 
 void Oracle::node_receives(const Packet& packet) {
-  if (just_came_ != nullptr) just_came_->duplicate_just_came = false;
-  just_came_ = nullptr;
   if (packet.whole != nullptr) {
     auto& seen = fragments_[packet.whole];
     if (!seen.insert(packet.fragment).second || seen.size() != packet.fragments) return;
@@ -149,6 +147,7 @@ void Oracle::node_receives_tcp(const Packet& packet, bool reassembled) {
   const wire::FourTuple tuple{view->destination(), view->source()};
   remember_refusable(tuple, *view);
   if (packet.forged) {
+    if (Flow* flow = newest(tuple)) ++flow->may_repeat_ack;
     if (view->tcp.flags.syn && !view->tcp.flags.ack) note_peer_syn(tuple, *view, true);
     return;
   }
@@ -181,16 +180,18 @@ void Oracle::note_delivered(Flow& flow, const TcpView& view, bool reassembled) {
     flow.fin_delivered = true;
     flow.last_fin_delivered = context_.now();
   }
-  if (reassembled || is_old || view.payload_size == 0) return;
+  if (reassembled || is_old || view.payload_size == 0) {
+    ++flow.may_repeat_ack;
+    return;
+  }
   if (ts) {
     const auto [entry, fresh] = flow.ts_of.try_emplace(begin, ts->value);
     if (!fresh && ts_before(ts->value, entry->second)) entry->second = ts->value;
   }
-  if (begin >= flow.acked && end <= flow.delivered.contiguous_from(flow.acked)) {
-    flow.duplicate_just_came = true;
-    just_came_ = &flow;
-  }
   const std::uint64_t edge = flow.delivered.contiguous_from(flow.acked);
+  const bool is_next = begin <= edge && end > edge;
+  const bool is_unstored_duplicate = end > flow.acked && end <= edge && !flags.fin;
+  if (!is_next && !is_unstored_duplicate) ++flow.may_repeat_ack;
   if (begin > edge && !flow.delivered.contains(begin, end))
     flow.above_gaps.try_emplace(begin, Flow::AboveGap{end, edge});
   flow.delivered.add(begin, std::min(end, flow.right_edge));
@@ -210,12 +211,15 @@ void Oracle::note_delivered_ack(Flow& flow, const TcpView& view) {
   flow.peer_edge_known = true;
 }
 
+void Oracle::room_is_lost(const wire::FourTuple& tuple) {
+  for (Flow& flow : flows_) flow.may_retreat |= flow.tuple == tuple;
+}
+
 void Oracle::node_died() {
   for (Flow& flow : flows_) flow.node_died();
   refusable_.clear();
   arp_requests_.clear();
   fragments_.clear();
-  just_came_ = nullptr;
   model_.new_life();
 }
 

@@ -47,6 +47,8 @@ class Oracle : public StreamJudge {
   void node_receives(const Packet& packet);
   void node_sends(const Packet& packet);
   void node_died();
+  // A replacement started on a full log: this connection's window may shrink, once.
+  void room_is_lost(const wire::FourTuple& tuple);
   // Storage is unable to make progress (or the node is away) at this moment: ACKs may be late.
   void excuse_lateness() { excused_until_ = context_.now(); }
   // From time to time.

@@ -39,7 +39,7 @@ bool Connection::Impl::ack_arrives(const SegmentIn& segment) {
     event.head_is_sacked = acked.head_is_sacked;
     take_rtt(h, acked, flight);
   }
-  event.sacked = sack ? take_sacks(h) : 0;
+  event.sacked = sack ? take_sacks(h, flight, event.acked > 0) : 0;
   event.una = snd.una;
   event.nxt = snd.nxt;
   event.mss = effective_mss();
@@ -88,18 +88,23 @@ void Connection::Impl::take_window(const wire::TcpHeader& h) {
   snd.wl2 = h.ack;
 }
 
-std::uint64_t Connection::Impl::take_sacks(const wire::TcpHeader& header) {
-  std::uint64_t news = 0;
+// `sampled`: the cumulative part has given its round-trip sample, or tried to.
+std::uint64_t Connection::Impl::take_sacks(const wire::TcpHeader& header, std::uint64_t flight, bool sampled) {
+  Scoreboard::Sacked all;
   for (const wire::SackBlock& block : header.options.sack) {
     const std::int64_t begin = to_position(snd.iss, block.left, snd.una);
     const std::int64_t end = to_position(snd.iss, block.right, snd.una);
     // A block below the ACK is a duplicate's (RFC 2883); one beyond SND.NXT is a lie, or from before a rewind.
     if (begin < static_cast<std::int64_t>(snd.una.value) || end > static_cast<std::int64_t>(snd.nxt.value)) continue;
     if (begin >= end) continue;
-    news += snd.board.sack(StreamOffset{static_cast<std::uint64_t>(begin)},
-                           StreamOffset{static_cast<std::uint64_t>(end)}, effective_mss());
+    const auto one = snd.board.sack(StreamOffset{static_cast<std::uint64_t>(begin)},
+                                    StreamOffset{static_cast<std::uint64_t>(end)}, effective_mss());
+    all.news += one.news;
+    if (one.sent && (!all.sent || *all.sent < *one.sent)) all.sent = one.sent;
   }
-  return news;
+  // While a hole stays open this is all that tells the round-trip time, and ends a back-off.
+  if (all.sent && !sampled) snd.rtt.sample(now - *all.sent, samples_per_window(flight));
+  return all.news;
 }
 
 Scoreboard::Acked Connection::Impl::advance_una(StreamOffset ack) {
@@ -113,6 +118,10 @@ Scoreboard::Acked Connection::Impl::advance_una(StreamOffset ack) {
   snd.probe_back_off = 0;
   snd.unanswered_since = snd.in_flight() > 0 ? now : kNever;
   return acked;
+}
+
+std::uint32_t Connection::Impl::samples_per_window(std::uint64_t flight) const {
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(flight / (2 * effective_mss()) + 1, 1U << 16));
 }
 
 // By our own clock for what was sent once; by the echo for what was sent again (RFC 7323 section 4, RFC 6298 section 3:

@@ -100,7 +100,8 @@ struct Connection::Impl {
   // ---- acknowledgment.cc ----
   bool ack_arrives(const SegmentIn& segment);  // false: drop the segment
   void take_window(const wire::TcpHeader& h);
-  std::uint64_t take_sacks(const wire::TcpHeader& header);
+  std::uint64_t take_sacks(const wire::TcpHeader& header, std::uint64_t flight, bool sampled);
+  std::uint32_t samples_per_window(std::uint64_t flight) const;
   bool ack_in_range(std::int64_t position);
   Scoreboard::Acked advance_una(StreamOffset ack);
   void take_rtt(const wire::TcpHeader& header, const Scoreboard::Acked& acked, std::uint64_t flight);

@@ -127,6 +127,7 @@ void Connection::Impl::syn_sent_arrives(const SegmentIn& segment) {
   begin_send();
   timers.cancel(Timer::kRetransmit);
   last_heard = now;
+  record_stored = false;  // it lacks the peer's sequence number, and our next segment acknowledges that
   if (acked) {
     established(segment);
   } else {

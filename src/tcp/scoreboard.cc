@@ -82,19 +82,20 @@ Scoreboard::Iterator Scoreboard::split(Iterator run, StreamOffset at) {
   return runs_.insert(run + 1, second);
 }
 
-std::uint64_t Scoreboard::sack(StreamOffset begin, StreamOffset end, std::uint32_t mss) {
-  if (empty() || begin >= end) return 0;
+Scoreboard::Sacked Scoreboard::sack(StreamOffset begin, StreamOffset end, std::uint32_t mss) {
+  if (empty() || begin >= end) return {};
   begin = std::max(begin, first()->begin);
   end = std::min(end, runs_.back().end);
-  if (begin >= end) return 0;
-  std::uint64_t news = 0;
-  for (Iterator run = find(begin); run != runs_.end() && run->begin < end;) run = sack_run(run, begin, end, mss, news);
-  return news;
+  if (begin >= end) return {};
+  Sacked result;
+  for (Iterator run = find(begin); run != runs_.end() && run->begin < end;)
+    run = sack_run(run, begin, end, mss, result);
+  return result;
 }
 
 // Marks the part of `run` inside [begin, end), rounded inwards to whole segments, and returns the next run to look at.
 Scoreboard::Iterator Scoreboard::sack_run(Iterator run, StreamOffset begin, StreamOffset end, std::uint32_t mss,
-                                          std::uint64_t& news) {
+                                          Sacked& result) {
   if (run->sacked) return run + 1;
   StreamOffset from = run->begin;
   if (begin > from) from = from + ((begin - from) + mss - 1) / mss * mss;
@@ -107,7 +108,8 @@ Scoreboard::Iterator Scoreboard::sack_run(Iterator run, StreamOffset begin, Stre
   run->sacked = true;
   run->lost = run->retransmitted = false;
   count(*run, 1);
-  news += run->length();
+  result.news += run->length();
+  if (!run->ever_retransmitted && (!result.sent || *result.sent < run->sent)) result.sent = run->sent;
   highest_sacked_ = std::max(highest_sacked_, run->end);
   return merge_sacked(run) + 1;
 }

@@ -33,14 +33,19 @@ class Scoreboard {
     bool head_is_sacked = false;
   };
 
+  struct Sacked {
+    std::uint64_t news = 0;    // positions that were in flight and not known to have arrived
+    std::optional<Time> sent;  // when the latest of them was sent, of those sent once (Karn)
+  };
+
   bool empty() const { return head_ == runs_.size(); }
   // New data [begin, end); `begin` is where the last run ended. `again`: these positions may have been sent before.
   void add(StreamOffset begin, StreamOffset end, Time now, bool again);
   // Everything below `una` is acknowledged.
   Acked acknowledge(StreamOffset una);
-  // A SACK block; positions that were in flight and are new to us: returns how many. Splits at multiples of `mss` from
+  // A SACK block. Splits at multiples of `mss` from a run's begin.
   // a run's begin.
-  std::uint64_t sack(StreamOffset begin, StreamOffset end, std::uint32_t mss);
+  Sacked sack(StreamOffset begin, StreamOffset end, std::uint32_t mss);
 
   // RFC 6675 IsLost() for every run: marks the un-SACKed ones below three SACKed ranges or below more than two
   // segments' worth of SACKed bytes. True if any was marked.
@@ -73,7 +78,7 @@ class Scoreboard {
   Iterator split(Iterator run, StreamOffset at);  // returns the second part
   void count(const Run& run, int sign);
   void mark_lost(Run& run);
-  Iterator sack_run(Iterator run, StreamOffset begin, StreamOffset end, std::uint32_t mss, std::uint64_t& news);
+  Iterator sack_run(Iterator run, StreamOffset begin, StreamOffset end, std::uint32_t mss, Sacked& result);
   Iterator merge_sacked(Iterator run);
   void compact();
 

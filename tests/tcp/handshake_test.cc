@@ -188,6 +188,17 @@ TEST_F(ActiveOpen, SynAckEstablishes) {
   EXPECT_EQ(seq_of(s), 0);
 }
 
+TEST_F(ActiveOpen, NothingLeavesBeforeTheRecordHoldsThePeersSequenceNumber) {
+  e.stores_records = false;
+  arrive(syn(kSynAckFlags));
+  EXPECT_EQ(c().state(), State::kEstablished);
+  EXPECT_TRUE(silent());
+  c().on_record_stored(now());
+  const Sent s = take();
+  EXPECT_TRUE(s.bare());
+  EXPECT_EQ(ack_of(s), 0);
+}
+
 // What we acknowledge includes the peer's ISN: our record of it must be stored first.
 TEST_F(ActiveOpen, NothingLeavesBeforeTheFirstNoteIsReleased) {
   e.store_at_once = false;

@@ -247,6 +247,29 @@ TEST_F(LossWithSack, TimeOutForgetsWhatWasSacked) {
   EXPECT_GE(bytes, 9U * 1448) << "the SACKed segment too";
 }
 
+// Without timestamps too: else a hole that is lost again and again would be repaired ever more slowly.
+TEST_F(LossWithSack, SackedSegmentsGiveSamplesAndEndABackOff) {
+  peer_timestamps = false;
+  establish();
+  e.config = Config{};
+  e.queue(pattern(2 * 1460));
+  e.out.clear();
+  expire(), expire(), expire();
+  e.queue(pattern(1460));
+  arrive(kAck, 0, 1460);  // both were sent again: no sample, the back-off stays
+  e.out.clear();
+  const Duration backed_off = c().deadline() - now();
+  EXPECT_GE(backed_off, 800ms);
+  now() += 30ms;
+  SegmentIn s = segment(kAck, 0, 1460);
+  s.header.options.sack.push({our_seq(2 * 1460), our_seq(3 * 1460)});
+  arrive(s);
+  EXPECT_LE(c().smoothed_rtt(), 30ms);
+  EXPECT_GT(c().smoothed_rtt(), Duration::zero());
+  expire();
+  EXPECT_LE(c().deadline() - now(), 500ms);
+}
+
 TEST_F(LossWithSack, PeerThatRenegesIsSentWhatItDropped) {
   send(10);
   sack(0, {{2, 10}});

@@ -20,7 +20,7 @@ class ScoreboardTest : public ::testing::Test {
 };
 
 TEST_F(ScoreboardTest, NothingIsLostUntilEnoughIsSackedAbove) {
-  EXPECT_EQ(board.sack(at(300), at(400), kMss), 100U);
+  EXPECT_EQ(board.sack(at(300), at(400), kMss).news, 100U);
   EXPECT_FALSE(board.mark_lost_by_sack(kMss));
   board.sack(at(400), at(500), kMss);
   EXPECT_FALSE(board.mark_lost_by_sack(kMss)) << "two segments exactly";
@@ -52,14 +52,14 @@ TEST_F(ScoreboardTest, RetransmissionIsInFlightAgain) {
 }
 
 TEST_F(ScoreboardTest, SackIsRoundedInwardsToWholeSegments) {
-  EXPECT_EQ(board.sack(at(150), at(380), kMss), 100U);
-  EXPECT_EQ(board.sack(at(210), at(290), kMss), 0U);
+  EXPECT_EQ(board.sack(at(150), at(380), kMss).news, 100U);
+  EXPECT_EQ(board.sack(at(210), at(290), kMss).news, 0U);
   EXPECT_EQ(board.sacked(), 100U);
 }
 
 TEST_F(ScoreboardTest, LastSegmentMayBeShort) {
   board.add(at(1000), at(1030), Time{}, false);
-  EXPECT_EQ(board.sack(at(1000), at(1030), kMss), 30U);
+  EXPECT_EQ(board.sack(at(1000), at(1030), kMss).news, 30U);
 }
 
 TEST_F(ScoreboardTest, SampleIsOfTheLastRunSentOnce) {
@@ -108,7 +108,7 @@ TEST(ScoreboardModel, SumsAreRightAfterAnyHistory) {
             if (!model[i].sacked) ++news;
             model[i] = Byte{.sacked = true};
           }
-          ASSERT_EQ(board.sack(at(a), at(b), 1), news);
+          ASSERT_EQ(board.sack(at(a), at(b), 1).news, news);
           break;
         }
         case 3:

@@ -147,12 +147,21 @@ class Checks:
             if flag and flag.group() not in self.flags(program, level):
                 self.fail(path, line, f"{' '.join((program, *level))}: has no flag {flag.group()}")
 
+    # The benchmark's script and the programs that it runs.
+    def bench_flags(self):
+        known = set()
+        for command in [[self.root / "bench/run.py"], *([path] for path in sorted(self.build.glob("bench_*")) if path.is_file())]:
+            out = subprocess.run([*command, "--help"], capture_output=True, text=True, check=False).stdout
+            known |= set(re.findall(r"--[a-z][a-z-]*", out))
+        return known
+
     # `--flag …` in running text, without a command: some program of ours has it.
     def inline_flags(self):
         known = {"--help"}
         for program in PROGRAMS:
             for level in self.levels(program, ()):
                 known |= self.flags(program, level)
+        known |= self.bench_flags()
         for page in self.pages:
             for number, text in prose_lines(page):
                 for flag in re.findall(r"`(--[a-z][a-z-]*)", text):

@@ -422,6 +422,9 @@ TEST(LogSpace, AFullDiskLeavesNothingToReserve) {
   // Room appears.
   world.disks[0]->faults.full = false;
   for (int i = 0; i < 3000; ++i) world.log->pump(true);
+  EXPECT_TRUE(world.log->full()) << "nobody has asked it to look again";
+  world.log->retry_space();
+  for (int i = 0; i < 3000; ++i) world.log->pump(true);
   EXPECT_FALSE(world.log->full());
   EXPECT_GT(world.log->unreserved(), 0U);
   EXPECT_NE(world.log->append(in_record(1, offset), bytes), Lsn{});

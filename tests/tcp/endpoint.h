@@ -67,10 +67,10 @@ class Endpoint : public Host {
     acked_fin = fin;
     top_up(c);
   }
-  void state_changed(Connection& connection, State from, State to) override {
+  void state_changed(Connection& changed, State from, State to) override {
     transitions.emplace_back(from, to);
     // The record that holds the peer's initial sequence number.
-    if (from == State::kSynSent && to != State::kClosed && stores_records) connection.on_record_stored(now);
+    if (from == State::kSynSent && to != State::kClosed && stores_records) changed.on_record_stored(now);
   }
   bool stores_records = true;
   void finished(Connection&, CloseReason reason) override {

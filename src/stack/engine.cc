@@ -180,6 +180,9 @@ void Engine::abort(StreamId id, Time now) {
 
 void Engine::prepare_stop(Time now) {
   impl_->gate.set_now(now);
+  // One batch more, whose mark says that all before it is durable: then each location by itself can prove it to a
+  // reader.
+  if (log::Log* log = impl_->log(); log != nullptr) log->barrier();
   impl_->gate.flush();
   impl_->pump(now);
 }

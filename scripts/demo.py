@@ -152,20 +152,26 @@ class Upload:
         self.screen.note(f"node ready {took} ({inside}); client waited {kill.stall * 1000:.0f} ms, goes on")
 
     def kill(self, what):
-        kill = Kill(what, self.acked, self.progress_at)
         percent = 100 * self.acked / self.size
         if what == "keeper":
             self.node.kill_keeper()
-            self.kills.append(kill)
+            kill = self.fallen(what)
             self.screen.note(f"SIGKILL at {percent:.0f} %: keeper, and its node with it")
             self.check_stored()
-            time.sleep(PAUSE_BEFORE_RESTART)
+            time.sleep(max(0.0, kill.at + PAUSE_BEFORE_RESTART - time.time()))
             self.node.start(wait=False)
             self.screen.note("started again, as systemd would")
             return
         pid = lab.wait_for(self.node.kill_node, 10, lambda: "there is no node to kill")
-        self.kills.append(kill)
+        lab.wait_for(lambda: not lab.alive(pid), 10, lambda: "the node does not die", every=0.0001)
+        self.fallen(what)
         self.screen.note(f"SIGKILL at {percent:.0f} %: node (process {pid})")
+
+    def fallen(self, what):
+        """It is dead: what the client hears from now on is its replacement."""
+        self.look()
+        self.kills.append(Kill(what, self.acked, self.progress_at))
+        return self.kills[-1]
 
     # Nothing runs now: what the client was acknowledged must be on disk.
     def check_stored(self):
@@ -222,7 +228,7 @@ def main():
     options = parser.parse_args()
     if not os.access(lab.BINARY, os.X_OK):
         sys.exit(f"demo: {lab.BINARY} is missing: `make` builds it")
-    lab.enter()
+    lab.enter(may_ask_for_root=True)
     size = options.size * MIB
     path = os.path.join(lab.ROOT, "build", "demo")
     os.makedirs(path, exist_ok=True)
@@ -230,17 +236,21 @@ def main():
     needed = size * (LOCATIONS + 1) + LOCATIONS * 512 * MIB
     if free < needed:
         sys.exit(f"demo: {path}: {free // MIB} MiB free, {needed // MIB} needed: make room or say --size")
-    directory = lab.Directory(path)
+    keep = options.keep
     held = False
     try:
-        held = demonstrate(directory, size)
+        held = demonstrate(lab.Directory(path), size)
+        keep = keep or not held  # for a look at what went wrong
     except KeyboardInterrupt:
         print("\ndemo: interrupted")
     finally:
-        if not options.keep and (held or sys.exc_info()[0] is not None):
-            directory.remove()
+        if not keep:
+            shutil.rmtree(path, ignore_errors=True)
     sys.exit(0 if held else 1)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

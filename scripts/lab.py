@@ -4,6 +4,7 @@ Everything runs in fresh network, process and mount namespaces that nobody else 
 kernel removes its processes, devices and mounts with them.
 """
 
+import ctypes
 import json
 import os
 import shutil
@@ -23,26 +24,51 @@ NODE = "10.77.0.2"
 LINK = "hf0"
 
 
-def enter(why_not_status=1):
-    """Starts this script again inside fresh namespaces, unless it is there already."""
+def enter(why_not_status=1, may_ask_for_root=False):
+    """Starts this script again inside fresh namespaces, unless it is there already. Without root in a user namespace; where that is
+    not allowed, with sudo if `may_ask_for_root`."""
     if os.environ.get("HOLDFAST_LAB") == "inside":
+        # This process is the first of its namespace: when it ends, so does all that it started. It must ask for its signals.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, interrupted)
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-        # A process that stays behind by mistake goes with this one, the namespace's first.
         return
     flags = ["--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
     if os.geteuid() != 0:
         flags += ["--user", "--map-root-user"]
     command = ["unshare", *flags]
     problem = why_no_namespaces(command)
+    if problem and may_ask_for_root and os.geteuid() != 0 and shutil.which("sudo"):
+        print(f"{os.path.basename(sys.argv[0])}: not allowed without root ({problem}): asking sudo", file=sys.stderr)
+        os.execvp("sudo", ["sudo", f"HOLDFAST={BINARY}", sys.executable, *sys.argv])
     if problem:
         print(problem, file=sys.stderr)
         sys.exit(why_not_status)
     environment = dict(os.environ, HOLDFAST_LAB="inside")
-    child = subprocess.Popen([*command, sys.executable, *sys.argv], env=environment)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # The terminal tells the child too; it cleans up and ends, and we with it.
-        signal.signal(number, lambda n, _frame: child.send_signal(n) if n != signal.SIGINT else None)
+    child = subprocess.Popen([*command, sys.executable, *sys.argv], env=environment, preexec_fn=die_with_parent)
+    # The child cleans up and ends, and we with it. A terminal tells it of SIGINT itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda n, _frame: [os.kill(pid, n) for pid in children(child.pid)])
     sys.exit(exit_status(child.wait()))
+
+
+def interrupted(_number, _frame):
+    raise KeyboardInterrupt
+
+
+def die_with_parent():
+    set_death_signal = 1  # PR_SET_PDEATHSIG
+    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+
+
+def children(pid):
+    """Process ids."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return [int(word) for word in file.read().split()]
+    except FileNotFoundError:
+        return []
 
 
 def exit_status(returncode):
@@ -133,12 +159,7 @@ class Node:
         """The process that talks: the keeper's child. None between two of them."""
         if not self.keeper:
             return self.process.pid
-        try:
-            with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as file:
-                children = file.read().split()
-        except FileNotFoundError:
-            return None
-        return int(children[0]) if children else None
+        return next(iter(children(self.process.pid)), None)
 
     def kill_node(self):
         """SIGKILL; returns its process id, or None when there was none just then."""

@@ -127,8 +127,7 @@ std::uint32_t Connection::Impl::samples_per_window(std::uint64_t flight) const {
 // By our own clock for what was sent once; by the echo for what was sent again (RFC 7323 section 4, RFC 6298 section 3:
 // Karn).
 void Connection::Impl::take_rtt(const wire::TcpHeader& header, const Scoreboard::Acked& acked, std::uint64_t flight) {
-  const auto samples =
-      static_cast<std::uint32_t>(std::min<std::uint64_t>(flight / (2 * effective_mss()) + 1, 1U << 16));
+  const std::uint32_t samples = samples_per_window(flight);
   if (acked.sent) return snd.rtt.sample(now - *acked.sent, samples);
   if (!timestamps || !header.options.timestamps) return;
   const std::uint32_t echo = header.options.timestamps->echo_reply;

@@ -24,6 +24,10 @@ class Coverage {
     ranges_[begin] = end;
   }
 
+  void add(const Coverage& other) {
+    for (const auto& [begin, end] : other.ranges_) add(begin, end);
+  }
+
   bool contains(std::uint64_t begin, std::uint64_t end) const {
     const auto at = ranges_.upper_bound(begin);
     return begin >= end || (at != ranges_.begin() && std::prev(at)->second >= end);

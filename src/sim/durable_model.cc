@@ -9,7 +9,12 @@
 namespace holdfast::sim {
 
 DurableModel::DurableModel(Context& context, StreamJudge& judge, unsigned disks, unsigned stored_on)
-    : context_(context), judge_(judge), stored_on_(stored_on), writing_(disks), prefix_(disks) {}
+    : context_(context),
+      judge_(judge),
+      stored_on_(stored_on),
+      writing_(disks),
+      segment_epochs_(disks),
+      prefix_(disks) {}
 
 bool DurableModel::learn_key() {
   for (const location::MemoryDisk* disk : disks_) {
@@ -22,7 +27,12 @@ bool DurableModel::learn_key() {
 }
 
 void DurableModel::begun(unsigned disk, const location::PendingOperation& operation) {
-  if (operation.kind != location::PendingOperation::Kind::kWrite || !learn_key()) return;
+  if (operation.kind != location::PendingOperation::Kind::kWrite) {
+    segment_epochs_[disk].erase(operation.segment.value);
+    segment_epochs_[disk].erase(operation.to.value);
+    return;
+  }
+  if (!learn_key()) return;
   const Bytes bytes(operation.bytes);
   auto& carried = writing_[disk][operation.id];
   for (std::size_t at = 0; at + log::kBlock <= bytes.size();) {
@@ -32,6 +42,7 @@ void DurableModel::begun(unsigned disk, const location::PendingOperation& operat
       at += log::kBlock;
       continue;
     }
+    check_segment(disk, *header);
     read_batch(*header, bytes.subspan(at, header->size()));
     carried.emplace_back(header->epoch, header->lsn.value);
     at += header->size();
@@ -44,6 +55,35 @@ void DurableModel::stored(unsigned disk, std::uint64_t operation) {
   for (const BatchKey& key : found->second) batches_[key].on |= 1U << disk;
   writing_[disk].erase(found);
   advance();
+}
+
+// A new epoch never writes where an older one has written: that one's writes may still land.
+void DurableModel::check_segment(unsigned disk, const log::BatchHeader& header) {
+  const auto [entry, fresh] = segment_epochs_[disk].try_emplace(header.at.segment.value, header.epoch);
+  if (!fresh && entry->second != header.epoch) {
+    context_.fail("epoch {} writes into segment {} of disk {}, which is epoch {}'s", header.epoch.counter,
+                  header.at.segment.value, disk, entry->second.counter);
+  }
+}
+
+// An epoch begins with its promise on so many disks that every later start, and every earlier owner, meets it.
+void DurableModel::check_promise(log::Epoch epoch) {
+  unsigned promised = 0;
+  for (const location::MemoryDisk* disk : disks_) {
+    const auto found = disk->blobs().find(log::kPromiseBlob);
+    if (found == disk->blobs().end()) continue;
+    const auto promise = log::decode_promise(found->second, disk->name());
+    if (promise && promise->epoch >= epoch) ++promised;
+  }
+  if (promised < needed()) {
+    context_.fail("epoch {} begins with its promise on {} disks, {} are needed", epoch.counter, promised, needed());
+  }
+}
+
+std::optional<log::BatchPosition> DurableModel::last_on(unsigned disk) {
+  const Batch* batch = batch_at(prefix_[disk]);
+  if (batch == nullptr) return std::nullopt;
+  return batch->at;
 }
 
 void DurableModel::read_batch(const log::BatchHeader& header, Bytes bytes) {
@@ -106,6 +146,7 @@ void DurableModel::begin_epoch(const log::BatchHeader& header, Bytes epoch_start
   if (header.epoch < epoch_) {
     return context_.fail("epoch {} begins after epoch {}", header.epoch.counter, epoch_.counter);
   }
+  check_promise(header.epoch);
   context_.note("epoch {} begins at batch {}; it adopts up to batch {}, durable is {}", header.epoch.counter,
                 header.lsn.value, start->end_lsn.value, durable_.value);
   // Rule 1: whatever was durable may have been asserted to a peer.

@@ -44,6 +44,10 @@ class DurableModel : public DiskWatcher {
 
   // To read the log's key from; set once.
   void watch(std::vector<const location::MemoryDisk*> disks) { disks_ = std::move(disks); }
+  // Once a batch has been written.
+  const std::optional<log::LogKey>& key() const { return key_; }
+  // Where the chain ends at one disk, as far as it is whole there.
+  std::optional<log::BatchPosition> last_on(unsigned disk);
 
   // ---- DiskWatcher ----
   void begun(unsigned disk, const location::PendingOperation& operation) override;
@@ -91,6 +95,8 @@ class DurableModel : public DiskWatcher {
   // The epoch in whose chain the current epoch sees this batch.
   log::Epoch epoch_of(Lsn lsn) const;
   Batch* batch_at(Lsn lsn);
+  void check_promise(log::Epoch epoch);
+  void check_segment(unsigned disk, const log::BatchHeader& header);
   void look_at_disks(Lsn adopted_end);
   bool is_on_disk(const location::MemoryDisk& disk, const Batch& batch, Lsn lsn) const;
   void advance();
@@ -108,6 +114,7 @@ class DurableModel : public DiskWatcher {
   std::map<BatchKey, Batch> batches_;
   std::map<log::Epoch, EpochInfo> epochs_;
   std::vector<std::map<std::uint64_t, std::vector<BatchKey>>> writing_;  // by disk: operation -> batches
+  std::vector<std::map<std::uint64_t, log::Epoch>> segment_epochs_;      // by disk: who wrote into a segment
   log::Epoch epoch_;
   Lsn epoch_start_;
   Lsn issued_, durable_;

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "sim/coverage.h"
 #include "sim/packet.h"
@@ -31,17 +32,24 @@ struct Flow {
 
   // ---- What reached the node, in this life of its ----
   Coverage delivered;
+  Coverage earlier;  // in earlier lives: stored perhaps, with a timestamp that nobody else knows any more
   struct AboveGap {
     std::uint64_t end = 0;
     std::uint64_t edge = 0;  // of the in-order stream when it came
   };
   std::map<std::uint64_t, AboveGap> above_gaps;  // by begin: ranges that first came out of order
-  std::map<std::uint64_t, std::uint32_t> ts_of;  // begin of a delivered segment -> lowest TSval that it came with
-  std::optional<std::uint32_t> highest_ts;       // TSval of all that was delivered, in any life
+  std::set<std::uint64_t> ends;                  // of delivered segments, in all lives: what an ACK may name
+  struct Stamped {
+    std::uint64_t begin = 0, end = 0;
+    std::uint32_t ts = 0;
+  };
+  std::deque<Stamped> stamped;              // delivered segments above the ACK, with their TSval
+  std::optional<std::uint32_t> highest_ts;  // TSval of all that was delivered, in any life
   bool fin_delivered = false;
   bool fin_was_acked = false;  // the node's FIN, by a segment that was delivered
   bool reset_delivered = false;
-  std::uint64_t peer_edge = 0;  // outbound offset up to which the peer lets us send
+  bool reset_was_exact = false;  // at the node's RCV.NXT: nothing more may be said
+  std::uint64_t peer_edge = 0;   // outbound offset up to which the peer lets us send
   bool peer_edge_known = false;
   std::optional<Time> last_fin_delivered;
   std::optional<Time> waiting_since;  // in-order bytes within the window, delivered and not acknowledged
@@ -69,9 +77,11 @@ struct Flow {
   bool may_retreat = false;  // the window's right edge: the node started anew on a full log
 
   void node_died() {
+    earlier.add(delivered);
     delivered.clear();
     delivered.add(0, acked);
-    ts_of.clear();
+    reset_was_exact = false;  // not stored: its replacement knows nothing of it
+    stamped.clear();
     above_gaps.clear();
     sacked.clear();
     waiting_since.reset();

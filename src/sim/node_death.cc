@@ -1,6 +1,7 @@
 // The node dies: what happens to writes under way, to stored bytes, and to frames, until it is born again.
 #include <algorithm>
 
+#include "base/crc32c.h"
 #include "sim/node_host.h"
 #include "sim/node_watcher.h"
 
@@ -88,7 +89,9 @@ void NodeHost::settle_disks(const DeathPlan& plan, Time now) {
 }
 
 void NodeHost::damage_disks(const DeathPlan& plan) {
-  for (std::size_t i = disks_.size() - scenario_.bad_disks; i < disks_.size(); ++i) {
+  for (unsigned i = 0; i < disks_.size(); ++i) {
+    if (plan.forge_tail) forge_tail(i);
+    if (!scenario_.is_bad(i)) continue;
     Disk& disk = *disks_[i];
     if (plan.rot) rot(disk);
     if (plan.bad_disks_away) context_.faults.add(Fault::kDiskAway);
@@ -122,6 +125,44 @@ void NodeHost::rot(Disk& disk) {
         memory.flip(segment.number, at, static_cast<std::byte>(1U << prng_.below(8)));
     }
   }
+}
+
+// Behind the chain's end lies what was there before: in a recycled segment, payload of a client's choice. This one
+// chose a whole batch that would continue the chain, right in everything but the secret.
+void NodeHost::forge_tail(unsigned number) {
+  DurableModel& model = oracle_.model();
+  const auto last = model.last_on(number);
+  if (!last || !model.key()) return;
+  location::MemoryDisk& memory = disks_[number]->memory();
+  std::vector<std::byte> block(log::kBlock);
+  if (!memory.read(last->segment, last->offset, block)) return;
+  auto header = log::decode_batch_header(block, *model.key(), *last);
+  if (!header || header->end() + 2 * log::kBlock > model.key()->segment_size) return;
+  const auto victim = std::ranges::find_if(model.streams(), [](const auto& entry) { return !entry.second.closed; });
+  if (victim == model.streams().end()) return;
+
+  log::RecordHeader record;
+  record.type = log::RecordType::kIn;
+  record.stream = victim->first;
+  record.offset = victim->second.in_end;
+  std::vector<std::byte> payload(64, std::byte{0x66});
+  record.length = static_cast<std::uint32_t>(payload.size());
+  record.crc = crc32c(0, payload);
+  std::ranges::fill(block, std::byte{});
+  log::encode_record_header(record, block.data() + log::kBatchHeaderSize);
+  std::ranges::copy(payload, block.begin() + log::kBatchHeaderSize + log::kRecordHeaderSize);
+
+  log::LogKey wrong = *model.key();
+  prng_.fill(wrong.mac.key);
+  header->predecessor = header->mac;
+  header->at.offset = header->end();
+  header->lsn = header->lsn + 1;
+  header->record_count = 1;
+  header->body_length = static_cast<std::uint32_t>(log::record_size(payload.size()));
+  header->body_tag = log::extend_body_tag(wrong, 0, block.data() + log::kBatchHeaderSize);
+  log::encode_batch_header(*header, wrong, block.data());
+  memory.overwrite(header->at.segment, header->at.offset, block);
+  context_.faults.add(Fault::kForgedTail);
 }
 
 // Enough disks are there and whole for a log of these numbers to open.

@@ -35,8 +35,7 @@ NodeHost::NodeHost(Context& context, Network& network, Oracle& oracle, const Pla
   for (unsigned number = 0; number < scenario.disks; ++number) {
     auto& disk =
         *disks_.emplace_back(std::make_unique<Disk>(context, oracle.model(), number, Prng(prng_.next(), "disk")));
-    const bool is_bad = number >= scenario.disks - scenario.bad_disks;
-    disk.faults = is_bad ? scenario.bad_disk : scenario.disk;
+    disk.faults = scenario.is_bad(number) ? scenario.bad_disk : scenario.disk;
     if (scenario.disk_capacity != 0) disk.memory().faults.capacity = scenario.disk_capacity;
     memories.push_back(&disk.memory());
   }

@@ -81,6 +81,7 @@ class NodeHost {
   void settle_disks(const DeathPlan& plan, Time now);
   void damage_disks(const DeathPlan& plan);
   void rot(Disk& disk);
+  void forge_tail(unsigned disk);
   bool must_start() const;
 
   Context& context_;

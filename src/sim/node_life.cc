@@ -39,6 +39,11 @@ void NodeHost::begin_life() {
     return;
   }
   recovery_fuse_.reset();
+  for (const auto& disk : disks_) {
+    if (log && !disk->memory().late().empty()) {
+      context_.fail("{} is locked while writes of a dead process are still on their way to it", disk->name());
+    }
+  }
   if (!log) return start_failed(log.error());
   opened_ = std::move(*log);
   context_.queue.at(opening_, [this, life = life_] {

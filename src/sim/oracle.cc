@@ -170,12 +170,17 @@ void Oracle::note_delivered(Flow& flow, const TcpView& view, bool reassembled) {
   if (ts && (!flow.highest_ts || ts_before(*flow.highest_ts, ts->value))) flow.highest_ts = ts->value;
   if (flags.rst) {
     flow.reset_delivered = true;
+    const std::uint64_t edge = flow.delivered.contiguous_from(flow.acked);
+    const std::uint64_t next = edge + (flow.fin_delivered && flow.fin_at == edge ? 1 : 0);
+    flow.reset_was_exact |= flow.peer_answered && flow.in_offset(view.tcp.seq) == next;
     return;
   }
   if (flags.syn) return;
   const std::uint64_t begin = flow.in_offset(view.tcp.seq);
   if (begin == UINT32_MAX) return;
   const std::uint64_t end = begin + view.payload_size;
+  flow.ends.insert(end);
+  if (end > flow.right_edge) flow.ends.insert(flow.right_edge);  // cut off at the window's edge
   if (flags.fin) {
     flow.fin_delivered = true;
     flow.last_fin_delivered = context_.now();
@@ -184,10 +189,7 @@ void Oracle::note_delivered(Flow& flow, const TcpView& view, bool reassembled) {
     ++flow.may_repeat_ack;
     return;
   }
-  if (ts) {
-    const auto [entry, fresh] = flow.ts_of.try_emplace(begin, ts->value);
-    if (!fresh && ts_before(ts->value, entry->second)) entry->second = ts->value;
-  }
+  if (ts) flow.stamped.push_back({begin, end, ts->value});
   const std::uint64_t edge = flow.delivered.contiguous_from(flow.acked);
   const bool is_next = begin <= edge && end > edge;
   const bool is_unstored_duplicate = end > flow.acked && end <= edge && !flags.fin;

@@ -86,6 +86,7 @@ class Oracle : public StreamJudge {
   void check_ack(Flow& flow, const TcpView& view, const DurableStream& stream);
   void check_sack(Flow& flow, const TcpView& view);
   void check_window(Flow& flow, const TcpView& view);
+  void check_echoed_timestamp(const Flow& flow, const TcpView& view);
   void check_timestamps(Flow& flow, const TcpView& view);
   void check_payload(Flow& flow, const TcpView& view, Bytes payload, const DurableStream& stream);
   void check_duplicate_ack(Flow& flow, const TcpView& view);

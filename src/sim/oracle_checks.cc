@@ -112,7 +112,11 @@ void Oracle::check_segment(Flow& flow, const TcpView& view, Bytes payload) {
                          flow.tuple.to_string());
   }
   if (!view.tcp.flags.ack) return context_.fail("{}: a segment without ACK", flow.tuple.to_string());
+  if (flow.reset_was_exact) {
+    return context_.fail("{}: a segment leaves after the peer's reset, which was in its place", flow.tuple.to_string());
+  }
   check_duplicate_ack(flow, view);
+  check_echoed_timestamp(flow, view);
   check_ack(flow, view, *stream);
   check_sack(flow, view);
   check_window(flow, view);
@@ -139,9 +143,13 @@ void Oracle::check_ack(Flow& flow, const TcpView& view, const DurableStream& str
   if (flow.sacked.strictly_inside(edge)) {
     return context_.fail("{}: acknowledges {}, inside a range that it reported by SACK", flow.tuple.to_string(), edge);
   }
+  if (edge > flow.acked && !flow.ends.contains(edge)) {
+    return context_.fail("{}: acknowledges {}, where no segment ended", flow.tuple.to_string(), edge);
+  }
   if (edge > flow.acked || covers_fin) flow.waiting_since.reset();
   flow.acked = edge;
   flow.fin_acked |= covers_fin;
+  std::erase_if(flow.stamped, [edge](const Flow::Stamped& segment) { return segment.end <= edge; });
   if (!flow.waiting_since && flow.delivered.contiguous_from(edge) > edge) flow.waiting_since = context_.now();
 }
 
@@ -217,6 +225,22 @@ void Oracle::check_timestamps(Flow& flow, const TcpView& view) {
   if (ts_before(*flow.highest_ts, ts->echo_reply)) {
     return context_.fail("{}: TSecr {} was never received", flow.tuple.to_string(), ts->echo_reply);
   }
+}
+
+// RFC 7323 section 4.3, with the noted ACK for Last.ACK.sent: an ACK that goes beyond P echoes a timestamp no older
+// than that of the segment which brought the byte at P.
+void Oracle::check_echoed_timestamp(const Flow& flow, const TcpView& view) {
+  const auto& ts = view.tcp.options.timestamps;
+  if (!ts || flow.in_offset(view.tcp.ack) <= flow.acked) return;
+  if (flow.earlier.contains(flow.acked, flow.acked + 1)) return;
+  const Flow::Stamped* brought = nullptr;
+  for (const Flow::Stamped& segment : flow.stamped) {
+    if (segment.begin > flow.acked || segment.end <= flow.acked) continue;
+    if (brought == nullptr || ts_before(segment.ts, brought->ts)) brought = &segment;
+  }
+  if (brought == nullptr || !ts_before(ts->echo_reply, brought->ts)) return;
+  context_.fail("{}: ACK {} echoes timestamp {}, but the bytes from {} on came with {}", flow.tuple.to_string(),
+                flow.in_offset(view.tcp.ack), ts->echo_reply, brought->begin, brought->ts);
 }
 
 void Oracle::check_payload(Flow& flow, const TcpView& view, Bytes payload, const DurableStream& stream) {

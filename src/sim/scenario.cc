@@ -93,6 +93,7 @@ class Chooser {
     if (on_.bad_disks) {
       scenario_.bad_disks = std::min(scenario_.disks - scenario_.stored_on, scenario_.stored_on - 1);
     }
+    scenario_.first_bad = static_cast<unsigned>(prng_.below(scenario_.disks));
     DiskFaults& disk = scenario_.disk;
     disk.latency = prng_.between_log(microseconds(10), milliseconds(on_.slow_disks ? 30 : 3));
     disk.spread = prng_.between_log(Duration(1), 3 * disk.latency);
@@ -100,7 +101,12 @@ class Chooser {
     disk.late = static_cast<std::uint32_t>(prng_.below(1'000'000));
     disk.late_by = prng_.between_log(milliseconds(1), seconds(5));
     scenario_.bad_disk = disk;
-    if (on_.bad_disks && prng_.one_in(2)) scenario_.bad_disk.write_error = 2'000;
+    if (on_.bad_disks && prng_.one_in(2)) scenario_.bad_disk.write_error = 10'000;
+    if (on_.split && prng_.one_in(2)) {
+      // Ahead of the others: what it has and they have not is what a later start must not choose.
+      scenario_.bad_disk.latency = microseconds(5);
+      scenario_.bad_disk.spread = microseconds(5);
+    }
     scenario_.batch_size = static_cast<std::uint32_t>(prng_.between(40, 64) * 4096);
     scenario_.max_in_flight = static_cast<unsigned>(prng_.between(1, 6));
     scenario_.prepared_segments = static_cast<unsigned>(prng_.between(2, 4));
@@ -262,7 +268,17 @@ class Chooser {
       }
       death.rot = on_.bad_disks && prng_.one_in(2);
       death.bad_disks_away = on_.bad_disks && (on_.split ? prng_.one_in(2) : prng_.one_in(6));
+      death.forge_tail = prng_.one_in(3);
       scenario_.deaths.push_back(death);
+      if (!on_.split || !prng_.one_in(2)) continue;
+      // A quick succession of lives: with the bad disks, without them, with them again.
+      for (unsigned more = 0; more < 2; ++more) {
+        death.at += death.away + prng_.between_log(milliseconds(2), milliseconds(300));
+        death.away = prng_.between_log(milliseconds(1), milliseconds(20));
+        death.bad_disks_away = !death.bad_disks_away;
+        death.in_recovery.reset();
+        scenario_.deaths.push_back(death);
+      }
     }
     std::ranges::sort(scenario_.deaths, {}, &DeathPlan::at);
   }
@@ -292,7 +308,7 @@ class Chooser {
       restart_after(scenario_.disk_spells.back().until);
     }
     if (on_.bad_disks && prng_.one_in(2)) {
-      add_spell(DiskSpell::Kind::kFail, seconds(5), scenario_.disks - 1);
+      add_spell(DiskSpell::Kind::kFail, seconds(5), scenario_.first_bad);
     }
   }
 

@@ -83,7 +83,7 @@ struct DeathPlan {
   std::int64_t clock_jump = 0;          // nanoseconds, of the wall clock
   bool rot = false;                     // on a bad disk, while the node is away
   bool bad_disks_away = false;          // at the next start
-  bool forge_tail = false;
+  bool forge_tail = false;              // behind each disk's last batch, a batch of a client's making
 };
 
 struct DiskSpell {
@@ -110,7 +110,9 @@ struct Scenario {
   std::string theme;
 
   unsigned disks = 1, stored_on = 1;
-  unsigned bad_disks = 0;  // the last so many: they may fail, rot, be away
+  unsigned bad_disks = 0;  // so many from `first_bad` on (round the end): they may fail, rot, be away
+  unsigned first_bad = 0;
+  bool is_bad(unsigned number) const { return (number + disks - first_bad) % disks < bad_disks; }
   DiskFaults disk;
   DiskFaults bad_disk;
   std::uint64_t disk_capacity = 0;  // bytes; 0: as much as is wanted

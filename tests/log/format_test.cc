@@ -81,7 +81,7 @@ Identity example_identity() {
 
 // tests/log/golden/NAME, or writes it where HOLDFAST_WRITE_GOLDEN is set.
 void expect_golden(const std::string& name, const std::vector<std::byte>& bytes) {
-  const std::string path = std::string(__FILE__).substr(0, std::string(__FILE__).rfind('/')) + "/golden/" + name;
+  const std::string path = HOLDFAST_GOLDEN + name;
   if (std::getenv("HOLDFAST_WRITE_GOLDEN") != nullptr) {
     std::ofstream(path, std::ios::binary)
         .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));

@@ -13,10 +13,21 @@
 namespace holdfast::link {
 namespace {
 
+// Frames that wait for a node that is being restarted: one from each of as many peers as a node has, and more. (The
+// kernel's default is 500 for a TAP device; beyond it frames are dropped, and their senders wait for their time-outs.)
+constexpr int kQueueLength = 65536;
+
 std::unexpected<Error> refuse(const std::string& name, const std::string& what, int error) {
   const char* const hint = error == EPERM ? ": run as root or with CAP_NET_ADMIN" : "";
   return fail(Error::Kind::kUnavailable,
               fmt::format("{}: cannot {}: {}{}", name, what, std::generic_category().message(error), hint));
+}
+
+// Not where it may not be done, nor where an administrator gave it more: then more is lost while the node is away.
+void lengthen_queue(int socket, ifreq request) {
+  if (::ioctl(socket, SIOCGIFTXQLEN, &request) != 0 || request.ifr_qlen >= kQueueLength) return;
+  request.ifr_qlen = kQueueLength;
+  ::ioctl(socket, SIOCSIFTXQLEN, &request);
 }
 
 Result<void> bring_up_through(int socket, const std::string& name, std::uint16_t mtu) {
@@ -27,6 +38,7 @@ Result<void> bring_up_through(int socket, const std::string& name, std::uint16_t
     request.ifr_mtu = mtu;
     if (::ioctl(socket, SIOCSIFMTU, &request) != 0) return refuse(name, fmt::format("set the MTU to {}", mtu), errno);
   }
+  lengthen_queue(socket, request);
   if (::ioctl(socket, SIOCGIFFLAGS, &request) != 0) return refuse(name, "look at the interface", errno);
   if ((request.ifr_flags & IFF_UP) != 0) return {};
   request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);

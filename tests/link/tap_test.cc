@@ -443,6 +443,14 @@ TEST_F(TapTest, DeviceMadeByTheAdministratorIsTaken) {
   run("ip -o link show hftest1 | grep -q UP");
 }
 
+// One frame from each of many peers: what is beyond the queue is dropped, and its sender waits for its time-out.
+TEST_F(TapTest, FramesOfManyPeersWait) {
+  run("ip -o link show hftest0 | grep -q 'qlen 65536'");
+  run("ip tuntap add hftest2 mode tap && ip link set hftest2 txqueuelen 100000");
+  ASSERT_TRUE(Tap::open({.name = "hftest2"}));
+  run("ip -o link show hftest2 | grep -q 'qlen 100000'");
+}
+
 TEST_F(TapTest, RemovedDeviceIsAFailureNotACrash) {
   run("ip link del hftest0");
   EXPECT_FALSE(tap->receive({}));

@@ -58,6 +58,11 @@ void Ip::send_tcp(wire::Ipv4Address destination, MutableBytes header, const std:
   impl_->send_tcp(destination, header, payload, gso_size, now);
 }
 
+bool Ip::settled(wire::Ipv4Address destination, Time now) {
+  const auto hop = impl_->next_hop(destination);
+  return !hop || impl_->neighbours.settled(*hop, now);
+}
+
 std::uint16_t Ip::path_mtu(wire::Ipv4Address destination, Time now) const {
   return impl_->path_mtu.get(destination, impl_->config.mtu, now);
 }

@@ -97,6 +97,9 @@ class Ip {
   // ICMP destination unreachable (RFC 1122 section 3.2.2.1 rules on when not to) is left out for TCP: TCP answers with
   // RST.
 
+  // Whether a segment to this destination would leave at once (or never can). Where not, its neighbour is asked for.
+  bool settled(wire::Ipv4Address destination, Time now);
+
   // Largest datagram to this destination: the interface's MTU lowered by what ICMP told (RFC 1191, bounded below by
   // 552, forgotten after 10 min).
   std::uint16_t path_mtu(wire::Ipv4Address destination, Time now) const;

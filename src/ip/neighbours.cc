@@ -62,8 +62,7 @@ std::optional<wire::MacAddress> Neighbours::find(wire::Ipv4Address address) cons
 }
 
 void Neighbours::learn(wire::Ipv4Address address, const wire::MacAddress& mac, bool create, Time now) {
-  // A neighbour with our own MAC, or none, would have us talk to ourselves.
-  if (mac.is_multicast() || mac == wire::MacAddress{} || mac == config_.mac || !is_host_on_link(address)) return;
+  if (!is_plausible(address, mac)) return;
   Entry* entry = table_.find(address);
   if (entry == nullptr) {
     if (!create) return;
@@ -75,6 +74,25 @@ void Neighbours::learn(wire::Ipv4Address address, const wire::MacAddress& mac, b
   neighbour.confirmed = now;
   neighbour.timeout = kNever;
   flush(neighbour);
+}
+
+void Neighbours::hint(wire::Ipv4Address next_hop, const wire::MacAddress& mac, Time now) {
+  Entry* entry = table_.find(next_hop);
+  if (entry == nullptr || entry->value.state != State::kIncomplete || !started_ || !is_plausible(next_hop, mac)) return;
+  entry->value.mac = mac;
+  entry->value.confirmed = now - kReachableTime;
+  ask(*entry, State::kProbing, now);
+  flush(entry->value);
+}
+
+bool Neighbours::settled(wire::Ipv4Address next_hop, Time now) {
+  Entry* entry = table_.find(next_hop);
+  if (entry == nullptr) {
+    if (!is_host_on_link(next_hop)) return true;
+    entry = &add(next_hop);
+    ask(*entry, State::kIncomplete, now);
+  }
+  return entry->value.state != State::kIncomplete;
 }
 
 void Neighbours::on_deadline(Time now) {
@@ -101,6 +119,11 @@ void Neighbours::on_timeout(Entry& entry, Time now) {
     neighbour.state = State::kFailed;
     neighbour.timeout = now + kHoldDown;
   }
+}
+
+// A neighbour with our own MAC, or none, would have us talk to ourselves.
+bool Neighbours::is_plausible(wire::Ipv4Address address, const wire::MacAddress& mac) const {
+  return !mac.is_multicast() && mac != wire::MacAddress{} && mac != config_.mac && is_host_on_link(address);
 }
 
 bool Neighbours::is_host_on_link(wire::Ipv4Address address) const {

@@ -1,8 +1,9 @@
 // Who is at which address on the link (RFC 826; RFC 1122 section 2.3.2), and the frames that wait to know.
 //
-// - Learns a new neighbour only from an ARP request for our address, or by asking. A neighbour that is known is
-// refreshed by
-//   any ARP packet that it sends, e.g. its announcement after it moved to another machine.
+// - Learns a new neighbour only from an ARP request for our address, or by asking; while it has not answered yet, its
+//   datagrams are taken for a hint, to be confirmed by unicast.
+// - A neighbour that is known is refreshed by any ARP packet that it sends, e.g. its announcement after it moved to
+//   another machine.
 // - A neighbour not confirmed for kReachableTime is asked by unicast when it is next sent to, and used meanwhile
 //   (RFC 1122 section 2.3.2.1, "unicast poll"). One that does not answer is forgotten.
 // - One that never answered is not asked again for kHoldDown.
@@ -44,6 +45,13 @@ class Neighbours {
   // An ARP packet told this about its sender. `create`: worth a new entry.
   void learn(wire::Ipv4Address address, const wire::MacAddress& mac, bool create, Time now);
 
+  // A datagram came from this neighbour. Where it is being asked for, that is a hint to go by until it answers: after a
+  // restart its answer may be far behind in the device's queue, and its datagrams in front.
+  void hint(wire::Ipv4Address next_hop, const wire::MacAddress& mac, Time now);
+
+  // Whether a frame to it would leave at once, or never. Where not, it is asked for.
+  bool settled(wire::Ipv4Address next_hop, Time now);
+
   Time deadline() const { return deadline_; }
   void on_deadline(Time now);
 
@@ -66,6 +74,7 @@ class Neighbours {
   };
   using Entry = LruTable<Neighbour>::Entry;
 
+  bool is_plausible(wire::Ipv4Address address, const wire::MacAddress& mac) const;
   bool is_host_on_link(wire::Ipv4Address address) const;
   Entry& add(wire::Ipv4Address address);
   void ask(Entry& entry, State state, Time now);

@@ -17,6 +17,10 @@ std::size_t requests(const World& world) {
 
 MacAddress destination(const RecordingLink::Sent& sent) { return wire::parse_ethernet(sent.bytes)->destination; }
 
+Buffer a_segment(MacAddress from) {
+  return ip_frame(from_peer(wire::kProtocolTcp), tcp_segment(pattern(10)), from);
+}
+
 TEST(Neighbours, AnUnknownOneIsAskedForAndTheSegmentWaits) {
   World world;
   world.send_tcp(kPeer, pattern(100));
@@ -105,6 +109,68 @@ TEST(Neighbours, AFailedOneThatSpeaksIsKnown) {
   world.send_tcp(kPeer);
   ASSERT_EQ(world.link.sent.size(), 1U);
   EXPECT_EQ(destination(world.link.sent[0]), kPeerMac);
+}
+
+// After a restart the answer to our question lies behind all that was sent meanwhile.
+TEST(Neighbours, ADatagramIsAHintWhileTheAnswerIsAwaited) {
+  World world;
+  world.send_tcp(kPeer, pattern(10));
+  world.link.sent.clear();
+  world.receive(a_segment(kPeerMac));
+  ASSERT_EQ(world.link.sent.size(), 2U);
+  EXPECT_EQ(destination(world.link.sent[0]), kPeerMac) << "a question to confirm it, to that one alone";
+  EXPECT_TRUE(is_arp(world.link.sent[0].bytes));
+  EXPECT_EQ(destination(world.link.sent[1]), kPeerMac) << "and what waited";
+  world.link.sent.clear();
+  world.send_tcp(kPeer);
+  EXPECT_EQ(world.link.sent.size(), 1U);
+  world.receive(arp_reply(kPeer, kGatewayMac));
+  world.link.sent.clear();
+  world.send_tcp(kPeer);
+  ASSERT_EQ(world.link.sent.size(), 1U);
+  EXPECT_EQ(destination(world.link.sent[0]), kGatewayMac) << "an answer counts for more";
+}
+
+TEST(Neighbours, AHintThatIsNeverConfirmedIsForgotten) {
+  World world;
+  world.send_tcp(kPeer);
+  world.receive(a_segment(kPeerMac));
+  for (int i = 0; i < Neighbours::kRequests; ++i) world.advance(Neighbours::kRequestInterval);
+  world.link.sent.clear();
+  world.send_tcp(kPeer);
+  ASSERT_EQ(world.link.sent.size(), 1U);
+  EXPECT_TRUE(is_arp(world.link.sent[0].bytes));
+}
+
+TEST(Neighbours, NobodyIsLearntFromADatagramAlone) {
+  World world;
+  world.receive(a_segment(kPeerMac));
+  world.send_tcp(kPeer);
+  ASSERT_EQ(world.link.sent.size(), 1U);
+  EXPECT_TRUE(is_arp(world.link.sent[0].bytes));
+  world.receive(arp_reply(kPeer, kPeerMac));
+  world.receive(a_segment(kGatewayMac));
+  world.link.sent.clear();
+  world.send_tcp(kPeer);
+  ASSERT_EQ(world.link.sent.size(), 1U);
+  EXPECT_EQ(destination(world.link.sent[0]), kPeerMac) << "who is known stays known";
+}
+
+TEST(Neighbours, OnesThatAreNotSettledAreAskedFor) {
+  World world;
+  EXPECT_FALSE(world.ip.settled(kPeer, world.now));
+  EXPECT_EQ(requests(world), 1U);
+  EXPECT_FALSE(world.ip.settled(kPeer, world.now));
+  EXPECT_EQ(requests(world), 1U);
+  world.receive(arp_reply(kPeer, kPeerMac));
+  EXPECT_TRUE(world.ip.settled(kPeer, world.now));
+}
+
+TEST(Neighbours, OneThatNeverAnswersIsSettledToo) {
+  World world;
+  EXPECT_FALSE(world.ip.settled(kPeer, world.now));
+  for (int i = 0; i < Neighbours::kRequests; ++i) world.advance(Neighbours::kRequestInterval);
+  EXPECT_TRUE(world.ip.settled(kPeer, world.now));
 }
 
 TEST(Neighbours, WhoAsksForUsIsLearnt) {

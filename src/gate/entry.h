@@ -52,6 +52,7 @@ struct Entry {
   bool tell_established = false, tell_writable = false, told_peer_fin = false;  // kClient
   bool touched = false;                                                         // on the list of this turn
   bool close_recorded = false;
+  bool unspoken = false;   // resumed, and has not spoken yet
   bool half_open = false;  // counted against its listener's backlog
   bool finished = false;   // closed; removed once no item refers to it
   tcp::CloseReason close_reason = tcp::CloseReason::kNormal;

@@ -29,6 +29,8 @@ class Output {
   virtual ~Output() = default;
   virtual void send_segment(const wire::FourTuple& tuple, const tcp::SegmentOut& segment) = 0;
   virtual void send_frame(Bytes frame) = 0;
+  // Whether a segment to this peer would leave at once; where not, that is being seen to.
+  virtual bool settled(const wire::FourTuple&, Time) { return true; }
   // Still no connection for this 4-tuple? Asked when a refusal is about to leave.
   virtual bool is_unknown(const wire::FourTuple& tuple) const = 0;
   virtual void state_changed(Entry& entry, tcp::State from, tcp::State to) = 0;
@@ -65,9 +67,11 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   // A recovered connection whose record is stored already. Reserves what the old owner promised, as far as there is
   // room. Outbound bytes are read back from the log; an error names what could not be read.
   Result<Entry*> resume(StreamId id, RecoveredConnection& recovered, tcp::Config config, Time now);
-  // Every resumed connection speaks: to be called once, when the epoch's start is stored. Until then a gate with a log
-  // is silent.
+  // Every resumed connection speaks, as soon as its peer can be reached: to be called once, when the epoch's start is
+  // stored. Until then a gate with a log is silent.
   void speak_all(Time now);
+  // Before anything that a peer says is heard: its connection speaks, unless it has.
+  void speak_first(Entry& entry, Time now);
   bool silent() const { return silent_; }
   // A connection in TIME-WAIT gives way to a new one of the same 4-tuple (RFC 6191).
   void retire(Entry& entry);
@@ -136,12 +140,14 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   void acknowledge_raw_edge(Entry& entry);
   void end_turn();
   void end_turn_of(Entry& entry);
+  void let_out(Entry& entry);
   void hand_to_client(Entry& entry);
   void run_timers();
   void watch_for_stall(bool moved);
   void look_for_room();
   void starve(Entry& entry);
   void feed_starved();
+  void speak_to_the_settled(Time now);
   Result<void> read_outbound(Entry& entry, const tcp::Snapshot& snapshot);
   void remove_finished();
   Lsn durable() const;
@@ -168,6 +174,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   std::vector<Entry*> folded_;
   std::vector<std::byte> kept_;  // a payload, while the log may move the original
   std::vector<Entry*> starved_;
+  std::vector<Entry*> unspoken_;  // resumed, their peers not reachable yet
   std::vector<StreamId> finished_;
   std::uint64_t wall_clock_;
   Time started_;

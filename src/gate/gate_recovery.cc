@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.h"
 #include "gate/gate.h"
@@ -19,7 +20,7 @@ Result<Entry*> Gate::resume(StreamId id, RecoveredConnection& recovered, tcp::Co
   entry.opened = recovered.record.opened;
   // The window that was promised is promised again, as far as there is room.
   const StreamOffset promised = std::max(s.edge, s.rcv_end);
-  const std::uint64_t granted = std::min(promised - s.rcv_end, log_->unreserved());
+  const std::uint64_t granted = std::min(promised - s.rcv_end, log_->inheritable());
   if (granted > 0) log_->reserve(granted);
   entry.reserved_edge = s.rcv_end + granted;
   entry.grown_at = s.rcv_end;
@@ -68,13 +69,30 @@ void Gate::speak_all(Time now) {
   silent_ = false;
   for (auto& [id, entry] : entries_) {
     if (entry->finished) continue;
-    entry->out_told = entry->stored.out_end;
-    entry->out_fin_told = entry->stored.out_fin;
-    entry->connection->on_outbound_stored(entry->stored.out_end, entry->stored.out_fin, now);
-    if (!entry->finished) entry->connection->speak(now);
-    observer_.resumed(id, entry->connection->tuple(), entry->connection->state());
-    touch(*entry);
+    entry->unspoken = true;
+    unspoken_.push_back(entry.get());
   }
+  speak_to_the_settled(now);
+}
+
+// A frame to a peer whose link address is not known waits in a queue that is short; a thousand would not fit.
+void Gate::speak_to_the_settled(Time now) {
+  std::erase_if(unspoken_, [&](Entry* entry) {
+    if (entry->unspoken && !output_.settled(entry->connection->tuple(), now)) return false;
+    speak_first(*entry, now);
+    return true;
+  });
+}
+
+void Gate::speak_first(Entry& entry, Time now) {
+  if (!std::exchange(entry.unspoken, false) || entry.finished) return;
+  set_now(now);
+  entry.out_told = entry.stored.out_end;
+  entry.out_fin_told = entry.stored.out_fin;
+  entry.connection->on_outbound_stored(entry.stored.out_end, entry.stored.out_fin, now);
+  if (!entry.finished) entry.connection->speak(now);
+  observer_.resumed(entry.id, entry.connection->tuple(), entry.connection->state());
+  touch(entry);
 }
 
 void Gate::checkpoint_begin() {

@@ -30,6 +30,7 @@ void Gate::pump(Time now) {
     last_progress_ = now;
     return;
   }
+  if (!unspoken_.empty()) speak_to_the_settled(now);
   run_timers();
   look_for_room();
   if (now_ >= lazy_flush_) {
@@ -141,13 +142,7 @@ void Gate::end_turn() {
 void Gate::end_turn_of(Entry& entry) {
   if (entry.handler != nullptr) hand_to_client(entry);
   if (entry.finished) return;
-  if (entry.stored.out_end > entry.out_told || entry.stored.out_fin != entry.out_fin_told) {
-    entry.out_told = entry.stored.out_end;
-    entry.out_fin_told = entry.stored.out_fin;
-    entry.connection->on_outbound_stored(entry.stored.out_end, entry.stored.out_fin, now_);
-  }
-  if (!entry.finished) entry.connection->flush_acknowledgement(now_);
-  if (!entry.finished) entry.connection->on_allowance_changed(now_);
+  if (!entry.unspoken) let_out(entry);
   if (entry.finished) return;
   if (entry.want_fin) append_fin(entry);
   if (entry.record_awaited) await_record(entry);
@@ -156,6 +151,17 @@ void Gate::end_turn_of(Entry& entry) {
     if (log_) append_record(entry);
   }
   reschedule(entry);
+}
+
+// What was stored meanwhile, and what follows from it.
+void Gate::let_out(Entry& entry) {
+  if (entry.stored.out_end > entry.out_told || entry.stored.out_fin != entry.out_fin_told) {
+    entry.out_told = entry.stored.out_end;
+    entry.out_fin_told = entry.stored.out_fin;
+    entry.connection->on_outbound_stored(entry.stored.out_end, entry.stored.out_fin, now_);
+  }
+  if (!entry.finished) entry.connection->flush_acknowledgement(now_);
+  if (!entry.finished) entry.connection->on_allowance_changed(now_);
 }
 
 void Gate::hand_to_client(Entry& entry) {
@@ -221,6 +227,7 @@ void Gate::remove_finished() {
       entry.handler->finished(entry.close_reason);
     }
     std::erase(starved_, &entry);
+    std::erase(unspoken_, &entry);
     entries_.erase(found);
     return true;
   });

@@ -122,7 +122,10 @@ class Log {
 
   // Payload bytes that can be promised beyond what is reserved already; batch and record overhead is accounted for.
   virtual std::uint64_t unreserved() const = 0;
-  virtual void reserve(std::uint64_t bytes) = 0;    // bytes <= unreserved()
+  // The same for what the previous owner had promised: an epoch starts in a segment of its own, so that right after the
+  // start the room for small records is there, and the room that is otherwise kept for them can be had.
+  virtual std::uint64_t inheritable() const { return unreserved(); }
+  virtual void reserve(std::uint64_t bytes) = 0;    // bytes <= unreserved(), or inheritable()
   virtual void unreserve(std::uint64_t bytes) = 0;  // promised bytes that arrived (were appended), or were taken back
 
   // ---- Ceilings ----

@@ -386,8 +386,8 @@ void WriteAheadLog::store_progress(std::size_t i) {
 
 // ---- Space ----
 
-std::uint64_t WriteAheadLog::unreserved() const {
-  // Segments are ready on W locations up to here.
+// For payload, in segments beyond the current one that are ready on W locations.
+std::uint64_t WriteAheadLog::ready_room() const {
   std::array<std::uint64_t, kMaxReplicas> ready{};
   std::size_t count = 0;
   for (const Replica& replica : replicas_) {
@@ -397,11 +397,23 @@ std::uint64_t WriteAheadLog::unreserved() const {
   std::sort(ready.begin(), ready.begin() + static_cast<std::ptrdiff_t>(count), std::greater<>{});
   const std::uint64_t through = ready[identity_.stored_on - 1];
   if (through < cursor_.segment().value) return 0;
-  const std::uint64_t whole = SegmentCursor::payload_per_segment(key_.segment_size);
-  const std::uint64_t left = (through - cursor_.segment().value) * whole;
-  // One segment and one batch are never promised: connection records, checkpoints and small records live on them.
-  const std::uint64_t slack = whole + options_.batch_size + left / 16;
-  return left <= slack + reserved_ ? 0 : left - slack - reserved_;
+  return (through - cursor_.segment().value) * SegmentCursor::payload_per_segment(key_.segment_size);
+}
+
+// One segment and one batch are never promised: connection records, checkpoints and small records live on them.
+std::uint64_t WriteAheadLog::unreserved() const {
+  const std::uint64_t room = ready_room();
+  const std::uint64_t slack =
+      SegmentCursor::payload_per_segment(key_.segment_size) + options_.batch_size + room / 16;
+  return room <= slack + reserved_ ? 0 : room - slack - reserved_;
+}
+
+// The segment that the predecessor kept is the one that this epoch has begun.
+std::uint64_t WriteAheadLog::inheritable() const {
+  if (cursor_.segment() != epoch_segment_) return unreserved();
+  const std::uint64_t room = ready_room();
+  const std::uint64_t slack = options_.batch_size + room / 16;
+  return room <= slack + reserved_ ? 0 : room - slack - reserved_;
 }
 
 void WriteAheadLog::reserve(std::uint64_t bytes) { reserved_ += bytes; }

@@ -53,6 +53,7 @@ class WriteAheadLog final : public Log {
   bool busy() const override;
 
   std::uint64_t unreserved() const override;
+  std::uint64_t inheritable() const override;
   void reserve(std::uint64_t bytes) override;
   void unreserve(std::uint64_t bytes) override;
 
@@ -96,6 +97,7 @@ class WriteAheadLog final : public Log {
   void store_progress(std::size_t replica);
 
   bool segment_ready(SegmentNumber segment) const;
+  std::uint64_t ready_room() const;
   Result<void> read_from(location::Location& location, const Extent& extent, std::uint64_t from_offset,
                          MutableBytes into);
 

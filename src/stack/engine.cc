@@ -116,7 +116,7 @@ bool Engine::Impl::ready_to_speak(Time now) {
   if (log == nullptr) return true;
   if (log->durable() < log->epoch_start()) return false;
   if (resume_by == kNever) resume_by = now + kWaitForRoom;
-  return now >= resume_by || log->full() || log->unreserved() >= recovered.promised_room();
+  return now >= resume_by || log->full() || log->inheritable() >= recovered.promised_room();
 }
 
 Time Engine::deadline() const {

@@ -34,6 +34,8 @@ Bytes Engine::Impl::whole_payload(const ip::TcpDatagram& datagram, std::size_t h
 
 void Engine::Impl::on_segment(const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now) {
   tcp::Connection* connection = demux.find(tuple);
+  const bool reset = segment.header.flags.rst;  // after that nothing is to be said
+  if (connection != nullptr && !reset) gate.speak_first(*static_cast<gate::Entry*>(connection->user), now);
   if (connection != nullptr && connection->state() == tcp::State::kTimeWait &&
       listening_at(tuple.local.port) != nullptr && connection->may_be_replaced_by(segment)) {
     gate.retire(*static_cast<gate::Entry*>(connection->user));
@@ -114,6 +116,8 @@ void Engine::Impl::send_frame(Bytes frame) {
   out.head = frame;
   link.transmit(out);
 }
+
+bool Engine::Impl::settled(const wire::FourTuple& tuple, Time now) { return ip.settled(tuple.peer.address, now); }
 
 bool Engine::Impl::is_unknown(const wire::FourTuple& tuple) const { return demux.find(tuple) == nullptr; }
 

@@ -45,6 +45,7 @@ struct Connection::Impl {
   std::uint32_t oldest_ts_echo = 0;  // our TSval when this life began: earlier echoes say nothing about time
   std::uint32_t soft_errors = 0;     // ICMP
   bool awaiting_answer = false;      // spoke first after resume(), the peer has not answered yet
+  bool ack_at_once = false;          // after resume(): the peer has waited long enough
   bool spoken = true;                // after resume(): speak() was called
   bool ack_owed = false;             // a bare ACK leaves unless something else carries it
   bool ack_deferred = false;         // … but not before flush_acknowledgement()

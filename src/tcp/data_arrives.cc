@@ -89,7 +89,8 @@ void Connection::Impl::in_order(Bytes payload, std::optional<wire::SackBlock> ds
   if (closed()) return;
   if (rcv.fin) return fin_arrives();
   const bool answered = std::exchange(answered_in_deliver, false);
-  if (rcv.ack_policy.on_data(payload.size(), full_segment()) || fills_gap || dsack || answered) {
+  const bool at_once = std::exchange(ack_at_once, false);
+  if (rcv.ack_policy.on_data(payload.size(), full_segment()) || fills_gap || dsack || answered || at_once) {
     note(dsack);
   } else {
     arm_delayed_ack();

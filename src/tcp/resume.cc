@@ -37,6 +37,7 @@ void Connection::Impl::restore(const Snapshot& s) {
   active_open = s.active_open;
   record_stored = true;
   resumed = true;
+  ack_at_once = true;
   spoken = false;
   config.mss = s.receive_mss;
   config.msl = s.msl;

@@ -8,7 +8,7 @@
 namespace holdfast::tcp {
 
 void Connection::Impl::segment_arrives(const SegmentIn& segment) {
-  if (closed() || !spoken) return;
+  if (closed() || (!spoken && !segment.header.flags.rst)) return;
   if (state == State::kSynSent) return syn_sent_arrives(segment);
   if (predicted(segment)) return;
   const wire::TcpHeader& h = segment.header;

@@ -58,9 +58,11 @@ class FakeLog : public log::Log {
   bool has_unissued() const override { return unissued; }
   bool busy() const override { return issued > stored; }
   std::uint64_t unreserved() const override { return room; }
+  std::uint64_t inheritable() const override { return room + inherited; }
   void reserve(std::uint64_t bytes) override {
     ASSERT_LE_room(bytes);
-    room -= bytes;
+    inherited -= std::min(inherited, bytes - std::min(bytes, room));
+    room -= std::min(room, bytes);
     reserved += bytes;
   }
   void unreserve(std::uint64_t bytes) override {
@@ -86,7 +88,7 @@ class FakeLog : public log::Log {
     return n;
   }
   void ASSERT_LE_room(std::uint64_t bytes) const {
-    if (bytes > room) throw std::logic_error("reserved more than there is");
+    if (bytes > room + inherited) throw std::logic_error("reserved more than there is");
   }
 
   log::Secrets secrets_;
@@ -95,6 +97,7 @@ class FakeLog : public log::Log {
   bool unissued = false, no_room = false;
   bool scarce = false;  // room that was used is gone
   std::uint64_t room = 1U << 30, reserved = 0;
+  std::uint64_t inherited = 0;  // room for a predecessor's promises only
   std::uint64_t ceiling = 1'000'000'000, promised_ceiling = 0, issued_ceiling = 1'000'000'000;
   std::uint64_t ids = 0;
   unsigned space_retries = 0;

@@ -38,6 +38,7 @@ class GateTest : public testing::Test, public Output, public Observer {
     sent.push_back(out);
   }
   void send_frame(Bytes frame) override { frames.emplace_back(frame.begin(), frame.end()); }
+  bool settled(const wire::FourTuple&, Time) override { return reachable; }
   bool is_unknown(const wire::FourTuple& tuple) const override { return tuple != known; }
   void state_changed(Entry&, tcp::State, tcp::State) override {}
   void forget(Entry&) override {}
@@ -103,6 +104,37 @@ class GateTest : public testing::Test, public Output, public Observer {
   std::vector<Sent> sent;
   std::vector<std::vector<std::byte>> frames;
   wire::FourTuple known{};
+  bool reachable = true;  // every peer
+};
+
+// A gate that takes over from another.
+class GateTakeoverTest : public GateTest {
+ protected:
+  void take_over() {
+    Recovery recovery;
+    std::uint32_t position = 0;
+    for (const FakeLog::Appended& record : log->records) {
+      recovery.on_record(record.header, record.payload,
+                         {SegmentNumber{1}, position += 64, record.header.length, record.header.offset,
+                          record.header.type, record.header.flags});
+    }
+    ASSERT_EQ(recovery.connections().size(), 1U);
+    auto fresh = std::make_unique<FakeLog>();
+    log = fresh.get();
+    if (inherited > 0) {
+      log->room = 0;
+      log->inherited = inherited;
+    }
+    auto next = std::make_unique<Gate>(Options{}, std::move(fresh), *this, *this, 0, now);
+    auto resumed = next->resume(entry->id, recovery.connections().begin()->second, {}, now);
+    ASSERT_TRUE(resumed.has_value());
+    gate = std::move(next);
+    entry = *resumed;
+    sent.clear();
+    pump();
+    EXPECT_TRUE(sent.empty());  // silent until the epoch's start is stored
+  }
+  std::uint64_t inherited = 0;  // where not 0: all the room that the replacement finds
 };
 
 TEST_F(GateTest, ASynAckWaitsForTheConnectionRecord) {
@@ -302,34 +334,56 @@ TEST_F(GateTest, AnIdleHourIsNoStall) {
   EXPECT_GT(sent.back().header.window, 0U);
 }
 
-TEST_F(GateTest, AReplacementAcknowledgesWhatItsPredecessorStored) {
+TEST_F(GateTakeoverTest, AReplacementAcknowledgesWhatItsPredecessorStored) {
   establish(ServiceKind::kStore);
   const std::uint32_t end = upload_two_segments();
   pump();
   store();
-
-  Recovery recovery;
-  std::uint32_t position = 0;
-  for (const FakeLog::Appended& record : log->records) {
-    recovery.on_record(record.header, record.payload,
-                       {SegmentNumber{1}, position += 64, record.header.length, record.header.offset,
-                        record.header.type, record.header.flags});
-  }
-  ASSERT_EQ(recovery.connections().size(), 1U);
-  auto fresh = std::make_unique<FakeLog>();
-  FakeLog* replacement_log = fresh.get();
-  Gate replacement({}, std::move(fresh), *this, *this, 0, now);
-  auto resumed = replacement.resume(entry->id, recovery.connections().begin()->second, {}, now);
-  ASSERT_TRUE(resumed.has_value());
-  sent.clear();
-  replacement.pump(now);
-  EXPECT_TRUE(sent.empty());  // silent until the epoch's start is stored
-  replacement.speak_all(now);
-  replacement.pump(now);
+  take_over();
+  gate->speak_all(now);
+  pump();
   ASSERT_FALSE(sent.empty());
   EXPECT_EQ(sent.back().header.ack.value, end);
   EXPECT_EQ(sent.back().header.seq.value, kOurIss + 1);
-  EXPECT_GT(replacement_log->reserved, 0U);
+  EXPECT_GT(log->reserved, 0U);
+}
+
+TEST_F(GateTakeoverTest, AReplacementSpeaksToAPeerOnceItCanBeReached) {
+  establish(ServiceKind::kStore);
+  reachable = false;
+  take_over();
+  gate->speak_all(now);
+  pump();
+  EXPECT_TRUE(sent.empty());
+  reachable = true;
+  pump();
+  EXPECT_EQ(sent.size(), 1U);
+  pump();
+  EXPECT_EQ(sent.size(), 1U);
+}
+
+TEST_F(GateTakeoverTest, AReplacementSpeaksBeforeItHears) {
+  establish(ServiceKind::kStore);
+  reachable = false;
+  take_over();
+  gate->speak_all(now);
+  gate->speak_first(*entry, now);
+  EXPECT_EQ(sent.size(), 1U);
+  upload_two_segments();
+  pump();
+  store();
+  pump();
+  ASSERT_EQ(sent.size(), 2U);
+  EXPECT_EQ(sent.back().header.ack.value, kPeerIss + 1 + 1460) << "the first one at once, the second as ever";
+}
+
+// The predecessor's promises stand although its successor's room for new ones is small.
+TEST_F(GateTakeoverTest, WhatWasPromisedIsReservedFromTheRoomThatIsInherited) {
+  Entry& before = establish(ServiceKind::kStore);
+  const StreamOffset promised = before.reserved_edge;
+  inherited = promised - before.appended.in_end;
+  take_over();
+  EXPECT_EQ(entry->reserved_edge, promised);
 }
 
 }  // namespace

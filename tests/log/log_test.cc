@@ -406,6 +406,22 @@ TEST(LogSpace, WhatIsReservedCanBeAppended) {
   EXPECT_GE(world.log->durable().value + 1, world.log->open_lsn().value);
 }
 
+// A replacement must not have to wait for segments to be made before it can stand by what was promised.
+TEST(LogSpace, WhatWasPromisedFindsRoomRightAfterARestart) {
+  for (unsigned prepared = 2; prepared <= 6; ++prepared) {
+    World world(1);
+    world.options.prepared_segments = prepared;
+    world.start();
+    for (int i = 0; i < 3000; ++i) world.log->pump(true);  // all are made
+    const std::uint64_t promised = world.log->unreserved();
+    world.log->reserve(promised);
+    world.crash();
+    ASSERT_EQ(world.open(), "");
+    EXPECT_GE(world.log->inheritable(), promised) << prepared;
+    EXPECT_LT(world.log->unreserved(), promised + (promised == 0 ? 1 : 0)) << prepared;
+  }
+}
+
 TEST(LogSpace, AFullDiskLeavesNothingToReserve) {
   World world(1);
   world.start();

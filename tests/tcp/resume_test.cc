@@ -56,6 +56,16 @@ TEST_F(Resume, SpeaksFirstWithTheReleasedPair) {
   EXPECT_EQ(c().received().value, 5000U);
 }
 
+// The peer has waited for the replacement already.
+TEST_F(Resume, AcknowledgesTheFirstDataAtOnceAndDelaysAsEverAfterwards) {
+  resume();
+  take();
+  arrive(kAck, 2000, 0, pattern(1));
+  EXPECT_EQ(ack_of(take()), 2001);
+  arrive(kAck, 2001, 0, pattern(1));
+  EXPECT_TRUE(silent()) << "the delayed-ACK timer runs";
+}
+
 TEST_F(Resume, SpeaksAtTheStoredEndInsideTheWindow) {
   s.snd_una = StreamOffset{1000};
   s.snd_end = StreamOffset{5000};

@@ -32,6 +32,13 @@ Lsn read_progress(location::Location& location, const LogId& log_id) {
   return progress && progress->log_id == log_id ? progress->lsn : Lsn{};
 }
 
+// Bytes of log between a batch and the last one that is issued before it is durable; generously, since the options may
+// have been others then.
+std::uint64_t pipeline_reach(const Options& options) {
+  constexpr std::uint64_t kLeast = 8U << 20, kOverhead = 256U << 10;
+  return std::max(kLeast, (options.max_in_flight + 1) * (options.batch_size + kOverhead));
+}
+
 }  // namespace
 
 Result<LogStart> Recovery::run(std::vector<std::unique_ptr<location::Location>> locations, Duration lock_bound) {
@@ -121,7 +128,7 @@ Result<void> Recovery::choose_and_promise_epoch() {
 }
 
 Result<void> Recovery::read_tail() {
-  auto tail = scan_tail(*chain_, key_);
+  auto tail = scan_tail(*chain_, key_, pipeline_reach(options_));
   if (!tail) return std::unexpected(tail.error());
   tail_ = std::move(*tail);
   tail_.missing_bytes.resize(sources_.size());

@@ -8,9 +8,6 @@
 namespace holdfast::log {
 namespace {
 
-// Of the first segment behind the end, this much is searched; of later ones the first block.
-constexpr std::uint64_t kSearch = 8U << 20;
-
 // The first batch in [from, to) of this segment that was issued when `missing` was durable.
 std::optional<BatchHeader> find_later(Source& source, const LogKey& key, SegmentNumber segment, std::uint64_t from,
                                       std::uint64_t to, Lsn missing) {
@@ -23,16 +20,20 @@ std::optional<BatchHeader> find_later(Source& source, const LogKey& key, Segment
 
 }  // namespace
 
-Result<void> check_for_rot(const std::vector<Source*>& sources, const LogKey& key, BatchPosition end, Lsn missing) {
+Result<void> check_for_rot(const std::vector<Source*>& sources, const LogKey& key, BatchPosition end, Lsn missing,
+                           std::uint64_t reach) {
   for (Source* source : sources) {
     std::optional<BatchHeader> later;
-    if (end.offset > 0) later = find_later(*source, key, end.segment, end.offset, key.segment_size, missing);
-    bool nearest = true;
+    std::uint64_t left = std::max<std::uint64_t>(reach, kBlock);
+    if (end.offset > 0) {
+      later = find_later(*source, key, end.segment, end.offset, end.offset + left, missing);
+      left -= std::min(left, key.segment_size - std::min<std::uint64_t>(end.offset, key.segment_size));
+    }
     for (const std::uint64_t number : source->segments() | std::views::keys) {
       if (later) break;
       if (number <= end.segment.value) continue;
-      later = find_later(*source, key, SegmentNumber{number}, 0, nearest ? kSearch : kBlock, missing);
-      nearest = false;
+      later = find_later(*source, key, SegmentNumber{number}, 0, std::max<std::uint64_t>(left, kBlock), missing);
+      left -= std::min(left, key.segment_size);
     }
     if (!later) continue;
     return fail(

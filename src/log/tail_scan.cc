@@ -111,9 +111,10 @@ void note_missing(Tail& tail, const ChainWalk::Step& step, std::uint32_t lacking
   tail.missing.push_back({header.at, header.end(), step.present, lacking});
 }
 
-Result<Tail> scan_tail(Chain& chain, const LogKey& key) {
+Result<Tail> scan_tail(Chain& chain, const LogKey& key, std::uint64_t reach) {
   if (chain.empty()) {
-    if (auto sound = check_for_rot(chain.sources(), key, {}, Lsn{1}); !sound) return std::unexpected(sound.error());
+    auto sound = check_for_rot(chain.sources(), key, {}, Lsn{1}, reach);
+    if (!sound) return std::unexpected(sound.error());
     return Tail{};
   }
   auto start = first_needed(chain, chain.top());
@@ -140,7 +141,7 @@ Result<Tail> scan_tail(Chain& chain, const LogKey& key) {
       continue;
     }
     const BatchPosition end = {tail.last.at.segment, tail.last.end()};
-    if (auto sound = check_for_rot(chain.sources(), key, end, tail.last.lsn + 1); !sound) {
+    if (auto sound = check_for_rot(chain.sources(), key, end, tail.last.lsn + 1, reach); !sound) {
       return std::unexpected(sound.error());
     }
     return std::move(tail);

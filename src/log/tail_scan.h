@@ -39,8 +39,9 @@ struct Tail {
   std::vector<ScannedSegment> segments;
 };
 
-// The chain has been found. Fails with kCorrupt where stored batches cannot be read at any location.
-Result<Tail> scan_tail(Chain& chain, const LogKey& key);
+// The chain has been found. Fails with kCorrupt where stored batches cannot be read at any location. `reach`: how far
+// behind the end to search for signs of that (rot.h).
+Result<Tail> scan_tail(Chain& chain, const LogKey& key, std::uint64_t reach);
 
 // Adds the steps of one walk; for history (history.h) as well.
 void note_missing(Tail& tail, const ChainWalk::Step& step, std::uint32_t lacking);

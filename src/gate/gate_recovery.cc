@@ -18,8 +18,8 @@ Result<Entry*> Gate::resume(StreamId id, RecoveredConnection& recovered, tcp::Co
   entry.id = id;
   entry.service = static_cast<ServiceKind>(recovered.record.service);
   entry.opened = recovered.record.opened;
-  // The window that was promised is promised again, as far as there is room.
-  const StreamOffset promised = std::max(s.edge, s.rcv_end);
+  // The window that was promised is promised again, as far as there is room. Nothing comes behind the peer's FIN.
+  const StreamOffset promised = s.rcv_fin ? s.rcv_end : std::max(s.edge, s.rcv_end);
   const std::uint64_t granted = std::min(promised - s.rcv_end, log_->inheritable());
   if (granted > 0) log_->reserve(granted);
   entry.reserved_edge = s.rcv_end + granted;
@@ -29,10 +29,17 @@ Result<Entry*> Gate::resume(StreamId id, RecoveredConnection& recovered, tcp::Co
   entry.appended = {s.rcv_end, s.snd_end, s.rcv_fin, s.snd_fin, static_cast<std::uint32_t>(granted)};
   entry.stored = entry.appended;
   s.edge = entry.reserved_edge;
-  if (granted < entry.window_next) starve(entry);
+  if (granted < entry.window_next && !s.rcv_fin) starve(entry);
 
   const std::uint64_t unacknowledged = s.snd_end - s.snd_una;
-  config.send_buffer = static_cast<std::uint32_t>(std::max<std::uint64_t>(config.send_buffer, unacknowledged));
+  std::uint64_t send_buffer = std::max<std::uint64_t>(config.send_buffer, unacknowledged);
+  if (entry.service == ServiceKind::kEcho) {
+    // The window that was advertised kept to the send buffer's room, which looks smaller now: SND.UNA may lag.
+    const std::uint64_t advertised = std::min<std::uint64_t>(granted, config.send_buffer);
+    send_buffer = std::max(send_buffer, unacknowledged + advertised);
+    s.edge = std::min(s.edge, s.rcv_end + (send_buffer - unacknowledged));
+  }
+  config.send_buffer = static_cast<std::uint32_t>(std::min<std::uint64_t>(send_buffer, ~std::uint32_t{0}));
   entry.connection = tcp::Connection::resume(*this, config, id, s, now);
   entry.connection->user = &entry;
   entry.outbound.assign(recovered.outbound.begin(), recovered.outbound.end());

@@ -69,9 +69,10 @@ void Gate::feed_starved() {
 
 // A larger promise without data to carry it: the connection record does.
 void Gate::promise_more(Entry& entry) {
+  if (entry.appended.in_fin) return;
   const StreamOffset before = entry.reserved_edge;
   reserve_window(entry, entry.appended.in_end);
-  if (entry.reserved_edge == before || entry.appended.in_fin) return;
+  if (entry.reserved_edge == before) return;
   const Lsn lsn = log_ ? append_record(entry) : Lsn{0};
   if (log_ && lsn == Lsn{0}) return;  // the next data record carries it
   note_stored_edges(entry, lsn);

@@ -75,6 +75,7 @@ void LogView::take_source(location::Location* location, const Identity& identity
   info.usable = true;
   if (identity.refilling) {
     info.problem = "being refilled";
+    ++refilling_;
   } else {
     counting_ |= 1U << sources_.size();
   }
@@ -228,10 +229,19 @@ Lsn LogView::probe() {
   for (const auto& [lsn, present] : found) {
     if (lsn <= durable) continue;
     complete &= present;
-    if (static_cast<unsigned>(std::popcount(complete)) < identity_.stored_on) break;
+    if (static_cast<unsigned>(std::popcount(complete)) + absent_holders() < identity_.stored_on) break;
     durable = lsn;
   }
   return durable;
+}
+
+// How many locations that cannot be read may hold what is acknowledged. Where the others are as many as a recovery
+// needs it would adopt whatever one of them has: so do we, or the last bytes that were acknowledged would be missing.
+unsigned LogView::absent_holders() const {
+  const auto replicas = static_cast<unsigned>(identity_.members.size());
+  const auto counting = static_cast<unsigned>(std::popcount(counting_));
+  const unsigned covering = replicas - identity_.stored_on + 1;
+  return counting < covering ? 0 : replicas - std::min(replicas, counting + refilling_);
 }
 
 Result<void> LogView::index_up_to(Lsn end) {

@@ -49,6 +49,7 @@ class LogView {
   SegmentNumber index_stable_segments();
   Result<SegmentIndex> scan(const Segment& segment) const;
   Lsn probe();
+  unsigned absent_holders() const;
   Result<void> index_up_to(Lsn end);
 
   Identity identity_;
@@ -57,6 +58,7 @@ class LogView {
   std::vector<location::Location*> locations_;  // usable ones, as sources_
   std::vector<std::size_t> info_index_;         // of each source
   std::uint32_t counting_ = 0;                  // bit i: source i counts for the quorum
+  unsigned refilling_ = 0;                      // locations that do not count yet
   std::vector<std::unique_ptr<Source>> sources_;
   std::unique_ptr<Chain> chain_;
   std::unique_ptr<ChainWalk> walk_;  // stands at the durable end

@@ -1,6 +1,6 @@
 // Reads a log that this process does not own: a stopped node's directories, or a running node's while it writes on.
 // Never locks, never writes. What it shows is the chain that a recovery would adopt, as far as it is known to be
-// durable.
+// durable; where locations cannot be read, as far as it can be durable with what they may hold.
 //
 // While the node runs, the edge moves: refresh() looks for growth; segments may appear or vanish (trimmed) in between,
 // and a read of a trimmed range ends in an error that says so.
@@ -61,7 +61,7 @@ struct LogInfo {
   std::uint64_t segment_size = 0;
   Epoch epoch;
   Lsn first;  // first batch still there
-  Lsn end;    // last batch known to be durable; nothing behind it is shown
+  Lsn end;    // last batch that is shown
   std::vector<ReaderLocation> locations;
 };
 

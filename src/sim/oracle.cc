@@ -138,7 +138,10 @@ void Oracle::node_receives(const Packet& packet) {
 
 void Oracle::node_receives_arp(const Packet& packet) {
   const auto arp = view_arp(packet);
-  if (arp && arp->target == node_) arp_requests_.push_back(model_.issued());
+  if (!arp) return;
+  resolved_[arp->sender] = context_.now();
+  unresolved_.erase(arp->sender);
+  if (arp->target == node_) arp_requests_.push_back(model_.issued());
 }
 
 void Oracle::node_receives_tcp(const Packet& packet, bool reassembled) {
@@ -175,7 +178,10 @@ void Oracle::note_delivered(Flow& flow, const TcpView& view, bool reassembled) {
     flow.reset_was_exact |= flow.peer_answered && flow.in_offset(view.tcp.seq) == next;
     return;
   }
-  if (flags.syn) return;
+  if (flags.syn) {
+    ++flow.may_repeat_ack;  // a second one is answered by a challenge ACK (RFC 5961 section 4)
+    return;
+  }
   const std::uint64_t begin = flow.in_offset(view.tcp.seq);
   if (begin == UINT32_MAX) return;
   const std::uint64_t end = begin + view.payload_size;
@@ -183,7 +189,7 @@ void Oracle::note_delivered(Flow& flow, const TcpView& view, bool reassembled) {
   if (end > flow.right_edge) flow.ends.insert(flow.right_edge);  // cut off at the window's edge
   if (flags.fin) {
     flow.fin_delivered = true;
-    flow.last_fin_delivered = context_.now();
+    if (!flow.is_over(context_.now(), msl_)) flow.last_fin_delivered = context_.now();
   }
   if (reassembled || is_old || view.payload_size == 0) {
     ++flow.may_repeat_ack;
@@ -221,6 +227,7 @@ void Oracle::node_died() {
   for (Flow& flow : flows_) flow.node_died();
   refusable_.clear();
   arp_requests_.clear();
+  unresolved_.clear();
   fragments_.clear();
   model_.new_life();
 }
@@ -253,7 +260,10 @@ void Oracle::node_sends(const Packet& packet) {
 
 void Oracle::node_sends_arp(const Packet& packet) {
   const auto arp = view_arp(packet);
-  if (arp->operation != wire::ArpOperation::kReply) return;  // a question, or an announcement after the epoch's start
+  if (arp->operation != wire::ArpOperation::kReply) {  // a question, or an announcement after the epoch's start
+    if (arp->target != node_) unresolved_.insert(arp->target);
+    return;
+  }
   if (arp_requests_.empty()) return context_.fail("an ARP reply that nobody asked for");
   const Lsn issued = arp_requests_.front();
   arp_requests_.pop_front();
@@ -267,11 +277,21 @@ void Oracle::node_sends_arp(const Packet& packet) {
 
 void Oracle::check_promises() {
   constexpr Duration kPatience = std::chrono::seconds(8);
-  for (const Flow& flow : flows_) {
+  for (Flow& flow : flows_) {
+    // Its ACK may be lost while the neighbour does not tell its link address: what comes next draws another.
+    if (unresolved_.contains(flow.tuple.peer.address)) flow.waiting_since.reset();
     if (!flow.waiting_since || !flow.valid || flow.reset_delivered) continue;
     if (context_.now() - std::max(*flow.waiting_since, excused_until_) < kPatience) continue;
     return context_.fail("{}: bytes {}..{} came in order, within the window, and are not acknowledged",
                          flow.tuple.to_string(), flow.acked, flow.delivered.contiguous_from(flow.acked));
+  }
+}
+
+void Oracle::excuse_refusals() {
+  for (Flow& flow : flows_) {
+    flow.waiting_since.reset();
+    flow.delivered.clear();
+    flow.delivered.add(0, flow.acked);
   }
 }
 

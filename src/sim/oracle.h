@@ -51,6 +51,8 @@ class Oracle : public StreamJudge {
   void room_is_lost(const wire::FourTuple& tuple);
   // Storage is unable to make progress (or the node is away) at this moment: ACKs may be late.
   void excuse_lateness() { excused_until_ = context_.now(); }
+  // There is no room in the log: what arrives may be dropped, and wants to be sent again.
+  void excuse_refusals();
   // From time to time.
   void check_promises();
   // Storage has stood still for long enough that windows may be shrunk to 0.
@@ -90,6 +92,7 @@ class Oracle : public StreamJudge {
   void check_timestamps(Flow& flow, const TcpView& view);
   void check_payload(Flow& flow, const TcpView& view, Bytes payload, const DurableStream& stream);
   void check_duplicate_ack(Flow& flow, const TcpView& view);
+  bool waited_for_address(const Flow& flow) const;
 
   Context& context_;
   wire::Ipv4Address node_;
@@ -100,6 +103,8 @@ class Oracle : public StreamJudge {
   std::map<wire::FourTuple, const StreamPlan*> expected_;
   std::map<Refusal, std::deque<Lsn>> refusable_;                           // issued() when the segment came
   std::deque<Lsn> arp_requests_;                                           // likewise
+  std::map<wire::Ipv4Address, Time> resolved_;                             // when it last told its link address
+  std::set<wire::Ipv4Address> unresolved_;                                 // asked for their link address, in this life
   std::map<std::shared_ptr<const Packet>, std::set<unsigned>> fragments_;  // that reached the node
   Flow* just_came_ = nullptr;                                              // the flow of the frame being handled
   Time excused_until_{};

@@ -112,7 +112,7 @@ void Oracle::check_segment(Flow& flow, const TcpView& view, Bytes payload) {
                          flow.tuple.to_string());
   }
   if (!view.tcp.flags.ack) return context_.fail("{}: a segment without ACK", flow.tuple.to_string());
-  if (flow.reset_was_exact) {
+  if (flow.reset_was_exact && !waited_for_address(flow)) {
     return context_.fail("{}: a segment leaves after the peer's reset, which was in its place", flow.tuple.to_string());
   }
   check_duplicate_ack(flow, view);
@@ -273,6 +273,12 @@ void Oracle::check_payload(Flow& flow, const TcpView& view, Bytes payload, const
   flow.out_end = std::max(flow.out_end, end);
 }
 
+// It may have been said earlier, and have waited for the neighbour's link address.
+bool Oracle::waited_for_address(const Flow& flow) const {
+  const auto resolved = resolved_.find(flow.tuple.peer.address);
+  return resolved != resolved_.end() && resolved->second == context_.now();
+}
+
 void Oracle::check_duplicate_ack(Flow& flow, const TcpView& view) {
   if (view.payload_size != 0 || view.tcp.flags.fin || !view.tcp.options.sack.empty()) return;
   // Keepalive probes lie below; an empty window is news to a peer whose probe it answers.
@@ -283,6 +289,7 @@ void Oracle::check_duplicate_ack(Flow& flow, const TcpView& view) {
     --flow.may_repeat_ack;
     return;
   }
+  if (waited_for_address(flow)) return;
   context_.fail("{}: ACK {} is repeated although nothing but duplicates of unstored bytes came", flow.tuple.to_string(),
                 ack);
 }

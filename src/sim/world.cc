@@ -168,6 +168,7 @@ class World {
       const bool excused =
           !node_.running() || node_.runner().engine().recovering() || storage_is_down() || partitioned_ > 0;
       if (excused) oracle_.excuse_lateness();
+      if (node_.running() && storage_is_full()) oracle_.excuse_refusals();
       oracle_.check_promises();
       if (prng_.one_in(40)) check_streams(context_, oracle_, node_.disks());
       if (calm_ && everything_done()) complete_ = true;
@@ -175,12 +176,19 @@ class World {
     });
   }
 
-  bool storage_is_down() {
+  bool spell_in_force(std::optional<DiskSpell::Kind> kind) const {
     const Duration now = context_.now() - Time{} - std::chrono::seconds(1);
-    return std::ranges::any_of(
-               scenario_.disk_spells,
-               [now](const DiskSpell& spell) { return spell.from <= now && now <= spell.until + kHeartbeat; }) ||
-           node_.runner().engine().log()->quorum_lost();
+    return std::ranges::any_of(scenario_.disk_spells, [now, kind](const DiskSpell& spell) {
+      return spell.from <= now && now <= spell.until + kHeartbeat && (!kind || spell.kind == *kind);
+    });
+  }
+
+  bool storage_is_down() {
+    return spell_in_force(std::nullopt) || storage_is_full() || node_.runner().engine().log()->quorum_lost();
+  }
+
+  bool storage_is_full() {
+    return spell_in_force(DiskSpell::Kind::kFull) || node_.runner().engine().log()->full();
   }
 
   bool everything_done() {

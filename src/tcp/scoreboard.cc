@@ -171,6 +171,25 @@ void Scoreboard::mark_all_lost() {
   for (Iterator run = first(); run != runs_.end(); ++run) {
     if (!run->sacked) mark_lost(*run);
   }
+  merge_lost();
+}
+
+// What left in many small segments need not go again in as many: a short queue that dropped them once would drop them
+// each time.
+void Scoreboard::merge_lost() {
+  if (empty()) return;
+  const auto mergeable = [](const Run& run) { return run.lost && !run.retransmitted; };
+  Iterator last = first();
+  for (Iterator run = last + 1; run != runs_.end(); ++run) {
+    if (mergeable(*last) && mergeable(*run)) {
+      last->end = run->end;
+      last->sent = run->sent;
+      last->ever_retransmitted |= run->ever_retransmitted;
+    } else {
+      *++last = *run;
+    }
+  }
+  runs_.erase(last + 1, runs_.end());
 }
 
 void Scoreboard::forget_sacks() {

@@ -52,7 +52,7 @@ class Scoreboard {
   bool mark_lost_by_sack(std::uint32_t mss);
   // Marks the first `length` positions, unless SACKed. True if that was news.
   bool mark_head_lost(std::uint64_t length);
-  // Marks all that is not SACKed; what was retransmitted counts as lost again.
+  // Marks all that is not SACKed; what was retransmitted counts as lost again. Neighbours become one run.
   void mark_all_lost();
   // The peer may have dropped what it SACKed (RFC 2018 section 8).
   void forget_sacks();
@@ -80,6 +80,7 @@ class Scoreboard {
   void mark_lost(Run& run);
   Iterator sack_run(Iterator run, StreamOffset begin, StreamOffset end, std::uint32_t mss, Sacked& result);
   Iterator merge_sacked(Iterator run);
+  void merge_lost();
   void compact();
 
   std::vector<Run> runs_;  // from head_ on; contiguous

@@ -35,9 +35,7 @@ Result<Entry*> Gate::resume(StreamId id, RecoveredConnection& recovered, tcp::Co
   std::uint64_t send_buffer = std::max<std::uint64_t>(config.send_buffer, unacknowledged);
   if (entry.service == ServiceKind::kEcho) {
     // The window that was advertised kept to the send buffer's room, which looks smaller now: SND.UNA may lag.
-    const std::uint64_t advertised = std::min<std::uint64_t>(granted, config.send_buffer);
-    send_buffer = std::max(send_buffer, unacknowledged + advertised);
-    s.edge = std::min(s.edge, s.rcv_end + (send_buffer - unacknowledged));
+    send_buffer = std::max(send_buffer, unacknowledged + granted);
   }
   config.send_buffer = static_cast<std::uint32_t>(std::min<std::uint64_t>(send_buffer, ~std::uint32_t{0}));
   entry.connection = tcp::Connection::resume(*this, config, id, s, now);

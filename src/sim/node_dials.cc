@@ -34,11 +34,13 @@ class NodeDials::Dial final : public stack::ClientHandler {
 
   void work() {
     if (id_ == StreamId{}) return open();
+    // An id that was never stored names another stream after a crash.
     for (const stack::ConnectionInfo& info : node_.runner().engine().list()) {
-      if (info.id == id_) return send(info);
+      if (info.id == id_ && info.tuple == tuple_) return send(info);
     }
-    // Gone: finished, or never stored before a crash.
-    if (oracle_.model().streams().contains(id_)) {
+    // Gone: finished, or never stored before a crash; then it is dialled again.
+    const auto stored = oracle_.model().streams().find(id_);
+    if (stored != oracle_.model().streams().end() && stored->second.tuple == tuple_) {
       done_ = true;
       check_end();
     } else {

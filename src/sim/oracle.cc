@@ -203,6 +203,7 @@ void Oracle::note_delivered(Flow& flow, const TcpView& view, bool reassembled) {
   if (begin > edge && !flow.delivered.contains(begin, end))
     flow.above_gaps.try_emplace(begin, Flow::AboveGap{end, edge});
   flow.delivered.add(begin, std::min(end, flow.right_edge));
+  if (end > flow.right_edge) flow.earlier.add(std::max(begin, flow.right_edge), end);
   if (!flow.waiting_since && flow.delivered.contiguous_from(flow.acked) > flow.acked) {
     flow.waiting_since = context_.now();
   }

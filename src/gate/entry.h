@@ -27,6 +27,7 @@ struct Entry {
   std::uint64_t stored_ticket = ~std::uint64_t{0};  // of this entry's last kStored item
 
   // Window: the room promised to the peer beyond what was received, and reserved in the log.
+  StreamOffset promised_edge;  // by a predecessor, who may have had more room
   StreamOffset reserved_edge;
   std::uint32_t window_next =
       0;                  // bytes from the stored edge: promised by the next data record, in force once that is stored

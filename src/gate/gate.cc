@@ -114,7 +114,7 @@ Lsn Gate::append_record(Entry& entry) {
   s.snd_end = entry.appended.out_end;
   s.snd_fin = entry.appended.out_fin;
   s.snd_una = std::min(s.snd_una, s.snd_end);
-  s.edge = entry.reserved_edge;
+  s.edge = std::max(entry.reserved_edge, entry.promised_edge);
   log::RecordHeader header;
   header.type = log::RecordType::kConnection;
   header.stream = entry.id;

@@ -28,7 +28,8 @@ Result<Entry*> Gate::resume(StreamId id, RecoveredConnection& recovered, tcp::Co
   entry.window_next = static_cast<std::uint32_t>(std::min<std::uint64_t>(window, options_.max_receive_window));
   entry.appended = {s.rcv_end, s.snd_end, s.rcv_fin, s.snd_fin, static_cast<std::uint32_t>(granted)};
   entry.stored = entry.appended;
-  s.edge = entry.reserved_edge;
+  s.edge = entry.promised_edge = promised;
+  s.room_end = entry.reserved_edge;
   if (granted < entry.window_next && !s.rcv_fin) starve(entry);
 
   const std::uint64_t unacknowledged = s.snd_end - s.snd_una;

@@ -20,7 +20,7 @@ class NodeHost::Watcher final : public stack::Observer {
     host_.context_.note("node: stream {} resumes, {}, {}", id.value, tuple.to_string(), tcp::to_string(state));
     // Each epoch begins a segment of its own, so that a replacement on a full disk has less room than its predecessor
     // promised.
-    if (host_.runner().engine().log()->full()) host_.oracle_.room_is_lost(tuple);
+    host_.oracle_.resumed(tuple, host_.runner().engine().log()->full());
   }
   void stalled(bool is) override { host_.context_.note("node: storage {}", is ? "stands still" : "moves again"); }
 

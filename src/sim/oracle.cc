@@ -220,7 +220,14 @@ void Oracle::note_delivered_ack(Flow& flow, const TcpView& view) {
   flow.peer_edge_known = true;
 }
 
-void Oracle::room_is_lost(const wire::FourTuple& tuple) {
+void Oracle::storage_moved() {
+  storage_moved_ = context_.now();
+  if (epoch_started_ == kNever && model_.epoch_started()) epoch_started_ = context_.now();
+}
+
+void Oracle::resumed(const wire::FourTuple& tuple, bool log_is_full) {
+  constexpr Duration kLongEnough = std::chrono::milliseconds(500);
+  if (!log_is_full && (epoch_started_ == kNever || context_.now() - epoch_started_ < kLongEnough)) return;
   for (Flow& flow : flows_) flow.may_retreat |= flow.tuple == tuple;
 }
 
@@ -229,6 +236,7 @@ void Oracle::node_died() {
   refusable_.clear();
   arp_requests_.clear();
   unresolved_.clear();
+  epoch_started_ = kNever;
   fragments_.clear();
   model_.new_life();
 }

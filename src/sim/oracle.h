@@ -47,8 +47,9 @@ class Oracle : public StreamJudge {
   void node_receives(const Packet& packet);
   void node_sends(const Packet& packet);
   void node_died();
-  // A replacement started on a full log: this connection's window may shrink, once.
-  void room_is_lost(const wire::FourTuple& tuple);
+  // A replacement took this connection over. Where its log is full, or it has waited in vain for segments to be
+  // prepared, its window may shrink, once.
+  void resumed(const wire::FourTuple& tuple, bool log_is_full);
   // Storage is unable to make progress (or the node is away) at this moment: ACKs may be late.
   void excuse_lateness() { excused_until_ = context_.now(); }
   // There is no room in the log: what arrives may be dropped, and wants to be sent again.
@@ -56,7 +57,7 @@ class Oracle : public StreamJudge {
   // From time to time.
   void check_promises();
   // Storage has stood still for long enough that windows may be shrunk to 0.
-  void storage_moved() { storage_moved_ = context_.now(); }
+  void storage_moved();
 
   // All connections, oldest first.
   const std::deque<Flow>& flows() const { return flows_; }
@@ -109,6 +110,7 @@ class Oracle : public StreamJudge {
   Flow* just_came_ = nullptr;                                              // the flow of the frame being handled
   Time excused_until_{};
   Time storage_moved_{};
+  Time epoch_started_ = kNever;  // this life's epoch: when its start was durable
 };
 
 }  // namespace holdfast::sim

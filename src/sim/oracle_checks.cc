@@ -267,7 +267,7 @@ void Oracle::check_payload(Flow& flow, const TcpView& view, Bytes payload, const
     if (!flow.dialled && !stream.in_fin) {
       return context_.fail("{}: our FIN leaves, theirs is not stored", flow.tuple.to_string());
     }
-    if (!flow.fin_sent && !flow.fin_delivered) flow.fin_sent_first = true;
+    if (!flow.fin_sent && !flow.fin_delivered && !stream.in_fin) flow.fin_sent_first = true;
     flow.fin_sent = true;
   }
   flow.out_end = std::max(flow.out_end, end);

@@ -176,19 +176,22 @@ class World {
     });
   }
 
-  bool spell_in_force(std::optional<DiskSpell::Kind> kind) const {
+  // Now, or less than `after` ago.
+  bool spell_in_force(std::optional<DiskSpell::Kind> kind, Duration after) const {
     const Duration now = context_.now() - Time{} - std::chrono::seconds(1);
-    return std::ranges::any_of(scenario_.disk_spells, [now, kind](const DiskSpell& spell) {
-      return spell.from <= now && now <= spell.until + kHeartbeat && (!kind || spell.kind == *kind);
+    return std::ranges::any_of(scenario_.disk_spells, [&](const DiskSpell& spell) {
+      return spell.from <= now && now <= spell.until + after && (!kind || spell.kind == *kind);
     });
   }
 
   bool storage_is_down() {
-    return spell_in_force(std::nullopt) || storage_is_full() || node_.runner().engine().log()->quorum_lost();
+    return spell_in_force(std::nullopt, kHeartbeat) || storage_is_full() ||
+           node_.runner().engine().log()->quorum_lost();
   }
 
+  // The node looks for room once a second, and prepares segments when it finds some.
   bool storage_is_full() {
-    return spell_in_force(DiskSpell::Kind::kFull) || node_.runner().engine().log()->full();
+    return spell_in_force(DiskSpell::Kind::kFull, std::chrono::seconds(3)) || node_.runner().engine().log()->full();
   }
 
   bool everything_done() {

@@ -79,8 +79,10 @@ bool Connection::Impl::ack_in_range(std::int64_t position) {
   return ok;
 }
 
+// RFC 9293's test of age, and one more: what acknowledges more was said later, even if it repeats old data. Else SND.UNA
+// would move without the window that belongs to it, and we would send beyond the peer's edge.
 void Connection::Impl::take_window(const wire::TcpHeader& h) {
-  const bool newer = snd.wl1 < h.seq || (snd.wl1 == h.seq && snd.wl2 <= h.ack);
+  const bool newer = snd.wl1 < h.seq || (snd.wl1 == h.seq && snd.wl2 <= h.ack) || snd.wl2 < h.ack;
   if (!newer || h.flags.syn) return;
   snd.wnd = std::uint64_t{h.window} << snd.shift;  // RFC 9293 MUST-1: unsigned
   snd.max_wnd = std::max(snd.max_wnd, snd.wnd);

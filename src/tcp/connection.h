@@ -122,6 +122,8 @@ struct Snapshot {
   StreamOffset snd_end;       // outbound stream stored up to here
   bool snd_fin = false;       // and it ends there
   StreamOffset edge;          // highest inbound edge that may have been advertised
+  // Up to here a replacement has room; not recorded. Below `edge` where a full log has less than was promised.
+  StreamOffset room_end{~std::uint64_t{0}};
   Duration msl{};
 };
 

@@ -34,6 +34,8 @@ struct Receiver {
 
   std::uint8_t shift = 0;  // of the windows that we send
   ReceiveWindow window;
+  // By a predecessor, who had more room: what the peer has sent may lie up to here, and so may the SEQ of its ACKs.
+  StreamOffset promised;
   AckPolicy ack_policy;
   RecentTimestamp recent;
   Reassembly reassembly;

@@ -55,7 +55,8 @@ void Connection::Impl::restore(const Snapshot& s) {
   rcv.recent.start(s.ts_recent, now);
   rcv.released_ts = s.ts_recent;
   rcv.shift = s.receive_scale;
-  rcv.window = ReceiveWindow(s.receive_scale, std::max(s.edge, s.rcv_end));
+  rcv.promised = std::max(s.edge, s.rcv_end);
+  rcv.window = ReceiveWindow(s.receive_scale, std::max(std::min(s.edge, s.room_end), s.rcv_end));
 
   snd.iss = s.iss;
   snd.syn_acked = is_synchronized(state);
@@ -111,7 +112,7 @@ Snapshot Connection::Impl::snapshot() const {
   s.rcv_fin = rcv.fin;
   s.snd_end = snd.stored;
   s.snd_fin = snd.fin_queued && snd.stored_fin;
-  s.edge = rcv.window.edge();
+  s.edge = std::max(rcv.window.edge(), rcv.promised);
   s.msl = config.msl;
   return s;
 }

@@ -32,7 +32,7 @@ struct Flow {
 
   // ---- What reached the node, in this life of its ----
   Coverage delivered;
-  Coverage earlier;  // in earlier lives, or beyond the window: stored perhaps, with a timestamp that nobody knows
+  Coverage earlier;  // in earlier lives, in fragments, beyond the window: taken perhaps, with who knows what timestamp
   struct AboveGap {
     std::uint64_t end = 0;
     std::uint64_t edge = 0;  // of the in-order stream when it came

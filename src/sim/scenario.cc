@@ -177,13 +177,13 @@ class Chooser {
     plan.start = prng_.between(Duration{}, span_ * 2 / 3);
     plan.chunk_max = prng_.between_log(1, std::max<std::uint64_t>(1, plan.bytes));
     plan.chunk_min = prng_.one_in(2) ? plan.chunk_max : prng_.between(1, plan.chunk_max);
+    // So that it lasts for about as long as the faults do, and never for many thousands of chunks.
+    if (plan.bytes / plan.chunk_min > 3000) plan.chunk_max = plan.chunk_min = plan.bytes / 1000;
     if (!prng_.one_in(3)) {
-      // So that it lasts for about as long as the faults do, and never for many thousands of chunks.
       const std::uint64_t chunks = std::max<std::uint64_t>(1, plan.bytes / plan.chunk_max);
       plan.think_max = std::min<Duration>(2 * span_ / static_cast<std::int64_t>(chunks), seconds(2));
       plan.think_min = plan.think_max / 4;
     }
-    if (plan.bytes / plan.chunk_min > 3000) plan.chunk_max = plan.chunk_min = plan.bytes / 1000;
     if (on_.aborts && plan.bytes > 0 && prng_.one_in(3)) {
       plan.ending = Ending::kAbort;
       plan.abort_at = prng_.between(1, plan.bytes);

@@ -126,7 +126,7 @@ class GateTakeoverTest : public GateTest {
       log->inherited = inherited;
     }
     auto next = std::make_unique<Gate>(Options{}, std::move(fresh), *this, *this, 0, now);
-    auto resumed = next->resume(entry->id, recovery.connections().begin()->second, {}, now);
+    auto resumed = next->resume(entry->id, recovery.connections().begin()->second, config, now);
     ASSERT_TRUE(resumed.has_value());
     gate = std::move(next);
     entry = *resumed;
@@ -134,6 +134,7 @@ class GateTakeoverTest : public GateTest {
     pump();
     EXPECT_TRUE(sent.empty());  // silent until the epoch's start is stored
   }
+  tcp::Config config;
   std::uint64_t inherited = 0;  // where not 0: all the room that the replacement finds
 };
 
@@ -384,6 +385,47 @@ TEST_F(GateTakeoverTest, WhatWasPromisedIsReservedFromTheRoomThatIsInherited) {
   inherited = promised - before.appended.in_end;
   take_over();
   EXPECT_EQ(entry->reserved_edge, promised);
+}
+
+// The window kept to the send buffer's room; SND.UNA lags, so that there looks to be less of it.
+TEST_F(GateTakeoverTest, AReplacementsEchoTakesAllThatWasAdvertised) {
+  establish(ServiceKind::kEcho);
+  upload_two_segments();
+  pump();
+  store();
+  config.send_buffer = 4096;
+  take_over();
+  const std::uint64_t advertised = entry->reserved_edge - entry->appended.in_end;
+  ASSERT_GT(advertised, 4096U);
+  EXPECT_GE(entry->connection->send_room(), advertised);
+}
+
+TEST_F(GateTakeoverTest, AReplacementReservesNoRoomBehindThePeersFin) {
+  establish(ServiceKind::kStore);
+  wire::TcpHeader fin = header(kPeerIss + 1, kOurIss + 1);
+  fin.flags.fin = true;
+  segment(fin, "the end");
+  pump();
+  store();
+  take_over();
+  gate->speak_all(now);
+  pump();
+  EXPECT_EQ(log->reserved, 0U);
+}
+
+// What its predecessor promised, and it has no room for, is told on: the peer may have used it.
+TEST_F(GateTakeoverTest, AReplacementOnAFullLogRemembersThePromise) {
+  const StreamOffset promised = establish(ServiceKind::kStore).reserved_edge;
+  inherited = 1;
+  take_over();
+  gate->speak_all(now);
+  EXPECT_EQ(entry->reserved_edge, entry->appended.in_end + 1);
+  entry->record_dirty = true;
+  pump();
+  ASSERT_EQ(log->count(log::RecordType::kConnection), 1U);
+  const auto record = decode_connection_record(log->records.back().payload);
+  ASSERT_TRUE(record.has_value());
+  EXPECT_EQ(record->snapshot.edge, promised);
 }
 
 }  // namespace

@@ -222,6 +222,26 @@ TEST(Reader, ShowsNothingThatIsNotDurable) {
   EXPECT_EQ(onlooker.reader->show(StreamId{1})->in.end, StreamOffset{12});
 }
 
+// Two of three locations had it, so that it was acknowledged; one of these is lost with its proof. A recovery would adopt
+// it from the other.
+TEST(Reader, ShowsWhatALostLocationMayHaveMadeDurable) {
+  World world(3);
+  world.start();
+  world.put(1, 0, "durable");
+  world.settle();
+  for (auto& disk : world.disks) disk->faults.automatic = false;
+  world.put(1, 7, "+more");
+  world.log->pump(true);
+  world.disks[0]->complete_all();
+  world.disks[1]->complete_all();
+  const auto shown_by = [&world](std::vector<unsigned> on) {
+    return Onlooker(world, std::move(on)).reader->show(StreamId{1})->in.end.value;
+  };
+  EXPECT_EQ(shown_by({0, 2}), 12U);
+  EXPECT_EQ(shown_by({0}), 7U) << "too few for a recovery: this one may have been left behind";
+  world.disks[2]->complete_all();
+}
+
 TEST(Reader, GivesRecordsInLogOrder) {
   TwoStreams two;
   Onlooker onlooker(two.world);

@@ -117,6 +117,20 @@ TEST_F(Handshake, DuplicateSynDrawsTheSynAckAgain) {
   EXPECT_TRUE(second.header.flags.syn && second.header.flags.ack);
 }
 
+// Its answer may be on the way when the retries run out: then its sender would take the connection for open, and meet a
+// reset.
+TEST_F(Handshake, DuplicateSynGivesTheSynAckItsFullTimeAgain) {
+  e.config.syn_retries = 1;
+  accept();
+  c().on_record_stored(now());
+  pass(2900ms);  // SYN-ACKs at 0 s and 1 s; it would be given up at 3 s
+  arrive(syn());
+  pass(200ms);
+  EXPECT_FALSE(e.close_reason);
+  arrive(kAck, 0, 0);
+  EXPECT_EQ(c().state(), State::kEstablished);
+}
+
 // RFC9293: MUST-22, MUST-23
 TEST_F(Handshake, SynIsRepeatedWithBackOffForThreeMinutesAtLeast) {
   connect();

@@ -112,6 +112,20 @@ TEST_F(Resume, SpeaksAgainWhenItsSequenceNumberWasBad) {
   EXPECT_TRUE(silent());
 }
 
+// Its predecessor had more room, and the peer has used it: the SEQ of its ACKs lies beyond what there is room for now.
+TEST_F(Resume, TakesAcksFromBeyondTheRoomThatIsLeft) {
+  s.snd_end = StreamOffset{5000};
+  s.room_end = s.rcv_end;
+  e.window = 0;
+  resume();
+  e.out.clear();
+  arrive(kAck, 40'000, 5000);
+  EXPECT_EQ(e.acked.value, 5000U);
+  arrive(kAck, 2000, 5000, pattern(100));
+  EXPECT_EQ(c().received().value, 2000U) << "for data there is no room";
+  EXPECT_EQ(c().snapshot().edge.value, 50'000U) << "the next replacement has to know, too";
+}
+
 TEST_F(Resume, AckBeyondWhatWasStoredIsNotAcceptable) {
   s.snd_end = StreamOffset{5000};
   resume();

@@ -51,6 +51,17 @@ TEST_F(ScoreboardTest, RetransmissionIsInFlightAgain) {
   EXPECT_EQ(board.pipe(), 0U);
 }
 
+TEST_F(ScoreboardTest, WhatIsAllLostGoesAgainInOnePiece) {
+  board.add(at(1000), at(1003), Time{}, false);
+  board.add(at(1003), at(1007), Time{}, false);
+  board.sack(at(400), at(500), kMss);
+  board.mark_all_lost();
+  EXPECT_EQ(board.next_lost()->end, at(400));
+  board.retransmitted(at(0), at(400), Time{});
+  EXPECT_EQ(board.next_lost()->begin, at(500));
+  EXPECT_EQ(board.next_lost()->end, at(1007));
+}
+
 TEST_F(ScoreboardTest, SackIsRoundedInwardsToWholeSegments) {
   EXPECT_EQ(board.sack(at(150), at(380), kMss).news, 100U);
   EXPECT_EQ(board.sack(at(210), at(290), kMss).news, 0U);

@@ -279,6 +279,15 @@ TEST_F(Sending, OldSegmentDoesNotUpdateTheWindow) {
   EXPECT_EQ(c().snapshot().snd_wnd, 60'000U);
 }
 
+TEST_F(Sending, WhatAcknowledgesMoreBringsItsWindowThoughItRepeatsOldData) {
+  arrive(kAck, 100, 0, pattern(10));  // above a gap
+  e.queue(pattern(14'600));
+  e.out.clear();
+  peer_window = 30'000;
+  arrive(kAck, 0, 14'600, pattern(100));
+  EXPECT_EQ(c().snapshot().snd_wnd, 30'000U) << "or 30,000 bytes more than the peer has room for might leave";
+}
+
 // ---- Keepalive ----
 
 class Keepalive : public Solo {

@@ -49,6 +49,7 @@ Result<Entry*> Gate::resume(StreamId id, RecoveredConnection& recovered, tcp::Co
   if (s.snd_fin) entry.connection->queue_fin();
   if (s.rcv_fin && !s.snd_fin && entry.service == ServiceKind::kStore) entry.want_fin = true;
   entries_[id] = std::move(owned);
+  observer_.resumed(id, entry.connection->tuple(), entry.connection->state());
   return &entry;
 }
 
@@ -97,7 +98,6 @@ void Gate::speak_first(Entry& entry, Time now) {
   entry.out_fin_told = entry.stored.out_fin;
   entry.connection->on_outbound_stored(entry.stored.out_end, entry.stored.out_fin, now);
   if (!entry.finished) entry.connection->speak(now);
-  observer_.resumed(entry.id, entry.connection->tuple(), entry.connection->state());
   touch(entry);
 }
 

@@ -22,6 +22,7 @@ class Observer {
   virtual ~Observer() = default;
   virtual void opened(StreamId, const wire::FourTuple&, ServiceKind) {}
   virtual void closed(StreamId, const wire::FourTuple&, tcp::CloseReason) {}
+  // Taken over from the log; it has not spoken yet.
   virtual void resumed(StreamId, const wire::FourTuple&, tcp::State) {}
   virtual void stalled(bool) {}
 };

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,7 +27,11 @@ struct Options {
   unsigned prepared_segments = 4;            // kept ready ahead of the one being written
   std::uint64_t max_bytes = 0;               // of segments per location; 0: as much as the file system gives
   std::uint64_t checkpoint_every = 16ULL << 20;  // bytes of log between checkpoints
-  std::uint64_t copy_limit = 1ULL << 30;  // bytes that open() copies to a location that was away; beyond it: kBehind
+  // Bytes that open() copies to a location that was away. One that lacks more is kBehind, unless without it there would
+  // be too few to start with.
+  std::uint64_t copy_limit = 1ULL << 30;
+  // Told before a long copy: the location's name, and bytes. May be empty.
+  std::function<void(const std::string&, std::uint64_t)> on_copy;
 };
 
 // Largest payload of one append; larger data is split by the caller.

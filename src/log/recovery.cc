@@ -15,6 +15,8 @@ namespace {
 // Where a promise cannot be read, some unknown epoch may have been promised: stay clear of it.
 constexpr std::uint64_t kUnknownPromises = 1U << 20;
 
+constexpr std::uint64_t kWorthTelling = 64U << 20;  // bytes to copy: a second or so
+
 Result<std::optional<Promise>> read_promise(location::Location& location, const LogId& log_id) {
   const auto blob = location.read_blob(kPromiseBlob);
   if (!blob) return std::unexpected(blob.error());
@@ -150,16 +152,31 @@ Result<void> Recovery::decide_who_is_behind() {
   for (std::size_t i = 0; i < sources_.size(); ++i) {
     Member& member = member_of(i);
     if (!member.usable()) continue;
-    if (tail_.missing_bytes[i] > options_.copy_limit) {
-      member.state = LocationState::kBehind;
-      member.reason =
-          fmt::format("lacks {} MiB of the log: more than is copied at a start", tail_.missing_bytes[i] >> 20);
-    } else if ((unknown >> i & 1U) != 0) {
-      member.state = LocationState::kBehind;
-      member.reason = "older segments cannot be read anywhere to compare it with: scrub the log";
-    }
+    if ((unknown >> i & 1U) == 0) continue;
+    member.state = LocationState::kBehind;
+    member.reason = "older segments cannot be read anywhere to compare it with: scrub the log";
   }
+  leave_behind_what_is_not_needed();
   return {};
+}
+
+// A start does not wait for a long copy, unless without it there would be no start: then for the shortest.
+void Recovery::leave_behind_what_is_not_needed() {
+  std::vector<std::size_t> by_lack;
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    if (member_of(i).usable() && member_of(i).state == LocationState::kActive) by_lack.push_back(i);
+  }
+  std::ranges::stable_sort(by_lack, {}, [this](std::size_t i) { return tail_.missing_bytes[i]; });
+  const auto replicas = static_cast<unsigned>(membership_.members.size());
+  const unsigned stored_on = membership_.identity.stored_on;
+  const std::size_t needed = std::max(stored_on, promise_quorum(replicas, stored_on));
+  for (std::size_t k = needed; k < by_lack.size(); ++k) {
+    const std::uint64_t lack = tail_.missing_bytes[by_lack[k]];
+    if (lack <= options_.copy_limit) continue;
+    Member& member = member_of(by_lack[k]);
+    member.state = LocationState::kBehind;
+    member.reason = fmt::format("lacks {} MiB of the log: more than is copied at a start (--copy-limit)", lack >> 20);
+  }
 }
 
 Result<void> Recovery::bring_up_to_date() {
@@ -177,6 +194,8 @@ Result<void> Recovery::bring_up_to_date() {
     }
     ready_[i] = *ready;
     if (member.state != LocationState::kActive) continue;
+    const std::uint64_t lack = tail_.missing_bytes[i];
+    if (options_.on_copy && lack >= kWorthTelling) options_.on_copy(member.name, lack);
     auto done = repair.copy(i);
     if (done) done = repair.write_footers(i);
     if (!done && done.error().kind == Error::Kind::kFull) {

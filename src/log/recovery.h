@@ -21,6 +21,7 @@ class Recovery {
   Result<void> choose_and_promise_epoch();
   Result<void> read_tail();
   Result<void> decide_who_is_behind();
+  void leave_behind_what_is_not_needed();
   Result<void> bring_up_to_date();
   Result<void> require_quorum() const;
   Result<void> visit();

@@ -150,7 +150,12 @@ class Node {
       directories.push_back(directory->get());
       locations.push_back(*std::move(directory));
     }
-    auto log = log::Log::open(std::move(locations), options_.log, std::span<const std::byte, 96>(draw_entropy<96>()),
+    log::Options log_options = options_.log;
+    log_options.on_copy = [](const std::string& location, std::uint64_t bytes) {
+      spdlog::warn("location {} lacks {} MiB of the log: copying them before the start, peers wait", location,
+                   bytes >> 20);
+    };
+    auto log = log::Log::open(std::move(locations), log_options, std::span<const std::byte, 96>(draw_entropy<96>()),
                               kLockBound, recovered);
     if (!log) return log;
     for (const auto* directory : directories) {

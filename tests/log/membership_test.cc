@@ -167,16 +167,38 @@ TEST(Membership, AnEmptyLocationTakesALostOnesPlaceOnceItHoldsEverything) {
 }
 
 TEST(Membership, ARefilledLocationDoesNotCountBeforeItIsComplete) {
+  World world(3);
+  write_some(world);
+  world.log.reset();
+  world.options.copy_limit = 0;
+  world.disks[2] = std::make_shared<location::MemoryDisk>("/disk/new");
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.log->locations()[2].state, LocationState::kBehind);
+  const std::string message = world.open({0, 2});
+  EXPECT_EQ(world.error.kind, Error::Kind::kUnavailable) << message;
+  EXPECT_TRUE(mentions(message, "1 of this log's 3 locations can be read")) << message;
+  world.options.copy_limit = 1U << 30;
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.log->locations()[2].state, LocationState::kActive);
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "stored");
+}
+
+// Without it there would be no start at all: however much it lacks.
+TEST(Membership, ALocationThatTheQuorumNeedsIsRefilledBeyondTheLimit) {
   World world(2);
   write_some(world);
   world.log.reset();
   world.options.copy_limit = 0;
+  const auto lost = world.disks[1];
   world.disks[1] = std::make_shared<location::MemoryDisk>("/disk/new");
-  const std::string message = world.open();
-  EXPECT_EQ(world.error.kind, Error::Kind::kUnavailable) << message;
-  EXPECT_TRUE(mentions(message, "/disk/new")) << message;
-  world.options.copy_limit = 1U << 30;
   ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.log->locations()[1].state, LocationState::kActive);
+  world.settle();
+  world.log.reset();
+  std::vector<location::Location*> only;
+  test::Memory handle(world.disks[1]);
+  only.push_back(&handle);
+  EXPECT_TRUE(Reader::open(only));
   EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "stored");
 }
 

@@ -235,6 +235,7 @@ class ClientView:
     NLM_F_REQUEST_DUMP = 0x301
     NLMSG_ERROR, NLMSG_DONE = 2, 3
     INET_DIAG_INFO = 2
+    TIMERS = {1: "retransmission", 2: "keepalive", 3: "TIME-WAIT", 4: "window probe"}
 
     def __init__(self, peer_port, port=None):
         self.peer_port = peer_port
@@ -245,7 +246,7 @@ class ClientView:
         self.socket.close()
 
     def connections(self):
-        """A list of dictionaries: port, state, bytes_acked, total_retrans, retransmits (in a row), rto_ms."""
+        """A list of dictionaries: port, state, timer (that runs), bytes_acked, total_retrans, retransmits (in a row), rto_ms."""
         request = struct.pack("=BBBBI", socket.AF_INET, socket.IPPROTO_TCP, 1 << (self.INET_DIAG_INFO - 1), 0, 0xFFFFFFFF)
         request += bytes(40) + struct.pack("=II", 0xFFFFFFFF, 0xFFFFFFFF)
         header = struct.pack("=IHHII", 16 + len(request), self.SOCK_DIAG_BY_FAMILY, self.NLM_F_REQUEST_DUMP, 1, 0)
@@ -275,7 +276,8 @@ class ClientView:
             length, kind = struct.unpack_from("=HH", message, at)
             if kind == self.INET_DIAG_INFO and length >= 4 + 136:
                 info = message[at + 4:at + length]
-                return {"port": port, "state": state, "retransmits": info[2],
+                timer = self.TIMERS.get(message[2], "none")
+                return {"port": port, "state": state, "timer": timer, "retransmits": info[2],
                         "rto_ms": struct.unpack_from("=I", info, 8)[0] / 1000,
                         "total_retrans": struct.unpack_from("=I", info, 100)[0],
                         "bytes_acked": struct.unpack_from("=Q", info, 120)[0]}

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """A captured session, as another program reads it: well formed, checksums right, no ACK above what was sent."""
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 import unittest
 
 import case
@@ -45,21 +48,41 @@ class CaptureTest(case.Case):
         retransmitted = self.tshark(path, "-Y", f"tcp.analysis.retransmission && ip.src == {lab.NODE}")
         self.assertEqual(retransmitted, [])
 
+    # The highest ACK of the node's, as an offset in the client's stream: the SYN counts as one.
+    def highest_ack(self, path):
+        acks = self.tshark(path, "-Y", f"ip.src == {lab.NODE} && tcp.flags.ack == 1 && tcp.flags.reset == 0", "-T", "fields", "-e",
+                           "tcp.ack")
+        return max(int(ack) for ack in acks) - 1
+
     def test_a_session_with_a_kill_reads_without_a_fault(self):
-        path = self.directory.file("session.pcapng")
+        path, whole = self.directory.file("session.pcapng"), self.directory.file("whole.pcapng")
         node = self.node(extra=["--pcap", path])
+        # What another program captures on the same device, across the kill. (Checksums are the device's to complete, both ways.)
+        capture = subprocess.Popen(["dumpcap", "-q", "-i", lab.LINK, "-w", whole], stderr=subprocess.PIPE)
+        self.addCleanup(self.end_process, capture)
+        lab.wait_for(lambda: os.path.exists(whole) and os.path.getsize(whole) > 0, 20, lambda: "dumpcap does not start")
         connection = self.connect()
         connection.sendall(case.random_bytes(case.MIB))
-        lab.wait_for(node.kill_node, 10, lambda: "no node")
+        node.process.send_signal(signal.SIGSTOP)
+        pid = node.kill_node()
+        lab.wait_for(lambda: not lab.alive(pid), 5, lambda: "it lives")
+        stored = len(self.stored(node, 1))
+        time.sleep(1.5)  # dumpcap hands on what it has every second
+        self.assertLessEqual(self.highest_ack(whole), stored)
+        node.process.send_signal(signal.SIGCONT)
         connection.sendall(case.random_bytes(case.MIB))
         connection.shutdown(socket.SHUT_WR)
         connection.recv(1)
         self.assertEqual(node.stop(), 0)
-        # The first file ends where the node was killed; the second begins in mid-stream.
-        second = path + ".2"
+        capture.terminate()
+        self.assertEqual(capture.wait(20), 0)
+        self.assertEqual(self.highest_ack(whole), 2 * case.MIB + 1)  # and the FIN
+        self.assertEqual(self.tshark(whole, "-Y", "_ws.malformed || tcp.analysis.ack_lost_segment"), [])
+        # Our own: the first file ends where the node was killed; the second begins in mid-stream.
         bad = "_ws.malformed || tcp.checksum.status == 0 || ip.checksum.status == 0"
-        self.assertGreater(len(self.tshark(second)), 5)
-        self.assertEqual(self.tshark(second, "-Y", bad), [])
+        for part in (path, path + ".2"):
+            self.assertGreater(len(self.tshark(part)), 5)
+            self.assertEqual(self.tshark(part, "-Y", bad), [])
 
 
 if __name__ == "__main__":

@@ -1,104 +1,31 @@
 #!/usr/bin/env python3
-"""What takes longer than a test may (`make soak`)."""
+"""What takes longer than a test may (`make soak`): the scenarios of survival.py in full, and a disk that stays full."""
 
 import os
-import random
-import signal
-import socket
 import subprocess
 import sys
 import time
 
 import case
-import lab
+import survival
 
 
-class SoakTest(case.Case):
-    def acked(self, view):
-        return max((c["bytes_acked"] - 1 for c in view.connections()), default=0)
+class SoakTest(survival.Survival):
+    def test_an_interactive_echo_survives_a_hundred_kills(self):
+        self.nc_echo(kills=100)
 
     def test_two_gib_with_a_kill_every_300_ms(self):
-        node = self.node(data=1)
-        size = int(os.environ.get("SOAK_MIB", "2048")) * case.MIB
-        source = self.directory.file("source")
-        with open(source, "wb") as file:
-            for _ in range(size // case.MIB):
-                file.write(os.urandom(case.MIB))
-        with open(source, "rb") as file:
-            client = subprocess.Popen(["nc", "-N", lab.NODE, "7000"], stdin=file, stdout=subprocess.DEVNULL)
-        self.addCleanup(self.end_process, client)
-        kills = 0
-        while client.poll() is None:
-            time.sleep(0.3)
-            killed = node.kill_node()
-            kills += killed is not None
-        print(f"{kills} kills", file=sys.stderr)
-        self.assertEqual(client.returncode, 0)
-        self.assertGreater(kills, 3)
-        self.assertEqual(self.compare(node, 1, source), size)
+        size = int(os.environ.get("SOAK_MIB", "2048"))
+        kills = self.upload_under_fire(size * case.MIB, every=0.3, least=4)
+        print(f"{size} MiB through {kills} kills", file=sys.stderr)
 
-    def compare(self, node, stream, source):
-        """Equal, byte for byte; returns how many there are."""
-        command = [lab.BINARY, "streams", "cat", str(stream), *node.data_flags()]
-        length = 0
-        with open(source, "rb") as wanted, subprocess.Popen(command, stdout=subprocess.PIPE) as cat:
-            while piece := cat.stdout.read(case.MIB):
-                self.assertTrue(piece == wanted.read(len(piece)), f"differs within 1 MiB of offset {length}")
-                length += len(piece)
-        self.assertEqual(cat.returncode, 0)
-        return length
+    def test_a_hundred_deaths_at_random_moments(self):
+        seed = int(os.environ.get("SOAK_SEED", time.time()))
+        print(f"SOAK_SEED={seed}", file=sys.stderr)
+        print(self.kills_at_random_moments(times=100, seed=seed), file=sys.stderr)
 
-    def kill_at_random(self, seed, strike, times=100):
-        """Never may more be acknowledged than is stored."""
-        chance = random.Random(seed)
-        node = self.node(data=2)
-        connection = self.connect()
-        connection.setblocking(False)
-        view = self.client_view(client_port=connection.getsockname()[1])
-        source = self.directory.file("source")
-        block = case.random_bytes(4 * case.MIB)
-        sent = 0
-        with open(source, "wb") as file:
-            for _ in range(times):
-                deadline = time.monotonic() + chance.uniform(0.0, 0.2)
-                while time.monotonic() < deadline:
-                    try:
-                        at = sent % len(block)
-                        count = connection.send(block[at:at + 65536])
-                        file.write(block[at:at + count])
-                        sent += count
-                    except BlockingIOError:
-                        time.sleep(0.0005)
-                strike(node, lambda: self.check_acked(view, node))
-        connection.setblocking(True)
-        connection.shutdown(socket.SHUT_WR)
-        self.assertEqual(connection.recv(1), b"")
-        self.assertEqual(self.compare(node, 1, source), sent)
-        print(f"{sent} bytes through {times} kills", file=sys.stderr)
-
-    def check_acked(self, view, node):
-        acked = self.acked(view)
-        streams = node.streams()
-        self.assertGreaterEqual(streams[0]["in_bytes"] if streams else 0, acked)
-
-    def test_a_hundred_kills_of_the_node_at_random_moments(self):
-        def strike(node, check):
-            # The keeper is stopped meanwhile, so that nothing is stored after the kill.
-            node.process.send_signal(signal.SIGSTOP)
-            pid = node.node_pid()
-            if pid is not None:
-                os.kill(pid, signal.SIGKILL)
-                lab.wait_for(lambda: not lab.alive(pid), 5, lambda: "it lives")
-            check()
-            node.process.send_signal(signal.SIGCONT)
-        self.kill_at_random(1, strike)
-
-    def test_a_hundred_kills_of_node_and_keeper_at_random_moments(self):
-        def strike(node, check):
-            node.kill_keeper()
-            check()
-            node.start(wait=False)
-        self.kill_at_random(2, strike)
+    def test_a_thousand_connections_survive_a_kill(self):
+        self.many_connections(1000, size=65536, read_back=1000)
 
     @staticmethod
     def set_retries(number):
@@ -124,11 +51,16 @@ class SoakTest(case.Case):
         data = case.random_bytes(48 * case.MIB)
         client = self.start_nc(data, 7002)
         view = self.client_view(7002)
-        time.sleep(45)
+        time.sleep(10)
+        taken = self.acked(view)
+        time.sleep(35)
         self.assertIsNone(client.poll(), "the client gave up")
-        acked = self.acked(view)
-        self.assertLess(acked, len(data))
-        self.assertEqual(node.streams()[0]["in_bytes"], acked)
+        connection = view.connections()[0]
+        self.assertEqual(connection["timer"], "window probe", "the client does not wait for a window")
+        self.assertEqual(self.acked(view), taken)
+        self.assertLess(taken, len(data))
+        self.assertEqual(node.streams()[0]["in_bytes"], taken)
+        self.assertEqual(len(self.stored(node, 1)), taken)
         os.unlink(ballast)
         self.assertEqual(client.wait(60), 0)
         self.assert_same(self.stored(node, 1), data)

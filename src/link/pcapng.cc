@@ -84,7 +84,8 @@ Result<PcapngWriter> PcapngWriter::open(const std::string& path, const std::stri
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) {
     return fail(Error::Kind::kUnavailable,
-                fmt::format("{}: cannot create the capture file: {}", path, std::generic_category().message(errno)));
+                fmt::format("{}: cannot create the capture file: {}: choose another for --pcap", path,
+                            std::generic_category().message(errno)));
   }
   PcapngWriter writer(path, fd, max_bytes);
   writer.put_headers(interface);

@@ -43,6 +43,15 @@ Result<std::unique_ptr<Directory>> open_directory(const std::string& path, Ring&
 
 Result<void> Directory::lock(Duration bound) {
   if (lock_) return {};
+  // Before anything is created: a directory without a lock file was never a location.
+  if (::faccessat(files_.fd(), kLockFile, F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
+    const auto foreign = files_.foreign();
+    if (!foreign) return std::unexpected(foreign.error());
+    if (*foreign) {
+      return fail(Error::Kind::kIncompatible, fmt::format("{}: holds something else ({}): give an empty directory",
+                                                          files_.path(), **foreign));
+    }
+  }
   const auto start = std::chrono::steady_clock::now();
   auto lock = lock_directory(files_, bound);
   if (!lock) return std::unexpected(lock.error());

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
 
@@ -149,28 +150,52 @@ Result<std::optional<std::vector<std::byte>>> Files::read_blob(const std::string
   return content;
 }
 
+// The blob's former content stays under the temporary name: the next write overwrites it, and so needs no room, which a
+// full disk has not got. (A node that can't store its promise can't start.)
 Result<void> Files::write_blob(const std::string& blob, Bytes content) const {
   if (auto valid = check_blob_name(path_, blob); !valid) return valid;
   const std::string temporary = blob_temporary_file(blob);
   const std::string name = blob_file(blob);
-  UniqueFd file(::openat(fd(), temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
-  if (!file) return os_fail(path_of(temporary), "create", errno);
-  int error = write_fully(file.get(), 0, content);
-  if (error == 0 && ::fsync(file.get()) != 0) error = errno;
-  file.reset();
-  if (error == 0 && ::renameat(fd(), temporary.c_str(), fd(), name.c_str()) != 0) error = errno;
-  if (error != 0) {
+  if (const int error = write_temporary(temporary, content); error != 0) return os_fail(path_of(name), "write", error);
+  bool spare = ::renameat2(fd(), temporary.c_str(), fd(), name.c_str(), RENAME_EXCHANGE) == 0;
+  if (!spare && ::renameat(fd(), temporary.c_str(), fd(), name.c_str()) != 0) {
+    const int error = errno;
     ::unlinkat(fd(), temporary.c_str(), 0);
     return os_fail(path_of(name), "write", error);
   }
-  return sync();
+  if (auto synced = sync(); !synced) return synced;
+  if (!spare) write_temporary(temporary, content);  // where there is no room any more there is none to be had
+  return {};
+}
+
+// 0, or an errno value: then nothing is left that was not there before.
+int Files::write_temporary(const std::string& name, Bytes content) const {
+  UniqueFd file(::openat(fd(), name.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+  if (!file) return errno;
+  struct stat status{};
+  if (::fstat(file.get(), &status) != 0) return errno;
+  int error = write_fully(file.get(), 0, content);
+  if (error == 0 && ::ftruncate(file.get(), static_cast<off_t>(content.size())) != 0) error = errno;
+  if (error == 0 && ::fsync(file.get()) != 0) error = errno;
+  if (error != 0 && status.st_size == 0) ::unlinkat(fd(), name.c_str(), 0);
+  return error;
 }
 
 Result<void> Files::remove_blob(const std::string& blob) const {
   if (auto valid = check_blob_name(path_, blob); !valid) return valid;
-  const std::string name = blob_file(blob);
-  if (::unlinkat(fd(), name.c_str(), 0) != 0 && errno != ENOENT) return os_fail(path_of(name), "remove", errno);
+  for (const std::string& name : {blob_file(blob), blob_temporary_file(blob)}) {
+    if (::unlinkat(fd(), name.c_str(), 0) != 0 && errno != ENOENT) return os_fail(path_of(name), "remove", errno);
+  }
   return sync();
+}
+
+Result<std::optional<std::string>> Files::foreign() const {
+  auto names = list();
+  if (!names) return std::unexpected(names.error());
+  for (std::string& name : *names) {
+    if (!is_ours(name) && name != "." && name != ".." && name != "lost+found") return std::move(name);
+  }
+  return std::nullopt;
 }
 
 Result<void> Files::remove_leftovers() const {

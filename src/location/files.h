@@ -29,7 +29,10 @@ class Files {
   Result<std::vector<std::string>> blobs() const;  // in rising order
   Result<std::optional<std::vector<std::byte>>> read_blob(const std::string& blob) const;
 
-  // Atomic and durable when they return.
+  // A name in here that is none of ours; a file system's lost+found is nobody's.
+  Result<std::optional<std::string>> foreign() const;
+
+  // Atomic and durable when they return. Replacing a blob needs no room.
   Result<void> write_blob(const std::string& blob, Bytes content) const;
   Result<void> remove_blob(const std::string& blob) const;
 
@@ -44,6 +47,7 @@ class Files {
  private:
   Files(std::string path, UniqueFd directory) : path_(std::move(path)), directory_(std::move(directory)) {}
   Result<std::vector<std::string>> list() const;
+  int write_temporary(const std::string& name, Bytes content) const;
 
   std::string path_;
   UniqueFd directory_;

@@ -53,8 +53,13 @@ std::optional<std::string> parse_blob_file(std::string_view name) {
 }
 
 bool is_leftover(std::string_view name) {
-  if (name.starts_with(kPreparingPrefix)) return parse_number(name.substr(kPreparingPrefix.size())).has_value();
-  return name.ends_with(kTemporarySuffix) && is_blob_name(name.substr(0, name.size() - kTemporarySuffix.size()));
+  return name.starts_with(kPreparingPrefix) && parse_number(name.substr(kPreparingPrefix.size())).has_value();
+}
+
+bool is_ours(std::string_view name) {
+  const bool spare =
+      name.ends_with(kTemporarySuffix) && is_blob_name(name.substr(0, name.size() - kTemporarySuffix.size()));
+  return spare || name == kLockFile || parse_segment_file(name) || parse_blob_file(name) || is_leftover(name);
 }
 
 }  // namespace holdfast::location

@@ -4,7 +4,7 @@
 //   segment-%016x            a segment, by number
 //   preparing-%016x          a segment being written with zeros; a leftover after a crash
 //   NAME.blob                a blob
-//   NAME.blob.tmp            a blob being replaced; a leftover after a crash
+//   NAME.blob.tmp            the blob's former content, or its next one being written: means nothing, keeps its room
 #pragma once
 
 #include <optional>
@@ -31,5 +31,7 @@ std::optional<std::string> parse_blob_file(std::string_view name);
 
 // Left behind by a process that died in the middle of something: to be removed by the next writer.
 bool is_leftover(std::string_view name);
+// Any of the names above.
+bool is_ours(std::string_view name);
 
 }  // namespace holdfast::location

@@ -77,7 +77,9 @@ Result<std::vector<Found>> lock_and_identify(Locations locations, Duration lock_
   std::vector<Found> all;
   for (auto& location : locations) {
     const auto locked = location->lock(lock_bound);
-    if (!locked && locked.error().kind == Error::Kind::kUnavailable) return std::unexpected(locked.error());
+    const bool refused = !locked && (locked.error().kind == Error::Kind::kUnavailable ||
+                                     locked.error().kind == Error::Kind::kIncompatible);
+    if (refused) return std::unexpected(locked.error());
     if (!locked) {
       all.push_back({std::move(location), std::nullopt, locked.error().message});
       continue;

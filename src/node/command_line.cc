@@ -27,7 +27,7 @@ class ServeFlags {
       auto& values = given_[setting.name];
       const auto flag = fmt::format("--{}", setting.name);
       if (*setting.value == '\0') {
-        switches_[setting.name] = app.add_flag(flag, setting.help)->group(setting.group);
+        switches_[setting.name] = app.add_flag(flag, setting.help)->disable_flag_override()->group(setting.group);
         continue;
       }
       app.add_option(flag, values, setting.help)
@@ -117,7 +117,7 @@ class StreamsFlags {
           ->type_name("OFFSET");
     }
     cat_->add_option("--length", length_, "At most so many bytes (default: all)")->type_name("N");
-    for (auto* action : {list_, show_}) action->add_flag("--json", command_.json, "For programs");
+    for (auto* action : {list_, show_}) action->add_flag("--json", command_.json, "For programs")->disable_flag_override();
     list_->footer(help::kStreamsList);
     cat_->footer(help::kStreamsCat);
     tail_->footer(help::kStreamsTail);
@@ -169,7 +169,7 @@ class SendFlags {
         ->type_name("A.B.C.D/LEN");
     app.add_option("--to", to_, "Whom to connect to")->type_name("A.B.C.D:PORT")->required();
     app.add_option("--pcap", command_.pcap, "Write every frame, both ways, to a pcapng file")->type_name("FILE");
-    app.add_flag("--quiet", command_.quiet, "No progress bar");
+    app.add_flag("--quiet", command_.quiet, "No progress bar")->disable_flag_override();
     app.add_option("FILE", command_.file, "What to send; - is standard input (default)");
     app.footer(help::kSend);
   }
@@ -302,6 +302,13 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
       innermost = innermost->get_subcommands().front();
     }
     return TextCommand{innermost->help(path)};
+  } catch (const CLI::ArgumentMismatch& error) {
+    const std::string text = one_line(error.what());
+    const auto end = text.find(" was given a disallowed flag override");
+    const bool value = end != std::string::npos;
+    return usage(fmt::format("{}: see `{} --help`",
+                             value ? fmt::format("--{} is a switch and takes no value", text.substr(0, end)) : text,
+                             asked_for(app)));
   } catch (const CLI::ParseError& error) {
     return usage(fmt::format("{}: see `{} --help`", one_line(error.what()), asked_for(app)));
   }

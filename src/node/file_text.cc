@@ -14,7 +14,7 @@ namespace holdfast::node {
 Result<std::string> read_text(const std::string& path) {
   const location::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) {
-    return fail(Error::Kind::kUsage, fmt::format("can't read {}: {}", path, std::strerror(errno)));
+    return fail(Error::Kind::kUsage, fmt::format("can't read {}: {}: check --config", path, std::strerror(errno)));
   }
   return read_text(file.get(), path);
 }

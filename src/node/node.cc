@@ -114,7 +114,7 @@ class Node {
       spdlog::error("{} records in the log make no sense and were left out: run `holdfast streams list`",
                     recovered.strange_records());
     }
-    const auto connections = recovered.connections().size();
+    const auto connections = recovered_ = recovered.connections().size();
     engine_ = std::make_unique<stack::Engine>(engine_config(), *tap_, *std::move(log), std::move(recovered),
                                               std::span<const std::byte, 64>(draw_entropy<64>()), &chronicle_,
                                               shard::monotonic_now());
@@ -190,7 +190,7 @@ class Node {
       if (!location.reason.empty()) reasons += fmt::format(": {}", location.reason);
     }
     if (log->quorum_lost()) return fail(Error::Kind::kIo, "too few storage locations work" + reasons);
-    if (!log->full() || engine_->connections() > 0) return {};
+    if (!log->full() || recovered_ > 0) return {};
     return fail(Error::Kind::kFull,
                 fmt::format("no room for the log: {}{}: make room there", fmt::join(options_.data, ", "), reasons));
   }
@@ -240,6 +240,7 @@ class Node {
   std::unique_ptr<StopSignals> stop_;
   std::unique_ptr<stack::Engine> engine_;
   std::unique_ptr<shard::Shard> shard_;
+  std::size_t recovered_ = 0;  // connections
   const Time started_;
   Time next_look_{};
 };

@@ -102,7 +102,7 @@ class Input {
 
  private:
   Error error(int number) const {
-    return {Error::Kind::kUnavailable, fmt::format("can't read {}: {}", name_, std::strerror(number))};
+    return {Error::Kind::kUnavailable, fmt::format("can't read {}: {}: check FILE", name_, std::strerror(number))};
   }
 
   std::string name_;

@@ -12,11 +12,13 @@ import case
 import lab
 
 
-def digest(directory):
-    """Of all that is in a directory."""
+def digest(directory, names=None):
+    """Of all that is in a directory, or of the files of these names."""
     sums = {}
     for folder, _, files in os.walk(directory):
         for name in files:
+            if name == "lock" or (names and name not in names):  # whoever tries writes its process id there
+                continue
             path = os.path.join(folder, name)
             with open(path, "rb") as file:
                 sums[path] = hashlib.sha256(file.read()).hexdigest()
@@ -42,6 +44,11 @@ class BadInputTest(case.Case):
                 ([], ["--help"]),
                 (["frobnicate"], ["frobnicate"]),
                 (self.serve("--frobnicate"), ["--frobnicate"]),
+                (self.serve("--no-keeper=maybe"), ["--no-keeper"]),
+                (self.serve("--prepared-segments", "1"), ["--prepared-segments 1"]),
+                (self.serve("--segment-size", "1"), ["--segment-size 1"]),
+                (self.serve("--gateway", "1.2.3.4"), ["--gateway 1.2.3.4"]),
+                (self.serve("surplus"), ["surplus"]),
                 (self.serve("--volatile"), ["--volatile", "--data"]),
                 (self.serve("--stored-on", "2"), ["--stored-on 2"]),
                 (self.serve("--service", "echo:7000"), ["7000", "in use"]),
@@ -111,10 +118,63 @@ class BadInputTest(case.Case):
         self.assertIn(path, done.stderr)
         self.assertEqual(os.listdir(path), [])
 
+    def test_a_directory_with_something_else_in_it_is_left_alone(self):
+        path = self.directory.make("thesis")
+        with open(os.path.join(path, "thesis.tex"), "w", encoding="ascii") as file:
+            file.write("my life")
+        self.refuse(self.serve(data=path), 1, path, "thesis.tex")
+        self.assertEqual(os.listdir(path), ["thesis.tex"])
+
+    def a_log(self):
+        """A directory with a stream in it, and no node."""
+        node = self.node()
+        self.upload(b"mine" * 1000)
+        self.assertEqual(node.stop(), 0)
+        return node.data[0]
+
+    def refuse_log(self, path, *words):
+        before = digest(path)
+        self.refuse(self.serve(data=path), 1, path, *words)
+        self.assertEqual(digest(path), before)
+
+    def test_a_log_of_a_newer_format_is_left_alone(self):
+        path = self.a_log()
+        with open(os.path.join(path, "identity.blob"), "r+b") as file:
+            file.seek(8)
+            file.write(b"\x63")
+        self.refuse_log(path, "format 99", "use a newer holdfast")
+        self.refuse(["streams", "list", "--data", path], 1, path, "format 99")
+
+    def test_a_damaged_identity_is_left_alone(self):
+        path = self.a_log()
+        with open(os.path.join(path, "identity.blob"), "r+b") as file:
+            file.seek(40)
+            file.write(b"XXXX")
+        self.refuse_log(path, "damaged")
+
+    def test_directories_of_two_logs_are_left_alone(self):
+        one, other = self.a_log(), self.a_log()
+        before = digest(one), digest(other)
+        self.refuse(self.serve("--data", one, data=other), 1, one, other, "one log")
+        self.assertEqual((digest(one), digest(other)), before)
+
+    def test_a_log_on_a_read_only_file_system_is_left_alone(self):
+        path, view = self.a_log(), self.directory.make("view")
+        if subprocess.run(["mount", "--bind", path, view], check=False, capture_output=True).returncode != 0:
+            self.skipTest("can't mount")
+        self.addCleanup(subprocess.run, ["umount", view], check=False)
+        subprocess.run(["mount", "-o", "remount,ro,bind", view], check=True)
+        self.refuse_log(view, "ead-only")
+        self.assertIn("3.9 KiB", lab.holdfast("streams", "list", "--data", view))
+
     def test_a_directory_in_use_by_another_node(self):
         node = self.node()
         arguments = ["serve", "--link", "tap:hf8", "--address", "10.79.0.2/24", "--service", "store:7000", "--data", node.data[0]]
+        self.upload(b"works")
+        names = ("identity.blob", "promise.blob")  # what else is there the node goes on writing
+        before = digest(node.data[0], names)
         self.refuse(arguments, 1, node.data[0], "in use")
+        self.assertEqual(digest(node.data[0], names), before)
         self.upload(b"still works")
 
     def test_a_read_only_directory(self):

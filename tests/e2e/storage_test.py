@@ -46,17 +46,39 @@ class StorageTest(case.Case):
         self.assert_same(self.stored(node, 1), data)
 
     def test_a_full_disk_makes_the_client_wait(self):
+        self.upload_to_a_full_disk(lambda node: None)
+
+    def test_a_node_that_dies_on_a_full_disk_comes_back_on_it(self):
+        def die(node):
+            for _ in range(3):
+                starts = len(node.events("recovered"))
+                lab.wait_for(node.kill_node, 10, lambda: "no node")
+                lab.wait_for(lambda: len(node.events("recovered")) > starts, 10, lambda: node.log()[-2000:])
+        self.upload_to_a_full_disk(die)
+
+    def test_a_node_that_is_stopped_on_a_full_disk_can_be_started_on_it(self):
+        def stop_and_start(node):
+            self.assertEqual(node.stop(), 0)
+            node.start(wait=False)
+            lab.wait_for(lambda: len(node.events("recovered")) > 1, 10, lambda: node.log()[-2000:])
+        self.upload_to_a_full_disk(stop_and_start)
+
+    def fill(self, ballast):
+        """To the last block."""
+        with open(ballast, "wb", buffering=0) as file:
+            for piece in (case.MIB, 4096):
+                try:
+                    while True:
+                        file.write(bytes(piece))
+                        os.fsync(file.fileno())
+                except OSError:
+                    pass
+
+    def upload_to_a_full_disk(self, strike):
         full = self.mount_ext4("full", 96)
         ballast = os.path.join(full, "ballast")
         node = self.node(data=[full], extra=["--segment-size", "4MiB"])
-        with open(ballast, "wb") as file:
-            try:
-                while True:
-                    file.write(bytes(case.MIB))
-                    file.flush()
-                    os.fsync(file.fileno())
-            except OSError:
-                pass
+        self.fill(ballast)
         data = case.random_bytes(40 * case.MIB)
         client = self.start_nc(data)
         view = self.client_view()
@@ -72,7 +94,11 @@ class StorageTest(case.Case):
         self.assertIsNone(client.poll())
         # Everything taken is acknowledged, and stored.
         self.assertLess(acked(), len(data))
-        self.assertEqual(node.streams()[0]["in_bytes"], acked())
+        lab.wait_for(lambda: node.streams()[0]["in_bytes"] == acked(), 10, lambda: f"{node.streams()}, {acked()} acknowledged")
+        self.fill(ballast + "-of-what-was-left")
+        strike(node)
+        self.assertIsNone(client.poll())
+        self.assertGreaterEqual(node.streams()[0]["in_bytes"], acked())
         os.unlink(ballast)
         self.assertEqual(client.wait(60), 0)
         self.assert_same(self.stored(node, 1), data)

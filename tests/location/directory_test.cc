@@ -150,7 +150,7 @@ TEST_F(DirectoryTest, PollAloneGetsThingsDone) {
 }
 
 TEST_F(DirectoryTest, QueuedOperationsOfTwoLocationsLeaveWithOneSystemCall) {
-  const std::string second_path = path + "/second";
+  const std::string second_path = path + "-second";
   fs::create_directory(second_path);
   const auto first = open_and_lock();
   auto second = *open_directory(second_path, *ring);
@@ -326,8 +326,8 @@ TEST_F(DirectoryTest, OpenDescriptorsAreBounded) {
 }
 
 TEST_F(DirectoryTest, LeftoversOfADeadProcessAreRemovedByTheNextWriter) {
+  touch("lock");
   touch(preparing_file(kTwo));
-  touch("head.blob.tmp");
   touch("notes.txt");
   touch("preparing-something");
   const auto reader = *open_directory_for_reading(path);
@@ -445,8 +445,34 @@ TEST_F(DirectoryTest, BlobsAreReplacedWhole) {
   ASSERT_TRUE(location->remove_blob("head"));
   ASSERT_TRUE(location->remove_blob("head"));
   EXPECT_THAT(*location->blobs(), ElementsAre("empty"));
-  EXPECT_THAT(files(), UnorderedElementsAre("lock", "empty.blob"));
+  EXPECT_THAT(files(), UnorderedElementsAre("lock", "empty.blob", "empty.blob.tmp"));
   EXPECT_EQ(location->write_blob("../evil", {}).error().kind, Error::Kind::kUsage);
+}
+
+// A node that is restarted on a full disk has a promise to store.
+TEST_F(DirectoryTest, ReplacingABlobNeedsNoRoom) {
+  mount("tmpfs", "size=1m");
+  const auto location = open_and_lock();
+  const Block a('a'), b('b');
+  ASSERT_TRUE(location->write_blob("head", Bytes(a.bytes).first(52)));
+  while (location->write_blob("more" + std::to_string(location->blobs()->size()), a.bytes)) {
+  }
+  for (int i = 0; i < 3; ++i) {
+    const auto replaced = location->write_blob("head", Bytes((i % 2 == 0 ? b : a).bytes).first(52));
+    ASSERT_TRUE(replaced) << replaced.error().message;
+    EXPECT_EQ((*location->read_blob("head"))->front(), std::byte(i % 2 == 0 ? 'b' : 'a'));
+  }
+  EXPECT_FALSE(location->write_blob("new", a.bytes));
+  EXPECT_EQ(*location->read_blob("new"), std::nullopt);
+}
+
+TEST_F(DirectoryTest, WhatHoldsSomethingElseIsLeftAlone) {
+  touch("thesis.tex");
+  const auto refused = open()->lock(seconds(1));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, Error::Kind::kIncompatible);
+  EXPECT_THAT(refused.error().message, HasSubstr("thesis.tex"));
+  EXPECT_THAT(files(), ElementsAre("thesis.tex"));
 }
 
 TEST_F(DirectoryTest, ReadingBeyondTheEndIsAnError) {

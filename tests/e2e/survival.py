@@ -103,10 +103,13 @@ class Survival(case.Case):
             client = subprocess.Popen(["nc", "-N", lab.NODE, "7000"], stdin=file, stdout=subprocess.DEVNULL)
         self.addCleanup(self.end_process, client)
         view = self.client_view()
-        ports, kills = set(), 0
+        ports, kills, acked, progress = set(), 0, 0, time.monotonic()
         while client.poll() is None:
             time.sleep(every)
             ports.update(c["port"] for c in view.connections())
+            if self.acked(view) > acked:
+                acked, progress = self.acked(view), time.monotonic()
+            self.assertLess(time.monotonic() - progress, 30, f"stands still at {acked} bytes: {node.log()[-1000:]}")
             if client.poll() is None:
                 kills += node.kill_node() is not None
         self.assertEqual(client.returncode, 0)

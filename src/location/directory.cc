@@ -48,8 +48,8 @@ Result<void> Directory::lock(Duration bound) {
     const auto foreign = files_.foreign();
     if (!foreign) return std::unexpected(foreign.error());
     if (*foreign) {
-      return fail(Error::Kind::kIncompatible, fmt::format("{}: holds something else ({}): give an empty directory",
-                                                          files_.path(), **foreign));
+      return fail(Error::Kind::kIncompatible,
+                  fmt::format("{}: holds something else ({}): give an empty directory", files_.path(), **foreign));
     }
   }
   const auto start = std::chrono::steady_clock::now();

@@ -2,8 +2,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <fmt/core.h>
+#include <linux/fs.h>
 #include <sys/stat.h>
 
 #include <algorithm>

@@ -73,7 +73,7 @@ class BlobReader {
 };
 
 std::unexpected<Error> damaged(const std::string& location, const char* what) {
-  return fail(Error::Kind::kCorrupt, 
+  return fail(Error::Kind::kCorrupt,
               fmt::format("{}: the {} record is damaged: leave this directory out, or give an empty one in its place",
                           location, what));
 }
@@ -82,7 +82,8 @@ std::unexpected<Error> damaged(const std::string& location, const char* what) {
 Result<Bytes> open_blob(Bytes blob, std::string_view magic, const std::string& location, const char* what) {
   if (blob.size() < kPreamble + 4) return damaged(location, what);
   if (std::memcmp(blob.data(), magic.data(), magic.size()) != 0) {
-    return fail(Error::Kind::kIncompatible, fmt::format("{}: the {} record is not one of holdfast's: give another directory", location, what));
+    return fail(Error::Kind::kIncompatible,
+                fmt::format("{}: the {} record is not one of holdfast's: give another directory", location, what));
   }
   const auto format = load_le<std::uint32_t>(blob.data() + 8);
   if (format > kFormat) {

@@ -403,8 +403,7 @@ std::uint64_t WriteAheadLog::ready_room() const {
 // One segment and one batch are never promised: connection records, checkpoints and small records live on them.
 std::uint64_t WriteAheadLog::unreserved() const {
   const std::uint64_t room = ready_room();
-  const std::uint64_t slack =
-      SegmentCursor::payload_per_segment(key_.segment_size) + options_.batch_size + room / 16;
+  const std::uint64_t slack = SegmentCursor::payload_per_segment(key_.segment_size) + options_.batch_size + room / 16;
   return room <= slack + reserved_ ? 0 : room - slack - reserved_;
 }
 

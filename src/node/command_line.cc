@@ -117,7 +117,8 @@ class StreamsFlags {
           ->type_name("OFFSET");
     }
     cat_->add_option("--length", length_, "At most so many bytes (default: all)")->type_name("N");
-    for (auto* action : {list_, show_}) action->add_flag("--json", command_.json, "For programs")->disable_flag_override();
+    for (auto* action : {list_, show_})
+      action->add_flag("--json", command_.json, "For programs")->disable_flag_override();
     list_->footer(help::kStreamsList);
     cat_->footer(help::kStreamsCat);
     tail_->footer(help::kStreamsTail);

@@ -156,8 +156,9 @@ const Setting kSettings[] = {
     {.name = "copy-limit",
      .value = "SIZE",
      .group = kStorage,
-     .help = "Most that a start copies to a directory that lacks some of the log (default 1GiB). One that lacks more is "
-             "left behind, unless too few would be left to start with",
+     .help =
+         "Most that a start copies to a directory that lacks some of the log (default 1GiB). One that lacks more is "
+         "left behind, unless too few would be left to start with",
      .apply = [](ServeOptions& o,
                  const std::string& v) { return assign(parse_size(v, 0, 1ULL << 60), o.log.copy_limit); }},
     {.name = "batch-size",

@@ -79,8 +79,8 @@ bool Connection::Impl::predicted(const SegmentIn& segment) {
 }
 
 // The first step's table, with the released edge for RCV.NXT (a peer's keepalives and probes go by what we
-// acknowledged) and the highest edge ever offered, by a predecessor too, for RCV.NXT + RCV.WND. A segment that begins at
-// the edge is let in for its ACK.
+// acknowledged) and the highest edge ever offered, by a predecessor too, for RCV.NXT + RCV.WND. A segment that begins
+// at the edge is let in for its ACK.
 bool Connection::Impl::acceptable(std::int64_t begin, std::int64_t end) const {
   return end >= static_cast<std::int64_t>(rcv.released.value) &&
          begin <= static_cast<std::int64_t>(std::max({rcv.window.edge(), rcv.next, rcv.promised}).value);

@@ -17,9 +17,7 @@ std::size_t requests(const World& world) {
 
 MacAddress destination(const RecordingLink::Sent& sent) { return wire::parse_ethernet(sent.bytes)->destination; }
 
-Buffer a_segment(MacAddress from) {
-  return ip_frame(from_peer(wire::kProtocolTcp), tcp_segment(pattern(10)), from);
-}
+Buffer a_segment(MacAddress from) { return ip_frame(from_peer(wire::kProtocolTcp), tcp_segment(pattern(10)), from); }
 
 TEST(Neighbours, AnUnknownOneIsAskedForAndTheSegmentWaits) {
   World world;

@@ -6,6 +6,11 @@
 
 #include <cstdint>
 
+#ifdef HOLDFAST_NO_MUTANTS
+#error \
+    "This file was compiled once for both libraries, and can have no switch: run cmake once more (cmake/layers.cmake)"
+#endif
+
 namespace holdfast {
 
 enum class Mutant : std::uint8_t {

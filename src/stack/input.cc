@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "base/mutant.h"
 #include "stack/engine_impl.h"
 #include "tcp/isn.h"
 #include "tcp/reset.h"

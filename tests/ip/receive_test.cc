@@ -79,7 +79,7 @@ TEST(Receive, ASuperSegmentOf64KiBPasses) {
   const Buffer segment = tcp_segment(pattern(65515 - 32));
   const Buffer frame = ip_frame(from_peer(wire::kProtocolTcp), segment);
   ASSERT_EQ(frame.size(), 14U + 65535);
-  for (const std::size_t split : {0, 20, 50, 66, 128, 40000}) {
+  for (const std::size_t split : {0U, 20U, 50U, 66U, 128U, 40000U}) {
     world.receive(frame, split, false, 1448);
     ASSERT_EQ(world.host.segments.back().bytes, segment);
     EXPECT_EQ(world.host.segments.back().gso_size, 1448);
@@ -89,7 +89,7 @@ TEST(Receive, ASuperSegmentOf64KiBPasses) {
 TEST(Receive, AFrameLargerThanAnyDatagramIsRead) {
   World world;
   const Buffer frame = ip_frame(from_peer(wire::kProtocolTcp), tcp_segment(pattern(10))) + Buffer(70000);
-  for (const std::size_t split : {0, 30, 60, 100, 69000}) {
+  for (const std::size_t split : {0U, 30U, 60U, 100U, 69000U}) {
     world.receive(frame, split);
     EXPECT_EQ(world.host.segments.back().bytes.size(), 42U);
   }

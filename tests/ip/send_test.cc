@@ -36,7 +36,7 @@ TEST(Send, ASegmentGetsItsHeaders) {
 TEST(Send, TheLinkFinishesTheChecksum) {
   World world;
   world.meet_peer();
-  for (const std::size_t size : {0, 1, 2, 777, 1460}) {
+  for (const std::size_t size : {0U, 1U, 2U, 777U, 1460U}) {
     world.send_tcp(kPeer, pattern(size));
     const auto& sent = world.link.sent.back();
     ASSERT_TRUE(sent.needs_checksum);
@@ -58,7 +58,7 @@ TEST(Send, WhatIsSentIsReceived) {
   config.mac = kPeerMac;
   config.address.address = kPeer;
   World peer(config);
-  for (const std::size_t size : {0, 1, 1460, 65000}) {
+  for (const std::size_t size : {0U, 1U, 1460U, 65000U}) {
     us.send_tcp(kPeer, pattern(size), 1448);
     peer.receive(finished(us.link.sent.back()), 54);
     ASSERT_FALSE(peer.host.segments.empty());

@@ -4,7 +4,7 @@
 # make lint       format and clang-tidy          make format  clang-format
 BUILD := build/release
 FLAGS ?= -DHOLDFAST_WERROR=OFF
-CMAKE_FLAGS := $(FLAGS)
+CMAKE_FLAGS := -DHOLDFAST_PRECOMPILE=ON $(FLAGS)
 
 .PHONY: all build program deps test demo serve bench soak lint format clean
 

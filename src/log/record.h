@@ -11,7 +11,7 @@ enum class RecordType : std::uint8_t {
   kConnection = 1,  // a connection's whole record (gate/connection_record.h): opened, or changed; the last one counts
   kIn = 2,          // inbound bytes [offset, offset + length)
   kOut = 3,         // commit: 8 bytes "input consumed up to" (u64), then outbound bytes from `offset` on
-  kClose = 4,       // the connection is gone; `extra` is the reason (gate/connection_record.h)
+  kClose = 4,       // the connection is gone; `extra` is the reason
   kEpochStart = 5,  // first record of an epoch: where the one before it ended (the log's own)
   kCheckpointBegin = 6,  // the log's own
   kCheckpointEnd = 7,    // `offset` is the LSN of the batch that holds its begin (the log's own)

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,8 +18,6 @@
 namespace holdfast::sim {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 bool write_all(int fd, const void* from, std::size_t size) {
   const char* at = static_cast<const char*>(from);
@@ -102,6 +101,14 @@ std::optional<WorldResult> receive_result(int fd) {
   ::_exit(0);
 }
 
+// That a process has used so far; 0 if there is none.
+std::chrono::nanoseconds processor_time(pid_t process) {
+  clockid_t clock{};
+  timespec used{};
+  if (::clock_getcpuclockid(process, &clock) != 0 || ::clock_gettime(clock, &used) != 0) return {};
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
+
 class Worker {
  public:
   void start(bool quiet) {
@@ -123,7 +130,7 @@ class Worker {
   }
   bool give(std::uint64_t seed) {
     seed_ = seed;
-    since_ = Clock::now();
+    spent_before_ = processor_time(pid_);
     return write_all(seeds_, &seed, sizeof seed);
   }
   std::optional<WorldResult> take() {
@@ -145,13 +152,14 @@ class Worker {
   int results() const { return results_; }
   bool alive() const { return pid_ > 0; }
   std::optional<std::uint64_t> seed() const { return seed_; }
-  Clock::time_point since() const { return since_; }
+  // Processor time, so that a busy machine makes no world endless.
+  std::chrono::nanoseconds spent() const { return processor_time(pid_) - spent_before_; }
 
  private:
   pid_t pid_ = -1;
   int seeds_ = -1, results_ = -1;
   std::optional<std::uint64_t> seed_;
-  Clock::time_point since_;
+  std::chrono::nanoseconds spent_before_{};
 };
 
 WorldResult lost_result(std::uint64_t seed, const std::string& why) {
@@ -201,7 +209,7 @@ void run_seeds(const SeedRange& range, const RunOptions& options, const std::fun
           worker = Worker{};
           stop = !done(lost_result(seed, how_it_died(status)));
         }
-      } else if (Clock::now() - worker.since() > std::chrono::seconds(options.seconds_per_seed)) {
+      } else if (worker.spent() > std::chrono::seconds(options.seconds_per_seed)) {
         worker.end(true);
         worker = Worker{};
         stop = !done(lost_result(seed, "the process did not end in time"));

@@ -18,7 +18,7 @@ struct SeedRange {
 struct RunOptions {
   unsigned jobs = 1;
   bool quiet = false;              // what children say (failed assertions) is not shown
-  unsigned seconds_per_seed = 30;  // real time, after which a world counts as endless
+  unsigned seconds_per_seed = 30;  // processor time, after which a world counts as endless
 };
 
 // `done` gets each result as it comes, in any order; false stops the run.

@@ -36,8 +36,7 @@ void check_direction(Context& context, log::Reader& reader, StreamId id, log::Di
   if (next < length) context.fail("stream {}: {} of {} {} bytes were read", id.value, next, length, name);
 }
 
-void check_stream(Context& context, Oracle& oracle, log::Reader& reader, StreamId id,
-                  const DurableStream& stream) {
+void check_stream(Context& context, Oracle& oracle, log::Reader& reader, StreamId id, const DurableStream& stream) {
   const Flow* flow = flow_of(oracle, stream);
   const auto info = reader.show(id);
   if (!info) return context.fail("stream {} cannot be shown: {}", id.value, info.error().message);

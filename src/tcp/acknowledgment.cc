@@ -79,8 +79,8 @@ bool Connection::Impl::ack_in_range(std::int64_t position) {
   return ok;
 }
 
-// RFC 9293's test of age, and one more: what acknowledges more was said later, even if it repeats old data. Else SND.UNA
-// would move without the window that belongs to it, and we would send beyond the peer's edge.
+// RFC 9293's test of age, and one more: what acknowledges more was said later, even if it repeats old data. Else
+// SND.UNA would move without the window that belongs to it, and we would send beyond the peer's edge.
 void Connection::Impl::take_window(const wire::TcpHeader& h) {
   const bool newer = snd.wl1 < h.seq || (snd.wl1 == h.seq && snd.wl2 <= h.ack) || snd.wl2 < h.ack;
   if (!newer || h.flags.syn) return;

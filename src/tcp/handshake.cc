@@ -171,7 +171,8 @@ bool Connection::Impl::syn_received_repeats(const SegmentIn& segment) {
     established(segment);
     ack_owed = true;
   } else if (!h.flags.ack && record_stored) {
-    // The peer is there: this SYN-ACK has as long to be answered as any. Given up in between, its answer would be reset.
+    // The peer is there: this SYN-ACK has as long to be answered as any. Given up in between, its answer would be
+    // reset.
     if (syn_tries > 0) timers.set(Timer::kRetransmit, now + snd.rtt.rto());
     transmit_syn();
   }

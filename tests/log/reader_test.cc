@@ -222,8 +222,8 @@ TEST(Reader, ShowsNothingThatIsNotDurable) {
   EXPECT_EQ(onlooker.reader->show(StreamId{1})->in.end, StreamOffset{12});
 }
 
-// Two of three locations had it, so that it was acknowledged; one of these is lost with its proof. A recovery would adopt
-// it from the other.
+// Two of three locations had it, so that it was acknowledged; one of these is lost with its proof. A recovery would
+// adopt it from the other.
 TEST(Reader, ShowsWhatALostLocationMayHaveMadeDurable) {
   World world(3);
   world.start();

@@ -105,17 +105,19 @@ std::uint64_t Disk::last_issued() const {
   return std::max(noticed_, pending.empty() ? 0 : pending.back().id);
 }
 
-void Disk::kill(std::uint64_t last_issued, Time now) {
+void Disk::kill(std::uint64_t last_issued, Time now, Landing landing) {
   std::vector<std::uint64_t> done;
   memory_->crash([&](const PendingOperation& operation) {
     due_.erase(operation.id);
     Fate fate;
     if (operation.id > last_issued) return fate;
     if (operation.id > noticed_) watcher_.begun(number_, operation);
-    if (operation.kind == PendingOperation::Kind::kWrite && prng_.ppm(faults.late)) {
+    if (landing == Landing::kNone) return fate;
+    const bool by_chance = landing == Landing::kByChance;
+    if (by_chance && operation.kind == PendingOperation::Kind::kWrite && prng_.ppm(faults.late)) {
       fate.kind = Fate::Kind::kLate;
       due_[operation.id] = {now + prng_.between(Duration::zero(), faults.late_by), true};
-    } else if (!prng_.one_in(3)) {
+    } else if (!by_chance || !prng_.one_in(3)) {
       fate.kind = Fate::Kind::kDone;
       if (!memory_->faults.failing) done.push_back(operation.id);
     }

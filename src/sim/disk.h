@@ -53,8 +53,10 @@ class Disk {
   // Nothing ends before this moment.
   void stall_until(Time when);
 
+  // What becomes of the operations that a killed process has begun.
+  enum class Landing : std::uint8_t { kByChance, kAll, kNone };
   // The node dies. Operations with an id above `last_issued` were never begun.
-  void kill(std::uint64_t last_issued, Time now);
+  void kill(std::uint64_t last_issued, Time now, Landing landing = Landing::kByChance);
   void power_loss(std::uint64_t last_issued);
   std::uint64_t last_issued() const;
 

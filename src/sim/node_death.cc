@@ -72,9 +72,26 @@ void NodeHost::end_life(const DeathPlan& plan) {
 
   if (after_death) after_death();
   damage_disks(plan);
+  if (after_death && plan.rot) after_death();
   wake_for_disks();
   context_.queue.after(plan.away, [this, life = life_] {
     if (life == life_) begin_life();
+  });
+  if (!plan.then.empty()) die_again(plan, context_.now() + std::chrono::seconds(10));
+}
+
+// The deaths that follow a death: each soon after the node speaks again.
+void NodeHost::die_again(const DeathPlan& plan, Time give_up) {
+  context_.queue.after(std::chrono::microseconds(200), [this, plan, give_up] {
+    if (!runner_.running() || runner_.engine().recovering()) {
+      if (context_.now() < give_up) die_again(plan, give_up);
+      return;
+    }
+    DeathPlan next = plan.then.front();
+    next.then.assign(plan.then.begin() + 1, plan.then.end());
+    context_.queue.after(next.at, [this, next, life = life_] {
+      if (life == life_) die(next);
+    });
   });
 }
 
@@ -83,7 +100,9 @@ void NodeHost::settle_disks(const DeathPlan& plan, Time now) {
     if (plan.kind == Death::kPowerLoss) {
       disks_[i]->power_loss(issued_at_death_[i]);
     } else {
-      disks_[i]->kill(issued_at_death_[i], now);
+      using Landing = Disk::Landing;
+      const Landing ahead = scenario_.is_bad(static_cast<unsigned>(i)) ? Landing::kAll : Landing::kNone;
+      disks_[i]->kill(issued_at_death_[i], now, plan.bad_disks_ahead ? ahead : Landing::kByChance);
     }
   }
 }
@@ -125,6 +144,24 @@ void NodeHost::rot(Disk& disk) {
         memory.flip(segment.number, at, static_cast<std::byte>(1U << prng_.below(8)));
     }
   }
+  if (prng_.one_in(2)) rot_in_use(disk);
+}
+
+// Zeros are padding, or were never written: a byte that says something is more likely to be missed.
+void NodeHost::rot_in_use(Disk& disk) {
+  location::MemoryDisk& memory = disk.memory();
+  const auto segments = memory.segments();
+  const auto segment = segments[prng_.below(segments.size())];
+  std::vector<std::byte> bytes(segment.size);
+  if (!memory.read(segment.number, 0, bytes)) return;
+  std::vector<std::uint64_t> in_use;
+  for (std::uint64_t at = 0; at < bytes.size(); ++at) {
+    if (bytes[at] != std::byte{}) in_use.push_back(at);
+  }
+  if (in_use.empty()) return;
+  const std::uint64_t at = in_use[prng_.below(in_use.size())];
+  context_.note("{}: rot in use, in segment {} at {}", disk.name(), segment.number.value, at);
+  memory.flip(segment.number, at, static_cast<std::byte>(1U << prng_.below(8)));
 }
 
 // Behind the chain's end lies what was there before: in a recycled segment, payload of a client's choice. This one

@@ -78,9 +78,11 @@ class NodeHost {
   // -- A death (node_death.cc)
   void stop_cleanly(const DeathPlan& plan, Time give_up);
   void end_life(const DeathPlan& plan);
+  void die_again(const DeathPlan& plan, Time give_up);
   void settle_disks(const DeathPlan& plan, Time now);
   void damage_disks(const DeathPlan& plan);
   void rot(Disk& disk);
+  void rot_in_use(Disk& disk);
   void forge_tail(unsigned disk);
   bool must_start() const;
 

@@ -108,7 +108,7 @@ class Chooser {
       scenario_.bad_disk.spread = microseconds(5);
     }
     scenario_.batch_size = static_cast<std::uint32_t>(prng_.between(40, 64) * 4096);
-    scenario_.max_in_flight = static_cast<unsigned>(prng_.between(1, 6));
+    scenario_.max_in_flight = static_cast<unsigned>(on_.split ? prng_.between(4, 8) : prng_.between(1, 6));
     scenario_.prepared_segments = static_cast<unsigned>(prng_.between(2, 4));
     scenario_.checkpoint_every = prng_.between_log(64U << 10, 4U << 20);
     if (on_.full) scenario_.disk_capacity = prng_.between(3, 6) << 20;
@@ -269,18 +269,42 @@ class Chooser {
       death.rot = on_.bad_disks && prng_.one_in(2);
       death.bad_disks_away = on_.bad_disks && (on_.split ? prng_.one_in(2) : prng_.one_in(6));
       death.forge_tail = prng_.one_in(3);
+      if (on_.split && prng_.one_in(2)) follow_quickly(death);
       scenario_.deaths.push_back(death);
-      if (!on_.split || !prng_.one_in(2)) continue;
-      // A quick succession of lives: with the bad disks, without them, with them again.
-      for (unsigned more = 0; more < 2; ++more) {
-        death.at += death.away + prng_.between_log(milliseconds(2), milliseconds(300));
-        death.away = prng_.between_log(milliseconds(1), milliseconds(20));
-        death.bad_disks_away = !death.bad_disks_away;
-        death.in_recovery.reset();
-        scenario_.deaths.push_back(death);
-      }
     }
     std::ranges::sort(scenario_.deaths, {}, &DeathPlan::at);
+  }
+
+  // A quick succession of lives: with the bad disks, without them, with them again. These may have the longest log then,
+  // and of an epoch that was given up.
+  void follow_quickly(DeathPlan& death) {
+    DeathPlan next = death;
+    for (unsigned more = 0; more < 2; ++more) {
+      next.at = prng_.between_log(microseconds(100), milliseconds(100));
+      next.away = prng_.between_log(milliseconds(1), milliseconds(20));
+      next.bad_disks_away = !next.bad_disks_away;
+      next.in_recovery.reset();
+      death.then.push_back(next);
+    }
+    if (!death.bad_disks_away) return;
+    death.kind = Death::kKill;
+    death.mid_call.reset();
+    death.in_recovery.reset();
+    run_ahead(death);
+  }
+
+  // The bad disks have what the node wrote last, and no other has: these stand still for a moment before it dies.
+  void run_ahead(DeathPlan& death) {
+    death.bad_disks_ahead = true;
+    for (unsigned disk = 0; disk < scenario_.disks; ++disk) {
+      if (scenario_.is_bad(disk)) continue;
+      DiskSpell spell;
+      spell.kind = DiskSpell::Kind::kStall;
+      spell.from = std::max(Duration{}, death.at - milliseconds(300));
+      spell.until = death.at;
+      spell.disk = disk;
+      scenario_.disk_spells.push_back(spell);
+    }
   }
 
   void add_spell(DiskSpell::Kind kind, Duration longest, std::optional<unsigned> disk) {

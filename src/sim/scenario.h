@@ -83,7 +83,9 @@ struct DeathPlan {
   std::int64_t clock_jump = 0;          // nanoseconds, of the wall clock
   bool rot = false;                     // on a bad disk, while the node is away
   bool bad_disks_away = false;          // at the next start
+  bool bad_disks_ahead = false;         // what was under way reaches them, and no other
   bool forge_tail = false;              // behind each disk's last batch, a batch of a client's making
+  std::vector<DeathPlan> then;          // one after the other, each `at` after the node has begun to speak again
 };
 
 struct DiskSpell {

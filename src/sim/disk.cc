@@ -124,6 +124,7 @@ void Disk::kill(std::uint64_t last_issued, Time now, Landing landing) {
     return fate;
   });
   noticed_ = std::max(noticed_, last_issued);
+  if (landing != Landing::kByChance) stalled_until_ = {};
   for (const std::uint64_t id : done) watcher_.stored(number_, id);
 }
 

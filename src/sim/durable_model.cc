@@ -57,8 +57,13 @@ void DurableModel::stored(unsigned disk, std::uint64_t operation) {
   advance();
 }
 
-// A new epoch never writes where an older one has written: that one's writes may still land.
+// A new epoch never writes where an older one has written. Copies that are made while the log is opened may: a disk
+// that was away when the epoch began can have a segment of that number, and nobody else writes to it any more.
 void DurableModel::check_segment(unsigned disk, const log::BatchHeader& header) {
+  if (epoch_start_ == Lsn{} && batches_.contains({header.epoch, header.lsn.value})) {
+    segment_epochs_[disk][header.at.segment.value] = header.epoch;
+    return;
+  }
   const auto [entry, fresh] = segment_epochs_[disk].try_emplace(header.at.segment.value, header.epoch);
   if (!fresh && entry->second != header.epoch) {
     context_.fail("epoch {} writes into segment {} of disk {}, which is epoch {}'s", header.epoch.counter,

@@ -16,6 +16,14 @@ void NodeHost::die(const DeathPlan& plan) {
     return end_life(plan);
   }
   if (!runner_.running()) return;  // dead already
+  if (plan.bad_disks_ahead && plan.patience > Duration{} && !are_others_behind()) {
+    constexpr Duration kStep = std::chrono::milliseconds(1);
+    DeathPlan later = plan;
+    later.patience -= kStep;
+    return context_.queue.after(kStep, [this, later, life = life_] {
+      if (life == life_) die(later);
+    });
+  }
   if (plan.kind == Death::kCleanStop) {
     runner_.call([&](stack::Engine& engine) { engine.prepare_stop(context_.now()); });
     return stop_cleanly(plan, context_.now() + std::chrono::seconds(2));
@@ -35,6 +43,15 @@ void NodeHost::die(const DeathPlan& plan) {
   issued_at_death_.clear();
   for (const auto& disk : disks_) issued_at_death_.push_back(disk->last_issued());
   end_life(plan);
+}
+
+// The good disks have several writes to do yet.
+bool NodeHost::are_others_behind() const {
+  constexpr std::size_t kSeveral = 3;
+  for (unsigned i = 0; i < disks_.size(); ++i) {
+    if (!scenario_.is_bad(i) && disks_[i]->memory().pending().size() < kSeveral) return false;
+  }
+  return true;
 }
 
 void NodeHost::stop_cleanly(const DeathPlan& plan, Time give_up) {

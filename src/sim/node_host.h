@@ -78,6 +78,7 @@ class NodeHost {
   // -- A death (node_death.cc)
   void stop_cleanly(const DeathPlan& plan, Time give_up);
   void end_life(const DeathPlan& plan);
+  bool are_others_behind() const;
   void die_again(const DeathPlan& plan, Time give_up);
   void settle_disks(const DeathPlan& plan, Time now);
   void damage_disks(const DeathPlan& plan);

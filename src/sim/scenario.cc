@@ -107,7 +107,8 @@ class Chooser {
       scenario_.bad_disk.latency = microseconds(5);
       scenario_.bad_disk.spread = microseconds(5);
     }
-    scenario_.batch_size = static_cast<std::uint32_t>(prng_.between(40, 64) * 4096);
+    // Small where one disk is to be several batches ahead of the others.
+    scenario_.batch_size = static_cast<std::uint32_t>((on_.split ? prng_.between(2, 8) : prng_.between(40, 64)) * 4096);
     scenario_.max_in_flight = static_cast<unsigned>(on_.split ? prng_.between(4, 8) : prng_.between(1, 6));
     scenario_.prepared_segments = static_cast<unsigned>(prng_.between(2, 4));
     scenario_.checkpoint_every = prng_.between_log(64U << 10, 4U << 20);
@@ -172,7 +173,7 @@ class Chooser {
     plan.number = next_stream_++;
     plan.content.key = prng_.next();
     plan.bytes = prng_.one_in(12) ? prng_.below(3) : prng_.between_log(1, may_be_large ? 300'000 : 60'000);
-    if (on_.full && may_be_large) plan.bytes = prng_.between(600'000, 2'500'000);
+    if ((on_.full || on_.split) && may_be_large) plan.bytes = prng_.between(600'000, 2'500'000);
     plan.echo = prng_.one_in(2);
     plan.start = prng_.between(Duration{}, span_ * 2 / 3);
     plan.chunk_max = prng_.between_log(1, std::max<std::uint64_t>(1, plan.bytes));
@@ -207,6 +208,10 @@ class Chooser {
     plan.burst = prng_.one_in(2) ? prng_.between_log(microseconds(1), microseconds(200)) : Duration{};
     plan.to_node = choose_line();
     plan.from_node = choose_line();
+    if (on_.split) {  // something is always under way
+      plan.to_node.bytes_per_second = prng_.between_log(100'000, 1'000'000);
+      plan.to_node.max_queue = milliseconds(500);
+    }
     const std::uint64_t streams = prng_.between(1, 4);
     for (std::uint64_t i = 0; i < streams; ++i) plan.streams.push_back(choose_stream(i == 0));
     if (on_.reboots && !on_.dials && prng_.one_in(2)) plan.reboots.push_back(prng_.between(Duration{}, span_));
@@ -275,9 +280,10 @@ class Chooser {
     std::ranges::sort(scenario_.deaths, {}, &DeathPlan::at);
   }
 
-  // A quick succession of lives: with the bad disks, without them, with them again. These may have the longest log then,
-  // and of an epoch that was given up.
+  // A quick succession of lives: with the bad disks, without them, with them again. These may have the longest log
+  // then, and of an epoch that was given up.
   void follow_quickly(DeathPlan& death) {
+    if (death.bad_disks_away) death.rot = false;  // or their lead would be lost
     DeathPlan next = death;
     for (unsigned more = 0; more < 2; ++more) {
       next.at = prng_.between_log(microseconds(100), milliseconds(100));
@@ -296,12 +302,13 @@ class Chooser {
   // The bad disks have what the node wrote last, and no other has: these stand still for a moment before it dies.
   void run_ahead(DeathPlan& death) {
     death.bad_disks_ahead = true;
+    death.patience = seconds(3);
     for (unsigned disk = 0; disk < scenario_.disks; ++disk) {
       if (scenario_.is_bad(disk)) continue;
       DiskSpell spell;
       spell.kind = DiskSpell::Kind::kStall;
-      spell.from = std::max(Duration{}, death.at - milliseconds(300));
-      spell.until = death.at;
+      spell.from = death.at;
+      spell.until = death.at + death.patience;
       spell.disk = disk;
       scenario_.disk_spells.push_back(spell);
     }

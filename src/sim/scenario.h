@@ -84,6 +84,7 @@ struct DeathPlan {
   bool rot = false;                     // on a bad disk, while the node is away
   bool bad_disks_away = false;          // at the next start
   bool bad_disks_ahead = false;         // what was under way reaches them, and no other
+  Duration patience{};                  // and for so long it waits, at most, for something to be under way
   bool forge_tail = false;              // behind each disk's last batch, a batch of a client's making
   std::vector<DeathPlan> then;          // one after the other, each `at` after the node has begun to speak again
 };

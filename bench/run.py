@@ -95,7 +95,9 @@ def run(world, options, results):
         print(f"({name}) {doc.splitlines()[0]}", flush=True)
         try:
             rows, details = SECTIONS[name](world, options)
+            world.clear_progress()
         except BenchError as error:
+            world.clear_progress()
             print(f"({name}) failed: {error}", file=sys.stderr, flush=True)
             failed = True
             continue

@@ -39,10 +39,12 @@ class Sides:
     def turns(self, world, warm_up):
         """Yields the servers in turn, `pairs` times, each on a quiet disk."""
         for server in self.servers:
+            world.progress(f"warming up: {server.side}")
             warm_up(server)
-        for _ in range(self.options.pairs):
+        for pair in range(self.options.pairs):
             for server in self.servers:
                 meter.settle(world.data, 60)
+                world.progress(f"pair {pair + 1} of {self.options.pairs}: {server.side}")
                 yield server
 
 
@@ -185,12 +187,13 @@ def fio(world, path, size, block, depth, seconds):
             "p99_us": percentiles["99.000000"] / 1e3}
 
 
-def log_append(world, program, block, depth, seconds):
+def log_append(world, block, depth, seconds, room):
+    """A new log with `room` bytes prepared before its clock starts: it cannot recycle its file as fio does."""
     directory = world.data / "append"
     directory.mkdir()
     try:
-        return json.loads(world.run([program, "--data", directory, "--size", block, "--depth", depth, "--seconds",
-                                     seconds], world.server_core))
+        return json.loads(world.run([world.program("bench_log_append"), "--data", directory, "--size", block, "--depth",
+                                     depth, "--seconds", seconds, "--room", room], world.server_core))
     finally:
         shutil.rmtree(directory)
 
@@ -199,9 +202,6 @@ def section_f(world, options):
     """Log append alone against fio's direct synchronous writes of the same size, as many in flight."""
     if shutil.which("fio") is None:
         raise BenchError("fio is missing: apt-get install fio")
-    program = world.build / "bench_log_append"
-    if not program.exists() and options.holdfast is not None:
-        print(f"(f) {program} is missing: its half is left out")
     rows, details = [], []
     path, size = world.data / "fio.dat", 1 << 30
     zero_file(world, path, size)
@@ -209,15 +209,18 @@ def section_f(world, options):
     for block, depth in ((4096, 1), (65536, 4), (524288, 4)):
         name = f"log append, {block >> 10} KiB, {depth} in flight"
         speed = Row("f", name, "MB/s", "higher", goal=0.9)
-        for _ in range(options.pairs):
+        for pair in range(options.pairs):
             meter.settle(world.data, 60)
+            world.progress(f"{name}, pair {pair + 1} of {options.pairs}: fio")
             result = fio(world, path, size, block, depth, options.seconds)
             speed.add("peer", result["mb_per_s"])
             details.append({"side": "peer", "case": name, **result})
-            if not program.exists() or options.holdfast is None:
+            if options.holdfast is None:
                 continue
             meter.settle(world.data, 60)
-            result = log_append(world, program, block, depth, options.seconds)
+            world.progress(f"{name}, pair {pair + 1} of {options.pairs}: log")
+            room = max(SEGMENT, int(result["mb_per_s"] * 1e6 * options.seconds * 1.5))
+            result = log_append(world, block, depth, options.seconds, room)
             speed.add("holdfast", result["mb_per_s"])
             details.append({"side": "holdfast", "case": name, **result})
         rows.append(speed)
@@ -279,7 +282,8 @@ def restart_holdfast(world, options, connections, first, every, details):
     try:
         holder = Holder(world, server, connections, "ack")
         try:
-            for _ in range(options.pairs):
+            for restart in range(options.pairs):
+                world.progress(f"{connections:,} connections: restart {restart + 1} of {options.pairs}")
                 time.sleep(options.restart_gap)  # the keeper's back-off is not what is measured
                 meter.settle(world.data, 60)
                 node = server.node_pid()
@@ -364,10 +368,12 @@ def section_micro(world, _options):
     details = []
     programs = sorted(p for p in world.build.glob("bench_micro_*") if p.is_file())
     for program in programs:
+        world.progress(program.name)
         out = world.run([program, "--benchmark_format=json"], world.server_core, timeout=600)
         for result in json.loads(out)["benchmarks"]:
             details.append({"program": program.name, **result})
             rate = f"{result['bytes_per_second'] / 1e9:.2f} GB/s" if "bytes_per_second" in result else ""
+            world.clear_progress()
             print(f"  {result['name']:<44} {result['cpu_time']:>12.1f} {result['time_unit']}  {rate}", flush=True)
     if not programs:
         print("(micro) no bench_micro_* programs were built")

@@ -14,6 +14,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -107,6 +108,19 @@ class World:
             self.notes.append(f"added {name} to net.ipv4.tcp_allowed_congestion_control for this run")
         for namespace in (self.client_ns, self.server_ns):
             self._sysctl(namespace, "net.ipv4.tcp_congestion_control", name)
+
+    # ---- What a person sees while it runs ----
+
+    def progress(self, text):
+        """What is being measured now: one line that is overwritten, on a terminal; a line each elsewhere."""
+        if sys.stderr.isatty():
+            print(f"\r\033[K  {text} …", end="", file=sys.stderr, flush=True)
+        else:
+            print(f"  {text}", file=sys.stderr, flush=True)
+
+    def clear_progress(self):
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
     # ---- Processes ----
 

@@ -149,6 +149,7 @@ std::uint32_t Engine::Impl::timestamp_offset(const wire::FourTuple& tuple) const
 tcp::Config Engine::Impl::tcp_config_for(wire::Ipv4Address peer, Time now) const {
   tcp::Config tcp = config.tcp;
   tcp.mss = static_cast<std::uint16_t>(std::min<std::uint32_t>(tcp.mss, ip.path_mtu(peer, now) - 40U));
+  tcp.note_pushed = log() != nullptr;
   return tcp;
 }
 

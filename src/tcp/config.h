@@ -29,6 +29,10 @@ struct Config {
   Duration min_rto = std::chrono::milliseconds(200);     // below RFC 6298's SHOULD of 1 s, as every current stack
   Duration max_rto = std::chrono::seconds(60);           // RFC 6298 (2.5)
   Duration delayed_ack = std::chrono::milliseconds(40);  // RFC 9293 SHLD-18, MUST-40: at most 500 ms
+  // Data that ends with PSH draws its note at once, however little it is: for a host that holds notes until the data is
+  // stored, which gathers them as the delay would, and is time enough for an answer to carry the ACK. A sender that
+  // waits for the ACK of a small message would otherwise wait for the delay on top of storage.
+  bool note_pushed = false;
   Duration msl =
       std::chrono::seconds(30);  // TIME-WAIT lasts twice this (RFC 9293 section 3.4.2 says MSL is arbitrary: 2 min)
   std::uint8_t syn_retries = 8;  // with back-off 4 min; RFC 9293 MUST-23 wants 3 at least

@@ -109,9 +109,9 @@ struct Connection::Impl {
   void window_opened();
 
   // ---- data_arrives.cc ----
-  void data_arrives(StreamOffset begin, Bytes payload, bool fin);
+  void data_arrives(StreamOffset begin, Bytes payload, bool fin, bool pushed);
   void duplicate_arrives(StreamOffset begin, StreamOffset end);
-  void in_order(Bytes payload, std::optional<wire::SackBlock> dsack);
+  void in_order(Bytes payload, std::optional<wire::SackBlock> dsack, bool pushed);
   bool take_fin(StreamOffset at);
   void beyond_window();
   void no_room();

@@ -14,7 +14,7 @@ constexpr std::uint32_t kTimestampBytes = 12;
 
 std::uint32_t Connection::Impl::full_segment() const { return config.mss - (timestamps ? kTimestampBytes : 0); }
 
-void Connection::Impl::data_arrives(StreamOffset begin, Bytes payload, bool fin) {
+void Connection::Impl::data_arrives(StreamOffset begin, Bytes payload, bool fin, bool pushed) {
   if (fin) fin = take_fin(begin + payload.size());
   if (rcv.fin_at && begin + payload.size() > *rcv.fin_at) {  // beyond the end of the stream: nonsense
     if (begin >= *rcv.fin_at)
@@ -40,7 +40,7 @@ void Connection::Impl::data_arrives(StreamOffset begin, Bytes payload, bool fin)
   }
   if (payload.empty() && !fin) return;
   if (begin > rcv.next) return out_of_order(begin, payload);
-  in_order(payload, dsack);
+  in_order(payload, dsack, pushed);
 }
 
 // A FIN behind position `at`. False where it contradicts what is known: then there is none.
@@ -79,7 +79,7 @@ void Connection::Impl::duplicate_arrives(StreamOffset begin, StreamOffset end) {
   }
 }
 
-void Connection::Impl::in_order(Bytes payload, std::optional<wire::SackBlock> dsack) {
+void Connection::Impl::in_order(Bytes payload, std::optional<wire::SackBlock> dsack, bool pushed) {
   const bool fills_gap = !rcv.reassembly.empty();
   const bool ends = rcv.fin_at && *rcv.fin_at == rcv.next + payload.size();
   rcv.refused = !hand_on(payload, ends);
@@ -90,7 +90,8 @@ void Connection::Impl::in_order(Bytes payload, std::optional<wire::SackBlock> ds
   if (rcv.fin) return fin_arrives();
   const bool answered = std::exchange(answered_in_deliver, false);
   const bool at_once = std::exchange(ack_at_once, false);
-  if (rcv.ack_policy.on_data(payload.size(), full_segment()) || fills_gap || dsack || answered || at_once) {
+  const bool enough = rcv.ack_policy.on_data(payload.size(), full_segment());
+  if (enough || fills_gap || dsack || answered || at_once || (pushed && config.note_pushed)) {
     note(dsack);
   } else {
     arm_delayed_ack();

@@ -52,9 +52,9 @@ void Connection::Impl::segment_arrives(const SegmentIn& segment) {
     const auto before = static_cast<std::size_t>(-begin);
     ack_owed = true;
     if (before >= segment.payload.size()) return;
-    return data_arrives(StreamOffset{}, segment.payload.subspan(before), h.flags.fin);
+    return data_arrives(StreamOffset{}, segment.payload.subspan(before), h.flags.fin, h.flags.psh);
   }
-  data_arrives(StreamOffset{static_cast<std::uint64_t>(begin)}, segment.payload, h.flags.fin);
+  data_arrives(StreamOffset{static_cast<std::uint64_t>(begin)}, segment.payload, h.flags.fin, h.flags.psh);
 }
 
 // Header prediction: the next data of a stream that flows one way. Everything else takes the long way.
@@ -74,7 +74,7 @@ bool Connection::Impl::predicted(const SegmentIn& segment) {
   keepalives = 0;
   snd.wl1 = h.seq;
   snd.wl2 = h.ack;
-  in_order(segment.payload, std::nullopt);
+  in_order(segment.payload, std::nullopt, h.flags.psh);
   return true;
 }
 

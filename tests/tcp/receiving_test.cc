@@ -39,6 +39,30 @@ TEST_F(Receiving, DataInFlightDoesNotHurryTheAck) {
   EXPECT_EQ(e.notes, 0U);
 }
 
+TEST_F(Receiving, PushedDataIsDelayedAsAnyOther) {
+  arrive(kPshAck, 0, 0, pattern(100));
+  EXPECT_EQ(e.notes, 0U);
+}
+
+class ReceivingWithNotesOfPushed : public Solo {
+ protected:
+  void SetUp() override {
+    e.config.note_pushed = true;
+    establish();
+  }
+};
+
+TEST_F(ReceivingWithNotesOfPushed, PushedDataIsNotedAtOnce) {
+  const auto bytes = pattern(100);
+  arrive(kAck, 0, 0, bytes);
+  EXPECT_EQ(e.notes, 0U) << "more is to come";
+  arrive(kPshAck, 100, 0, bytes);
+  EXPECT_EQ(e.notes, 1U);
+  EXPECT_EQ(ack_of(take()), 200);
+  pass(1s);
+  EXPECT_EQ(e.notes, 1U) << "no timer is left";
+}
+
 // RFC9293: MUST-40
 TEST_F(Receiving, SingleSegmentIsAcknowledgedWithinHalfASecond) {
   data(0);

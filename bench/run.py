@@ -53,6 +53,8 @@ def arguments():
     parser.add_argument("--restart-connections", default="1,1000,50000", help="live connections of the restarts")
     parser.add_argument("--restart-gap", type=float, default=5, help="seconds between two kills (default 5)")
     parser.add_argument("--idle-connections", type=int, default=10000, help="connections for the memory figure")
+    parser.add_argument("--settle", type=float, default=60,
+                        help="seconds to wait, at the most, for the disk to come to rest before a run (default 60)")
     parser.add_argument("--client-core", type=int, default=0)
     parser.add_argument("--server-core", type=int, default=1)
     parser.add_argument("--build", type=Path, default=ROOT / "build/release", help="where the programs are")

@@ -43,7 +43,7 @@ class Sides:
             warm_up(server)
         for pair in range(self.options.pairs):
             for server in self.servers:
-                meter.settle(world.data, 60)
+                meter.settle(world.data, self.options.settle)
                 world.progress(f"pair {pair + 1} of {self.options.pairs}: {server.side}")
                 yield server
 
@@ -210,14 +210,14 @@ def section_f(world, options):
         name = f"log append, {block >> 10} KiB, {depth} in flight"
         speed = Row("f", name, "MB/s", "higher", goal=0.9)
         for pair in range(options.pairs):
-            meter.settle(world.data, 60)
+            meter.settle(world.data, options.settle)
             world.progress(f"{name}, pair {pair + 1} of {options.pairs}: fio")
             result = fio(world, path, size, block, depth, options.seconds)
             speed.add("peer", result["mb_per_s"])
             details.append({"side": "peer", "case": name, **result})
             if options.holdfast is None:
                 continue
-            meter.settle(world.data, 60)
+            meter.settle(world.data, options.settle)
             world.progress(f"{name}, pair {pair + 1} of {options.pairs}: log")
             room = max(SEGMENT, int(result["mb_per_s"] * 1e6 * options.seconds * 1.5))
             result = log_append(world, block, depth, options.seconds, room)
@@ -285,7 +285,7 @@ def restart_holdfast(world, options, connections, first, every, details):
             for restart in range(options.pairs):
                 world.progress(f"{connections:,} connections: restart {restart + 1} of {options.pairs}")
                 time.sleep(options.restart_gap)  # the keeper's back-off is not what is measured
-                meter.settle(world.data, 60)
+                meter.settle(world.data, options.settle)
                 node = server.node_pid()
                 killed = time.monotonic_ns()
                 os.kill(node, signal.SIGKILL)

@@ -66,15 +66,14 @@ class Appender {
     const std::int64_t end = start + static_cast<std::int64_t>(options_.seconds * 1e9);
     const auto batch_payload = std::uint64_t{records_} * payload_.size();
     while (now_ns() < end && appended_ + batch_payload <= options_.room) {
-      // One sealed batch waits while as many as may be are in flight.
-      if (!log_->has_unissued()) append_batch();
-      if (log_->has_unissued()) ring_->wait(Duration::max());
-      pump();
-    }
-    while (!waiting_.empty()) {
+      // One batch waits while as many as may be are in flight.
+      while (waiting_.size() <= options_.depth && appended_ + batch_payload <= options_.room) append_batch();
+      if (waiting_.size() <= options_.depth) break;
       ring_->wait(Duration::max());
-      pump();
+      pump(false);
     }
+    // At a segment's end a batch may be cut in two: what is left over fills no batch.
+    for (pump(true); !waiting_.empty(); pump(true)) ring_->wait(Duration::max());
     const double elapsed = static_cast<double>(now_ns() - start) / 1e9;
     const auto bytes = static_cast<double>(appended_);
     fmt::print(R"({{"bytes": {}, "seconds": {:.6f}, "mb_per_s": {:.3f}, "p50_us": {:.3f}, "p99_us": {:.3f}, )"
@@ -132,11 +131,11 @@ class Appender {
       appended_ += payload_.size();
     }
     waiting_.push_back({lsn, now_ns()});
-    pump();
+    pump(false);
   }
 
-  void pump() {
-    log_->pump(false);
+  void pump(bool flush) {
+    log_->pump(flush);
     ring_->submit();
     const std::int64_t now = now_ns();
     for (; !waiting_.empty() && waiting_.front().lsn <= log_->durable(); waiting_.pop_front()) {

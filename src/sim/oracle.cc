@@ -229,6 +229,11 @@ void Oracle::storage_moved() {
 
 void Oracle::resumed(const wire::FourTuple& tuple, bool log_is_full) {
   constexpr Duration kLongEnough = std::chrono::milliseconds(500);
+  for (Flow& flow : flows_) {
+    const DurableStream* stream = flow.tuple == tuple && flow.iss ? model_.find(tuple, *flow.iss) : nullptr;
+    // All that is stored is acknowledged, wherever the batch ended.
+    if (stream != nullptr) flow.ends.insert(stream->in_end);
+  }
   if (!log_is_full && (epoch_started_ == kNever || context_.now() - epoch_started_ < kLongEnough)) return;
   for (Flow& flow : flows_) flow.may_retreat |= flow.tuple == tuple;
 }
@@ -299,6 +304,7 @@ void Oracle::check_promises() {
 }
 
 void Oracle::excuse_refusals() {
+  refused_until_ = context_.now() + std::chrono::seconds(1);
   for (Flow& flow : flows_) {
     flow.waiting_since.reset();
     flow.delivered.clear();

@@ -109,6 +109,7 @@ class Oracle : public StreamJudge {
   std::map<std::shared_ptr<const Packet>, std::set<unsigned>> fragments_;  // that reached the node
   Flow* just_came_ = nullptr;                                              // the flow of the frame being handled
   Time excused_until_{};
+  Time refused_until_{};
   Time storage_moved_{};
   Time epoch_started_ = kNever;  // this life's epoch: when its start was durable
 };

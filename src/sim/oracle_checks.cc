@@ -140,10 +140,12 @@ void Oracle::check_ack(Flow& flow, const TcpView& view, const DurableStream& str
   if (covers_fin && !stream.in_fin) {
     return context_.fail("{}: the FIN is acknowledged, and not stored", flow.tuple.to_string());
   }
-  if (flow.sacked.strictly_inside(edge)) {
+  // A full log takes a part of what was reported, and the rest is forgotten: RFC 2018 lets a receiver renege.
+  const bool may_renege = context_.now() < refused_until_;
+  if (!may_renege && flow.sacked.strictly_inside(edge)) {
     return context_.fail("{}: acknowledges {}, inside a range that it reported by SACK", flow.tuple.to_string(), edge);
   }
-  if (edge > flow.acked && !flow.ends.contains(edge)) {
+  if (!may_renege && edge > flow.acked && !flow.ends.contains(edge)) {
     return context_.fail("{}: acknowledges {}, where no segment ended", flow.tuple.to_string(), edge);
   }
   if (edge > flow.acked || covers_fin) flow.waiting_since.reset();

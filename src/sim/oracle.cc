@@ -148,7 +148,8 @@ void Oracle::node_receives_tcp(const Packet& packet, bool reassembled) {
   const auto view = view_tcp(packet);
   if (!view || view->ip.destination != node_) return;
   const wire::FourTuple tuple{view->destination(), view->source()};
-  resolved_[view->ip.source] = context_.now();  // a datagram hints at its sender's link address
+  // While it is asked for, a datagram hints at its sender's link address.
+  if (unresolved_.contains(view->ip.source)) resolved_[view->ip.source] = context_.now();
   remember_refusable(tuple, *view);
   if (packet.forged) {
     if (Flow* flow = newest(tuple)) ++flow->may_repeat_ack;

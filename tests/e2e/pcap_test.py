@@ -74,6 +74,7 @@ class CaptureTest(case.Case):
         connection.shutdown(socket.SHUT_WR)
         connection.recv(1)
         self.assertEqual(node.stop(), 0)
+        time.sleep(1.5)
         capture.terminate()
         self.assertEqual(capture.wait(20), 0)
         self.assertEqual(self.highest_ack(whole), 2 * case.MIB + 1)  # and the FIN

@@ -8,6 +8,7 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 
 import case
@@ -93,17 +94,28 @@ class Survival(case.Case):
     # ---- An upload, killed all along ----
 
     def upload_under_fire(self, size, every, least):
-        """`nc -N` uploads `size` bytes; the node is killed every so many seconds. Returns the number of kills."""
+        """`nc -N` uploads `size` bytes; the node is killed every so many seconds, and `least` times before all is sent. Returns
+        the number of kills."""
         node = self.node()
         source = self.directory.file("source")
         with open(source, "wb") as file:
             for _ in range(size // case.MIB):
                 file.write(os.urandom(case.MIB))
-        with open(source, "rb") as file:
-            client = subprocess.Popen(["nc", "-N", lab.NODE, "7000"], stdin=file, stdout=subprocess.DEVNULL)
+        client = subprocess.Popen(["nc", "-N", lab.NODE, "7000"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         self.addCleanup(self.end_process, client)
         view = self.client_view()
         ports, kills, acked, progress = set(), 0, 0, time.monotonic()
+
+        # However fast the machine: no more than its share of the bytes before each kill.
+        def feed():
+            with open(source, "rb") as file, client.stdin:
+                while piece := file.read(case.MIB):
+                    while kills < (file.tell() - case.MIB) * least // size and client.poll() is None:
+                        time.sleep(0.01)
+                    client.stdin.write(piece)
+
+        feeder = threading.Thread(target=feed, daemon=True)
+        feeder.start()
         while client.poll() is None:
             time.sleep(every)
             ports.update(c["port"] for c in view.connections())
@@ -112,6 +124,7 @@ class Survival(case.Case):
             self.assertLess(time.monotonic() - progress, 30, f"stands still at {acked} bytes: {node.log()[-1000:]}")
             if client.poll() is None:
                 kills += node.kill_node() is not None
+        feeder.join()
         self.assertEqual(client.returncode, 0)
         self.assertGreaterEqual(kills, least, "the upload was over too soon")
         self.assertEqual(len(ports), 1, "the client's connection is not the one that it began with")

@@ -119,7 +119,7 @@ Result<void> LogReader::records(Lsn from, const RecordSink& sink) {
 
 }  // namespace
 
-Result<std::unique_ptr<Reader>> Reader::open(std::vector<location::Location*> locations) {
+Result<std::unique_ptr<Reader>> Reader::open(const std::vector<location::Location*>& locations) {
   if (locations.empty()) return fail(Error::Kind::kUsage, "no location given");
   auto view = LogView::open(locations);
   if (!view) return std::unexpected(view.error());

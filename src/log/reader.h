@@ -84,7 +84,7 @@ class Reader {
 
   // The locations outlive the reader; those that are missing, foreign or broken are tolerated and reported in info() as
   // long as one is usable. kUsage: no location holds a log. kIncompatible: a newer format.
-  static Result<std::unique_ptr<Reader>> open(std::vector<location::Location*> locations);
+  static Result<std::unique_ptr<Reader>> open(const std::vector<location::Location*>& locations);
   virtual ~Reader() = default;
 
   // Looks for growth; true when the durable end moved. Call it from time to time to follow a running node.

@@ -100,7 +100,7 @@ void DurableModel::read_batch(const log::BatchHeader& header, Bytes bytes) {
     log::RecordWalk walk(log::body_of(header, bytes));
     while (const auto record = walk.next()) {
       if (record->header.type == log::RecordType::kEpochStart) begin_epoch(header, record->payload);
-      if (auto effect = read_record(*record)) batch.effects.push_back(std::move(*effect));
+      if (auto effect = read_record(*record)) batch.effects.push_back(*effect);
     }
     if (walk.malformed()) context_.fail("batch {} is written with malformed records", header.lsn.value);
     batches_[key] = std::move(batch);

@@ -44,8 +44,8 @@ void Network::send(unsigned from, Packet packet) {
 }
 
 void Network::carry(unsigned from, unsigned to, const Packet& packet) {
-  pass(ports_[from].up, packet, context_.now(), [&](Packet half_way, Time then) {
-    pass(ports_[to].down, std::move(half_way), then, [&](Packet arrived, Time when) {
+  pass(ports_[from].up, packet, context_.now(), [&](const Packet& half_way, Time then) {
+    pass(ports_[to].down, half_way, then, [&](Packet arrived, Time when) {
       context_.queue.at(when, [this, to, frame = std::move(arrived)]() mutable {
         context_.trace.fold(frame.bytes);
         ports_[to].receiver(std::move(frame));
@@ -73,7 +73,7 @@ std::vector<Packet> Network::as_on_the_line(const Line& line, const Packet& pack
   return fragments;
 }
 
-void Network::pass(Line& line, Packet packet, Time start, const std::function<void(Packet, Time)>& next) {
+void Network::pass(Line& line, const Packet& packet, Time start, const std::function<void(Packet, Time)>& next) {
   const LineFaults& faults = line.faults;
   for (Packet& frame : as_on_the_line(line, packet)) {
     if (faults.cut_off) {

@@ -61,7 +61,7 @@ class Network {
 
   void carry(unsigned from, unsigned to, const Packet& packet);
   // Sends one frame through one direction; `next` gets each copy that comes out and when.
-  void pass(Line& line, Packet packet, Time start, const std::function<void(Packet, Time)>& next);
+  void pass(Line& line, const Packet& packet, Time start, const std::function<void(Packet, Time)>& next);
   std::vector<Packet> as_on_the_line(const Line& line, const Packet& packet);
   void corrupt(Packet& packet);
 

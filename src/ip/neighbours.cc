@@ -88,7 +88,8 @@ void Neighbours::hint(wire::Ipv4Address next_hop, const wire::MacAddress& mac, T
 bool Neighbours::settled(wire::Ipv4Address next_hop, Time now) {
   Entry* entry = table_.find(next_hop);
   if (entry == nullptr) {
-    if (!is_host_on_link(next_hop)) return true;
+    // More peers than there are places: who is asked for must not be forgotten for the next one.
+    if (!is_host_on_link(next_hop) || table_.full()) return true;
     entry = &add(next_hop);
     ask(*entry, State::kIncomplete, now);
   }

@@ -118,7 +118,8 @@ void Ip::Impl::on_ipv4(const wire::RxFrame& frame, const wire::MacAddress& from,
   const auto header = wire::parse_ipv4(datagram.head, datagram.size());
   if (!header) return drop(header.error());
   if (!accept_addresses(*header)) return;
-  if (const auto hop = next_hop(header->source)) neighbours.hint(*hop, from, now);
+  // Of a neighbour itself only: what comes through the gateway says nothing of who that is.
+  if (next_hop(header->source) == header->source) neighbours.hint(header->source, from, now);
   datagram.header = *header;
   trim(datagram.head, datagram.body, header->total_length);
   datagram.head = datagram.head.subspan(header->header_length);

@@ -154,6 +154,12 @@ Result<std::optional<std::vector<std::byte>>> Files::read_blob(const std::string
 // full disk has not got. (A node that can't store its promise can't start.)
 Result<void> Files::write_blob(const std::string& blob, Bytes content) const {
   if (auto valid = check_blob_name(path_, blob); !valid) return valid;
+  // A process that was killed may have exchanged the two names without having made that durable: then the spare that is
+  // about to be overwritten is what a power failure would bring back.
+  if (!exchanges_are_durable_) {
+    if (auto synced = sync(); !synced) return synced;
+    exchanges_are_durable_ = true;
+  }
   const std::string temporary = blob_temporary_file(blob);
   const std::string name = blob_file(blob);
   if (const int error = write_temporary(temporary, content); error != 0) return os_fail(path_of(name), "write", error);
@@ -163,7 +169,9 @@ Result<void> Files::write_blob(const std::string& blob, Bytes content) const {
     ::unlinkat(fd(), temporary.c_str(), 0);
     return os_fail(path_of(name), "write", error);
   }
+  exchanges_are_durable_ = false;
   if (auto synced = sync(); !synced) return synced;
+  exchanges_are_durable_ = true;
   if (!spare) write_temporary(temporary, content);  // where there is no room any more there is none to be had
   return {};
 }

@@ -51,6 +51,7 @@ class Files {
 
   std::string path_;
   UniqueFd directory_;
+  mutable bool exchanges_are_durable_ = false;  // of blobs with their spares, in earlier processes too
 };
 
 // Reads or writes all of it: a short count is tried again, the end of the file is an error. 0, or an errno value;

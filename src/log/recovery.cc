@@ -37,7 +37,7 @@ Lsn read_progress(location::Location& location, const LogId& log_id) {
 // Bytes of log between a batch and the last one that is issued before it is durable; generously, since the options may
 // have been others then.
 std::uint64_t pipeline_reach(const Options& options) {
-  constexpr std::uint64_t kLeast = 8U << 20, kOverhead = 256U << 10;
+  constexpr std::uint64_t kLeast = 9U << 20, kOverhead = 256U << 10;  // more than any batch
   return std::max(kLeast, (options.max_in_flight + 1) * (options.batch_size + kOverhead));
 }
 

@@ -8,15 +8,29 @@
 namespace holdfast::log {
 namespace {
 
-// The first batch in [from, to) of this segment that was issued when `missing` was durable.
-std::optional<BatchHeader> find_later(Source& source, const LogKey& key, SegmentNumber segment, std::uint64_t from,
-                                      std::uint64_t to, Lsn missing) {
-  for (std::uint64_t offset = from; offset < std::min(to, key.segment_size); offset += kBlock) {
-    const auto header = source.header_at({segment, static_cast<std::uint32_t>(offset)}, to - from > kBlock);
-    if (header && header->durable >= missing) return header;
+class Search {
+ public:
+  Search(Source& source, const LogKey& key, Lsn missing, std::uint64_t reach)
+      : source_(source), key_(key), missing_(missing), reach_(reach), left_(reach) {}
+
+  // The first batch of this segment, from `from` on, that was issued when `missing` was durable.
+  std::optional<BatchHeader> find(SegmentNumber segment, std::uint64_t from) {
+    left_ = std::max<std::uint64_t>(left_, kBlock);
+    for (std::uint64_t offset = from; left_ > 0 && offset < key_.segment_size; offset += kBlock) {
+      const auto header = source_.header_at({segment, static_cast<std::uint32_t>(offset)}, left_ > kBlock);
+      if (header && header->durable >= missing_) return header;
+      // One that was under way together with it: the next may lie as far behind that.
+      left_ = header && header->lsn > missing_ ? reach_ : left_ - std::min<std::uint64_t>(left_, kBlock);
+    }
+    return std::nullopt;
   }
-  return std::nullopt;
-}
+
+ private:
+  Source& source_;
+  const LogKey& key_;
+  Lsn missing_;
+  std::uint64_t reach_, left_;
+};
 
 }  // namespace
 
@@ -24,16 +38,12 @@ Result<void> check_for_rot(const std::vector<Source*>& sources, const LogKey& ke
                            std::uint64_t reach) {
   for (Source* source : sources) {
     std::optional<BatchHeader> later;
-    std::uint64_t left = std::max<std::uint64_t>(reach, kBlock);
-    if (end.offset > 0) {
-      later = find_later(*source, key, end.segment, end.offset, end.offset + left, missing);
-      left -= std::min(left, key.segment_size - std::min<std::uint64_t>(end.offset, key.segment_size));
-    }
+    Search search(*source, key, missing, reach);
+    if (end.offset > 0) later = search.find(end.segment, end.offset);
     for (const std::uint64_t number : source->segments() | std::views::keys) {
       if (later) break;
       if (number <= end.segment.value) continue;
-      later = find_later(*source, key, SegmentNumber{number}, 0, std::max<std::uint64_t>(left, kBlock), missing);
-      left -= std::min(left, key.segment_size);
+      later = search.find(SegmentNumber{number}, 0);
     }
     if (!later) continue;
     return fail(

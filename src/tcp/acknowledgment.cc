@@ -86,7 +86,7 @@ void Connection::Impl::take_window(const wire::TcpHeader& h) {
   if (!newer || h.flags.syn) return;
   snd.wnd = std::uint64_t{h.window} << snd.shift;  // RFC 9293 MUST-1: unsigned
   snd.max_wnd = std::max(snd.max_wnd, snd.wnd);
-  snd.wl1 = h.seq;
+  snd.wl1 = std::max(snd.wl1, h.seq);
   snd.wl2 = h.ack;
 }
 

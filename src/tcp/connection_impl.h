@@ -39,6 +39,7 @@ struct Connection::Impl {
   Timers timers;
   ChallengeLimit challenges;
   std::uint8_t syn_tries = 0;
+  bool syn_waited_longer = false;  // for the answer to a SYN-ACK that was asked for
   Time syn_sent{};
   Time last_heard{};                 // for keepalives
   std::uint8_t keepalives = 0;       // sent and not answered, in a row

@@ -1,5 +1,6 @@
 // SYN-SENT and SYN-RECEIVED: RFC 9293 sections 3.5 and 3.10.7.3, options of RFC 7323, 2018 and 6691.
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.h"
 #include "tcp/connection_impl.h"
@@ -172,9 +173,12 @@ bool Connection::Impl::syn_received_repeats(const SegmentIn& segment) {
     ack_owed = true;
   } else if (!h.flags.ack && record_stored) {
     // The peer is there: this SYN-ACK has as long to be answered as any. Given up in between, its answer would be
-    // reset.
-    if (syn_tries > 0) timers.set(Timer::kRetransmit, now + snd.rtt.rto());
+    // reset. Once, or whoever repeats a SYN would keep a half-open connection for ever.
+    const bool last_wait = syn_tries > config.syn_retries;
+    if (last_wait && !std::exchange(syn_waited_longer, true)) timers.set(Timer::kRetransmit, now + snd.rtt.rto());
+    const std::uint8_t tries = syn_tries;
     transmit_syn();
+    syn_tries = std::max<std::uint8_t>(tries, 1);  // they are the timer's
   }
   return true;
 }

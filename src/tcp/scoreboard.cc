@@ -97,10 +97,12 @@ Scoreboard::Sacked Scoreboard::sack(StreamOffset begin, StreamOffset end, std::u
 Scoreboard::Iterator Scoreboard::sack_run(Iterator run, StreamOffset begin, StreamOffset end, std::uint32_t mss,
                                           Sacked& result) {
   if (run->sacked) return run + 1;
+  // Small segments that were merged are known by their own edges.
+  const std::uint64_t granule = run->length() <= mss ? 1 : mss;
   StreamOffset from = run->begin;
-  if (begin > from) from = from + ((begin - from) + mss - 1) / mss * mss;
+  if (begin > from) from = from + ((begin - from) + granule - 1) / granule * granule;
   StreamOffset to = run->end;
-  if (end < to) to = run->begin + (end - run->begin) / mss * mss;
+  if (end < to) to = run->begin + (end - run->begin) / granule * granule;
   if (from >= to) return run + 1;
   if (from > run->begin) run = split(run, from);
   if (to < run->end) run = split(run, to) - 1;

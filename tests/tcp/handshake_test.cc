@@ -131,6 +131,17 @@ TEST_F(Handshake, DuplicateSynGivesTheSynAckItsFullTimeAgain) {
   EXPECT_EQ(c().state(), State::kEstablished);
 }
 
+TEST_F(Handshake, SynsForEverKeepNoHalfOpenConnection) {
+  e.config.syn_retries = 1;
+  accept();
+  c().on_record_stored(now());
+  for (int i = 0; i < 60 && !e.close_reason; ++i) {
+    pass(100ms);
+    if (!e.close_reason) arrive(syn());
+  }
+  EXPECT_EQ(e.close_reason, CloseReason::kTimeout);
+}
+
 // RFC9293: MUST-22, MUST-23
 TEST_F(Handshake, SynIsRepeatedWithBackOffForThreeMinutesAtLeast) {
   connect();

@@ -62,6 +62,14 @@ TEST_F(ScoreboardTest, WhatIsAllLostGoesAgainInOnePiece) {
   EXPECT_EQ(board.next_lost()->end, at(1007));
 }
 
+TEST_F(ScoreboardTest, SmallSegmentsThatWereMergedAreSackedByTheirOwnEdges) {
+  Scoreboard small;
+  for (std::uint64_t begin = 0; begin < 50; begin += 10) small.add(at(begin), at(begin + 10), Time{}, false);
+  small.mark_all_lost();
+  EXPECT_EQ(small.sack(at(10), at(50), kMss).news, 40U);
+  EXPECT_EQ(small.next_lost()->end, at(10));
+}
+
 TEST_F(ScoreboardTest, SackIsRoundedInwardsToWholeSegments) {
   EXPECT_EQ(board.sack(at(150), at(380), kMss).news, 100U);
   EXPECT_EQ(board.sack(at(210), at(290), kMss).news, 0U);

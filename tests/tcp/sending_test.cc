@@ -288,6 +288,16 @@ TEST_F(Sending, WhatAcknowledgesMoreBringsItsWindowThoughItRepeatsOldData) {
   EXPECT_EQ(c().snapshot().snd_wnd, 30'000U) << "or 30,000 bytes more than the peer has room for might leave";
 }
 
+TEST_F(Sending, OldDataWithANewAckDoesNotMakeOlderNewsCount) {
+  arrive(kAck, 0, 0, pattern(100));
+  e.queue(pattern(2000));
+  e.out.clear();
+  arrive(kAck, 0, 1000, pattern(50));
+  peer_window = 5;
+  arrive(kAck, 60, 1000, pattern(10));  // delayed: from before the newest that was heard
+  EXPECT_EQ(c().snapshot().snd_wnd, 60'000U);
+}
+
 // ---- Keepalive ----
 
 class Keepalive : public Solo {

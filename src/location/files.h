@@ -32,7 +32,8 @@ class Files {
   // A name in here that is none of ours; a file system's lost+found is nobody's.
   Result<std::optional<std::string>> foreign() const;
 
-  // Atomic and durable when they return. Replacing a blob needs no room.
+  // Atomic and durable when they return. Replacing a blob by one of its size needs no room where the file system writes
+  // in place.
   Result<void> write_blob(const std::string& blob, Bytes content) const;
   Result<void> remove_blob(const std::string& blob) const;
 

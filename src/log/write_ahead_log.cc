@@ -400,19 +400,21 @@ std::uint64_t WriteAheadLog::ready_room() const {
   return (through - cursor_.segment().value) * SegmentCursor::payload_per_segment(key_.segment_size);
 }
 
-// One segment and one batch are never promised: connection records, checkpoints and small records live on them.
-std::uint64_t WriteAheadLog::unreserved() const {
+// What is left of it beside what is reserved, a batch and `kept`: connection records, checkpoints and small records
+// live on these.
+std::uint64_t WriteAheadLog::room_beside(std::uint64_t kept) const {
   const std::uint64_t room = ready_room();
-  const std::uint64_t slack = SegmentCursor::payload_per_segment(key_.segment_size) + options_.batch_size + room / 16;
-  return room <= slack + reserved_ ? 0 : room - slack - reserved_;
+  const std::uint64_t taken = kept + options_.batch_size + room / 16 + reserved_;
+  return room <= taken ? 0 : room - taken;
+}
+
+std::uint64_t WriteAheadLog::unreserved() const {
+  return room_beside(SegmentCursor::payload_per_segment(key_.segment_size));
 }
 
 // The segment that the predecessor kept is the one that this epoch has begun.
 std::uint64_t WriteAheadLog::inheritable() const {
-  if (cursor_.segment() != epoch_segment_) return unreserved();
-  const std::uint64_t room = ready_room();
-  const std::uint64_t slack = options_.batch_size + room / 16;
-  return room <= slack + reserved_ ? 0 : room - slack - reserved_;
+  return cursor_.segment() == epoch_segment_ ? room_beside(0) : unreserved();
 }
 
 void WriteAheadLog::reserve(std::uint64_t bytes) { reserved_ += bytes; }

@@ -98,6 +98,7 @@ class WriteAheadLog final : public Log {
 
   bool segment_ready(SegmentNumber segment) const;
   std::uint64_t ready_room() const;
+  std::uint64_t room_beside(std::uint64_t kept) const;
   Result<void> read_from(location::Location& location, const Extent& extent, std::uint64_t from_offset,
                          MutableBytes into);
 

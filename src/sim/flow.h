@@ -73,18 +73,23 @@ struct Flow {
   std::uint64_t in_offset(wire::SeqNum seq) const { return static_cast<std::uint32_t>(seq - (*irs + 1)); }
   std::uint64_t out_offset(wire::SeqNum seq) const { return static_cast<std::uint32_t>(seq - (*iss + 1)); }
 
-  // The node's process died: what it had only in memory is gone.
   bool may_retreat = false;  // the window's right edge: the node started anew on a full log
 
-  void node_died() {
-    earlier.add(delivered);
+  // What came above the ACK may be dropped, and wants to be sent again.
+  void forget_unacknowledged() {
+    waiting_since.reset();
     delivered.clear();
     delivered.add(0, acked);
+  }
+
+  // The node's process died: what it had only in memory is gone.
+  void node_died() {
+    earlier.add(delivered);
+    forget_unacknowledged();
     reset_was_exact = false;  // not stored: its replacement knows nothing of it
     stamped.clear();
     above_gaps.clear();
     sacked.clear();
-    waiting_since.reset();
     may_repeat_ack += 4;  // it speaks first, and perhaps again
     fin_delivered = fin_acked;
   }

@@ -306,11 +306,7 @@ void Oracle::check_promises() {
 
 void Oracle::excuse_refusals() {
   refused_until_ = context_.now() + std::chrono::seconds(1);
-  for (Flow& flow : flows_) {
-    flow.waiting_since.reset();
-    flow.delivered.clear();
-    flow.delivered.add(0, flow.acked);
-  }
+  for (Flow& flow : flows_) flow.forget_unacknowledged();
 }
 
 void Oracle::judge_stored(const DurableStream& stream, bool inbound, std::uint64_t offset, Bytes bytes, bool fin) {

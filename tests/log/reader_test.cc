@@ -206,8 +206,8 @@ TEST(Reader, FollowsARunningNode) {
   EXPECT_EQ(onlooker.read(1, Direction::kIn, 0, end), to_text(pattern(1, 0, end)));
 }
 
-TEST(Reader, ShowsNothingThatIsNotDurable) {
-  World world(2);
+// Stream 1: 7 bytes everywhere, 5 more on the first disk, and on their way to the others.
+void put_on_the_first(World& world) {
   world.start();
   world.put(1, 0, "durable");
   world.settle();
@@ -215,6 +215,11 @@ TEST(Reader, ShowsNothingThatIsNotDurable) {
   world.put(1, 7, "+more");
   world.log->pump(true);
   world.disks[0]->complete_all();
+}
+
+TEST(Reader, ShowsNothingThatIsNotDurable) {
+  World world(2);
+  put_on_the_first(world);
   Onlooker onlooker(world);
   EXPECT_EQ(onlooker.reader->show(StreamId{1})->in.end, StreamOffset{7}) << "one of two locations has it";
   world.disks[1]->complete_all();
@@ -226,13 +231,7 @@ TEST(Reader, ShowsNothingThatIsNotDurable) {
 // adopt it from the other.
 TEST(Reader, ShowsWhatALostLocationMayHaveMadeDurable) {
   World world(3);
-  world.start();
-  world.put(1, 0, "durable");
-  world.settle();
-  for (auto& disk : world.disks) disk->faults.automatic = false;
-  world.put(1, 7, "+more");
-  world.log->pump(true);
-  world.disks[0]->complete_all();
+  put_on_the_first(world);
   world.disks[1]->complete_all();
   const auto shown_by = [&world](std::vector<unsigned> on) {
     return Onlooker(world, std::move(on)).reader->show(StreamId{1})->in.end.value;

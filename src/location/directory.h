@@ -59,6 +59,7 @@ class Directory final : public Location, private Ring::Handler, private Preparat
   Result<void> remove_blob(const std::string& blob) override;
 
   // The changing calls demand the lock.
+  void expect_writes_from(MutableBytes memory) override;
   void write(Token token, SegmentNumber segment, std::uint64_t offset, Bytes bytes) override;
   void prepare(Token token, SegmentNumber segment, std::uint64_t size) override;
   void recycle(Token token, SegmentNumber from, SegmentNumber to) override;

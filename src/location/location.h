@@ -22,6 +22,9 @@ namespace holdfast::location {
 // All offsets, lengths and memory addresses of segment writes are multiples of this.
 inline constexpr std::size_t kBlock = 4096;
 
+// What memory should be aligned to that large writes come from: a huge page of x86-64 and of arm64 with 4 KiB pages.
+inline constexpr std::size_t kBufferAlignment = 2U << 20;
+
 // What the log makes of a completion; handed back unchanged.
 using Token = std::uint64_t;
 
@@ -57,6 +60,10 @@ class Location {
   // Replaces a blob atomically and durably (also while the log runs, from the same thread, for small rare things).
   virtual Result<void> write_blob(const std::string& blob, Bytes content) = 0;
   virtual Result<void> remove_blob(const std::string& blob) = 0;
+
+  // Where the bytes of most writes will come from, for as long as the location lives: it may make this memory cheap for
+  // the device to read. Aligned to kBufferAlignment.
+  virtual void expect_writes_from(MutableBytes /*memory*/) {}
 
   // ---- While the log runs: asynchronous. ----
 

@@ -1,4 +1,4 @@
-// Memory that a location can write from: aligned to a block.
+// Memory that a location can write from: aligned to a block or more.
 #pragma once
 
 #include <cstdlib>
@@ -13,8 +13,8 @@ namespace holdfast::log {
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
-  explicit AlignedBuffer(std::size_t size)
-      : data_(static_cast<std::byte*>(std::aligned_alloc(kBlock, round_up(size, kBlock)))), size_(size) {
+  explicit AlignedBuffer(std::size_t size, std::size_t alignment = kBlock)
+      : data_(static_cast<std::byte*>(std::aligned_alloc(alignment, round_up(size, alignment)))), size_(size) {
     HF_ASSERT(data_ != nullptr);
   }
   std::byte* data() const { return data_.get(); }

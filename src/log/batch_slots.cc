@@ -1,12 +1,14 @@
 #include "log/batch_slots.h"
 
 #include "base/assert.h"
+#include "location/location.h"
 
 namespace holdfast::log {
 
-BatchSlots::BatchSlots(std::size_t count, std::size_t buffer_size) : slots_(count) {
-  HF_ASSERT(count <= 64);
-  for (BatchSlot& slot : slots_) slot.buffer = AlignedBuffer(buffer_size);
+BatchSlots::BatchSlots(std::size_t count, std::size_t buffer_size)
+    : memory_(round_up(count * buffer_size, location::kBufferAlignment), location::kBufferAlignment), slots_(count) {
+  HF_ASSERT(count <= 64 && buffer_size % kBlock == 0);
+  for (std::size_t i = 0; i < count; ++i) slots_[i].buffer = memory_.bytes().subspan(i * buffer_size, buffer_size);
 }
 
 std::optional<std::uint8_t> BatchSlots::acquire() {

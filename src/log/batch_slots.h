@@ -13,13 +13,13 @@ namespace holdfast::log {
 struct BatchSlot {
   enum class State : std::uint8_t { kFree, kOpen, kSealed, kIssued };
   State state = State::kFree;
-  AlignedBuffer buffer;
+  MutableBytes buffer;
   BatchHeader header;
   // Bit i: location i is writing it / will, once its segment is ready there.
   std::uint32_t writing = 0;
   std::uint32_t queued = 0;
 
-  Bytes bytes() const { return Bytes(buffer.data(), header.size()); }
+  Bytes bytes() const { return buffer.first(header.size()); }
 };
 
 class BatchSlots {
@@ -27,6 +27,8 @@ class BatchSlots {
   BatchSlots(std::size_t count, std::size_t buffer_size);
 
   std::size_t size() const { return slots_.size(); }
+  // All buffers are parts of this.
+  MutableBytes memory() const { return memory_.bytes(); }
   BatchSlot& operator[](std::size_t i) { return slots_[i]; }
   const BatchSlot& operator[](std::size_t i) const { return slots_[i]; }
 
@@ -40,6 +42,7 @@ class BatchSlots {
   std::optional<std::uint64_t> clock_ceiling_at(Lsn lsn) const;
 
  private:
+  AlignedBuffer memory_;
   std::vector<BatchSlot> slots_;
 };
 

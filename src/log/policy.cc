@@ -3,11 +3,12 @@
 namespace holdfast::log {
 
 IssueDecision decide_issue(const IssueState& state) {
-  if (state.sealed > 0) {
-    return state.in_flight < state.max_in_flight ? IssueDecision::kIssueSealed : IssueDecision::kNothing;
-  }
-  if (state.flush && state.open_wanted && state.in_flight == 0) return IssueDecision::kSealAndIssue;
-  return IssueDecision::kNothing;
+  if (state.in_flight >= state.max_in_flight) return IssueDecision::kNothing;
+  if (state.sealed > 0) return IssueDecision::kIssueSealed;
+  if (!state.open_wanted) return IssueDecision::kNothing;
+  const bool alone = state.flush && state.in_flight == 0;
+  const bool worthwhile = state.open_bytes >= state.full_bytes / kWorthwhilePart;
+  return alone || worthwhile ? IssueDecision::kSealAndIssue : IssueDecision::kNothing;
 }
 
 }  // namespace holdfast::log

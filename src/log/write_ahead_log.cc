@@ -53,6 +53,7 @@ WriteAheadLog::WriteAheadLog(LogStart start, const Options& options)
   cursor_.index().expect(kStreamsExpected);
   for (ReplicaStart& replica : start.replicas) {
     progress_at_.push_back(SegmentNumber{});
+    if (location::Location* location = replica.location.get()) location->expect_writes_from(slots_.memory());
     replicas_.emplace_back(std::move(replica));
   }
   prefixes_.reserve(replicas_.size());
@@ -321,6 +322,8 @@ bool WriteAheadLog::pump(bool flush) {
     state.sealed = static_cast<unsigned>(sealed_.size());
     state.open_wanted = has_unissued() && builder_.active();
     state.flush = flush;
+    state.open_bytes = builder_.active() ? builder_.used() : 0;
+    state.full_bytes = options_.batch_size;
     const IssueDecision decision = decide_issue(state);
     if (decision == IssueDecision::kNothing) break;
     if (decision == IssueDecision::kSealAndIssue) seal_open();

@@ -79,14 +79,25 @@ TEST(Prefix, SpansSixtyFourBatches) {
 }
 
 TEST(Policy, FullBatchesLeaveWhileThereIsRoomInThePipeline) {
-  IssueState state{.in_flight = 3, .max_in_flight = 4, .sealed = 1, .open_wanted = true, .flush = false};
+  IssueState state{.in_flight = 3, .max_in_flight = 4, .sealed = 1, .open_wanted = true, .full_bytes = 512};
   EXPECT_EQ(decide_issue(state), IssueDecision::kIssueSealed);
   state.in_flight = 4;
   EXPECT_EQ(decide_issue(state), IssueDecision::kNothing);
 }
 
-TEST(Policy, APartialBatchLeavesOnlyWhenNothingIsInFlight) {
-  IssueState state{.in_flight = 0, .max_in_flight = 4, .sealed = 0, .open_wanted = true, .flush = true};
+TEST(Policy, AQuarterOfABatchIsWorthAWriteOfItsOwn) {
+  IssueState state{.in_flight = 3, .max_in_flight = 4, .open_wanted = true, .open_bytes = 128, .full_bytes = 512};
+  EXPECT_EQ(decide_issue(state), IssueDecision::kSealAndIssue);
+  state.open_bytes = 127;
+  EXPECT_EQ(decide_issue(state), IssueDecision::kNothing);
+  state.open_bytes = 511;
+  state.in_flight = 4;
+  EXPECT_EQ(decide_issue(state), IssueDecision::kNothing);
+}
+
+TEST(Policy, ASmallBatchLeavesOnlyWhenNothingIsInFlight) {
+  IssueState state{
+      .in_flight = 0, .max_in_flight = 4, .open_wanted = true, .flush = true, .open_bytes = 64, .full_bytes = 512};
   EXPECT_EQ(decide_issue(state), IssueDecision::kSealAndIssue);
   state.flush = false;
   EXPECT_EQ(decide_issue(state), IssueDecision::kNothing);

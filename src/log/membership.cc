@@ -19,6 +19,7 @@ struct Found {
   std::unique_ptr<location::Location> location;
   std::optional<Identity> identity;  // none: empty, or unreadable
   std::optional<std::string> problem;
+  bool foreign = false;  // the problem: it holds something that is not a log's
 };
 
 Result<void> check_names(const Locations& locations) {
@@ -43,9 +44,10 @@ Result<bool> is_empty(location::Location& location) {
   return segments->empty() && blobs->empty();
 }
 
-// Damage and I/O errors are this location's problem; a foreign or newer one stops everything.
+// Damage, I/O errors and foreign content (a disk that is not mounted) are this location's problem; a newer one stops
+// everything.
 Result<Found> identify(std::unique_ptr<location::Location> location) {
-  Found found{std::move(location), std::nullopt, std::nullopt};
+  Found found{std::move(location), std::nullopt, std::nullopt, false};
   const std::string& name = found.location->name();
   auto blob = found.location->read_blob(kIdentityBlob);
   if (!blob) {
@@ -67,8 +69,9 @@ Result<Found> identify(std::unique_ptr<location::Location> location) {
   if (!empty) {
     found.problem = empty.error().message;
   } else if (!*empty) {
-    return fail(Error::Kind::kIncompatible,
-                fmt::format("{}: not empty, and no log's identity in it: give an empty directory", name));
+    found.problem = fmt::format(
+        "{}: not empty, and no log's identity in it: is its disk mounted? Else give an empty directory", name);
+    found.foreign = true;
   }
   return found;
 }
@@ -77,11 +80,10 @@ Result<std::vector<Found>> lock_and_identify(Locations locations, Duration lock_
   std::vector<Found> all;
   for (auto& location : locations) {
     const auto locked = location->lock(lock_bound);
-    const bool refused = !locked && (locked.error().kind == Error::Kind::kUnavailable ||
-                                     locked.error().kind == Error::Kind::kIncompatible);
-    if (refused) return std::unexpected(locked.error());
+    if (!locked && locked.error().kind == Error::Kind::kUnavailable) return std::unexpected(locked.error());
     if (!locked) {
-      all.push_back({std::move(location), std::nullopt, locked.error().message});
+      const bool foreign = locked.error().kind == Error::Kind::kIncompatible;
+      all.push_back({std::move(location), std::nullopt, locked.error().message, foreign});
       continue;
     }
     auto found = identify(std::move(location));
@@ -130,6 +132,8 @@ Result<Identity> choose_identity(const std::vector<Found>& all, const Options& o
     if (best == nullptr || found.identity->generation > best->identity->generation) best = &found;
   }
   if (best == nullptr) {
+    const auto foreign = std::ranges::find_if(all, &Found::foreign);
+    if (foreign != all.end()) return fail(Error::Kind::kIncompatible, *foreign->problem);
     std::string problems;
     for (const Found& found : all) {
       if (found.problem) problems += fmt::format("{}{}", problems.empty() ? "" : "; ", *found.problem);

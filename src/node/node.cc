@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "gate/recovery.h"
+#include "location/absent.h"
 #include "location/directory.h"
 #include "location/ring.h"
 #include "node/entropy.h"
@@ -146,7 +147,11 @@ class Node {
     std::vector<const location::Directory*> directories;
     for (const auto& path : options_.data) {
       auto directory = location::open_directory(path, *ring_);
-      if (!directory) return std::unexpected(directory.error());
+      if (!directory) {
+        if (options_.data.size() == 1) return std::unexpected(directory.error());
+        locations.push_back(std::make_unique<location::Absent>(path, directory.error()));
+        continue;
+      }
       directories.push_back(directory->get());
       locations.push_back(*std::move(directory));
     }

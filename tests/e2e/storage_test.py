@@ -45,6 +45,30 @@ class StorageTest(case.Case):
         node.data.remove(failing)
         self.assert_same(self.stored(node, 1), data)
 
+    def test_a_node_whose_disk_is_lost_can_be_restarted_without_it(self):
+        lost = self.directory.make("lost")
+        node = self.node(data=[self.directory.make("a"), lost, self.directory.make("c")])
+        data = case.random_bytes(32 * case.MIB)
+        connection = self.connect()
+        connection.sendall(data[:len(data) // 2])
+        os.rename(lost, self.directory.file("elsewhere"))
+        for mark in (b"first there is nothing", b"then the mount point of something else"):
+            starts = len(node.events("recovered"))
+            lab.wait_for(node.kill_node, 10, lambda: "no node")
+            lab.wait_for(lambda: len(node.events("recovered")) > starts, 10, lambda: node.log()[-2000:])
+            connection.sendall(mark)
+            os.makedirs(lost, exist_ok=True)
+            with open(os.path.join(lost, "thesis.tex"), "w", encoding="ascii") as file:
+                file.write("my life")
+        connection.sendall(data[len(data) // 2:])
+        connection.shutdown(socket.SHUT_WR)
+        self.assertEqual(connection.recv(1), b"")
+        self.assertTrue(any(event["location"] == lost for event in node.events("location-failed")))
+        self.assertEqual(os.listdir(lost), ["thesis.tex"])
+        node.data.remove(lost)
+        marks = b"first there is nothing" + b"then the mount point of something else"
+        self.assert_same(self.stored(node, 1), data[:len(data) // 2] + marks + data[len(data) // 2:])
+
     def test_a_full_disk_makes_the_client_wait(self):
         self.upload_to_a_full_disk(lambda node: None)
 

@@ -1,6 +1,9 @@
 // Which locations make up a log, and what is refused.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "location/absent.h"
 #include "log/identity.h"
 #include "log/world.h"
 
@@ -75,6 +78,60 @@ TEST(Membership, ANonEmptyPlaceWithoutIdentityIsRefused) {
   const std::string message = world.open();
   EXPECT_EQ(world.error.kind, Error::Kind::kIncompatible);
   EXPECT_TRUE(mentions(message, "not empty")) << message;
+}
+
+TEST(Membership, AForeignPlaceFailsAloneWhereTheOthersAreEnough) {
+  World world(3);
+  write_some(world);
+  world.log.reset();
+  world.disks[1]->lose_blob(kIdentityBlob);  // segments, and nothing that says whose they are
+  ASSERT_EQ(world.open(), "");
+  const auto all = world.log->locations();
+  EXPECT_EQ(all[1].state, LocationState::kFailed);
+  EXPECT_TRUE(mentions(all[1].reason, "is its disk mounted")) << all[1].reason;
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "stored");
+}
+
+TEST(Membership, ANewLogIsNotMadeBesideAForeignPlace) {
+  World world(3);
+  {
+    test::Memory foreign(world.disks[2]);
+    ASSERT_TRUE(foreign.lock(Duration::zero()));
+    ASSERT_TRUE(foreign.write_blob("something", {}));
+  }
+  EXPECT_TRUE(mentions(world.open(), "/disk/c: not empty"));
+  EXPECT_EQ(world.error.kind, Error::Kind::kIncompatible);
+  EXPECT_TRUE(world.disks[0]->blobs().empty());
+}
+
+TEST(Membership, AnAbsentLocationFailsAloneWhereTheOthersAreEnough) {
+  World world(3);
+  const Error lost{Error::Kind::kUnavailable, "/disk/b: there is no such directory"};
+  const auto open = [&](std::vector<unsigned> there) {
+    world.log.reset();
+    std::vector<std::unique_ptr<location::Location>> locations;
+    for (unsigned i = 0; i < 3; ++i) {
+      if (std::ranges::find(there, i) != there.end()) {
+        locations.push_back(std::make_unique<test::Memory>(world.disks[i]));
+      } else {
+        locations.push_back(std::make_unique<location::Absent>(world.disks[i]->name(), lost));
+      }
+    }
+    const auto random = world.entropy();
+    return Log::open(std::move(locations), world.options, random, std::chrono::seconds(1), world.seen);
+  };
+  const auto made = open({0, 2});
+  ASSERT_FALSE(made);
+  EXPECT_TRUE(mentions(made.error().message, lost.message)) << made.error().message;
+  write_some(world);
+  auto opened = open({0, 2});
+  ASSERT_TRUE(opened) << opened.error().message;
+  EXPECT_EQ((*opened)->locations()[1].state, LocationState::kFailed);
+  EXPECT_EQ((*opened)->locations()[1].reason, lost.message);
+  opened->reset();
+  const auto too_few = open({0});
+  ASSERT_FALSE(too_few);
+  EXPECT_TRUE(mentions(too_few.error().message, lost.message)) << too_few.error().message;
 }
 
 TEST(Membership, ANewerFormatIsRefused) {

@@ -32,7 +32,7 @@ struct Flow {
 
   // ---- What reached the node, in this life of its ----
   Coverage delivered;
-  Coverage earlier;  // in earlier lives, in fragments, beyond the window: taken perhaps, with who knows what timestamp
+  Coverage earlier;  // by a predecessor, a full disk, in pieces, beyond the window: taken perhaps, with what timestamp?
   struct AboveGap {
     std::uint64_t end = 0;
     std::uint64_t edge = 0;  // of the in-order stream when it came
@@ -78,13 +78,13 @@ struct Flow {
   // What came above the ACK may be dropped, and wants to be sent again.
   void forget_unacknowledged() {
     waiting_since.reset();
+    earlier.add(delivered);
     delivered.clear();
     delivered.add(0, acked);
   }
 
   // The node's process died: what it had only in memory is gone.
   void node_died() {
-    earlier.add(delivered);
     forget_unacknowledged();
     reset_was_exact = false;  // not stored: its replacement knows nothing of it
     stamped.clear();

@@ -129,7 +129,10 @@ void NodeHost::damage_disks(const DeathPlan& plan) {
     if (plan.forge_tail) forge_tail(i);
     if (!scenario_.is_bad(i)) continue;
     Disk& disk = *disks_[i];
-    if (plan.rot) rot(disk);
+    if (plan.rot) {
+      rot(disk);
+      tail_ = Tail::kMayBeRotten;
+    }
     if (plan.bad_disks_away) context_.faults.add(Fault::kDiskAway);
     // Away means that nothing about it works, until the next death.
     disk.memory().faults.failing = plan.bad_disks_away;
@@ -168,6 +171,7 @@ void NodeHost::rot(Disk& disk) {
 void NodeHost::rot_in_use(Disk& disk) {
   location::MemoryDisk& memory = disk.memory();
   const auto segments = memory.segments();
+  if (segments.empty()) return;  // the last one is lost
   const auto segment = segments[prng_.below(segments.size())];
   std::vector<std::byte> bytes(segment.size);
   if (!memory.read(segment.number, 0, bytes)) return;

@@ -16,6 +16,7 @@
 #include "sim/network.h"
 #include "sim/oracle.h"
 #include "sim/scenario.h"
+#include "sim/stream_check.h"
 
 namespace holdfast::sim {
 
@@ -46,6 +47,8 @@ class NodeHost {
   // Called after each death, when the disks have settled, and at each start.
   std::function<void()> after_death;
   std::function<void()> after_start;
+  // Of the log, for those who read it now.
+  Tail tail() const { return tail_; }
   std::function<void(StreamId, const wire::FourTuple&, tcp::CloseReason)> closed;
 
  private:
@@ -118,6 +121,7 @@ class NodeHost {
   std::int64_t wall_offset_ = 0;  // nanoseconds
   Time disk_wake_ = kNever;
   unsigned failed_starts_ = 0;
+  Tail tail_ = Tail::kWhole;
 };
 
 }  // namespace holdfast::sim

@@ -126,6 +126,7 @@ stack::Config NodeHost::engine_config() const {
 void NodeHost::run_engine() {
   starting_ = false;
   failed_starts_ = 0;
+  tail_ = Tail::kWhole;
   std::array<std::byte, 64> random;
   prng_.fill(random);
   dead_in_call_ = false;

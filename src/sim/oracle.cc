@@ -97,7 +97,10 @@ void Oracle::note_peer_syn(const wire::FourTuple& tuple, const TcpView& view, bo
     return;
   }
   for (const Flow* flow : by_tuple_[tuple]) {
-    if (flow->irs == view.tcp.seq) return;  // sent again
+    if (flow->irs != view.tcp.seq) continue;
+    // Sent again; unless the attacker guesses the number of one that the node has forgotten.
+    const DurableStream* stream = flow->iss ? model_.find(tuple, *flow->iss) : nullptr;
+    if (!forged || flow->forged || stream == nullptr || !stream->closed) return;
   }
   Flow& flow = add_flow(tuple);
   flow.irs = view.tcp.seq;

@@ -46,7 +46,9 @@ void PlainPeer::Connection::receive_syn_ack(const TcpView& view) {
     if (!view.tcp.flags.ack || view.tcp.ack != iss_ + 1) return;
     state_ = State::kReset;
     done_ = true;
-    return host_.context_.fail("{}: refused by the node", tuple().to_string());
+    host_.oracle_.peer_gone(tuple());
+    if (!plan_.node_aborts) host_.context_.fail("{}: refused by the node", tuple().to_string());
+    return;
   }
   if (!view.tcp.flags.syn || !view.tcp.flags.ack || view.tcp.ack != iss_ + 1) return;
   irs_ = view.tcp.seq;

@@ -36,31 +36,37 @@ void check_direction(Context& context, log::Reader& reader, StreamId id, log::Di
   if (next < length) context.fail("stream {}: {} of {} {} bytes were read", id.value, next, length, name);
 }
 
-void check_stream(Context& context, Oracle& oracle, log::Reader& reader, StreamId id, const DurableStream& stream) {
+void check_stream(Context& context, Oracle& oracle, log::Reader& reader, StreamId id, const DurableStream& stream,
+                  Tail tail) {
   const Flow* flow = flow_of(oracle, stream);
   const auto info = reader.show(id);
+  if (!info && tail == Tail::kMayBeRotten && info.error().kind == Error::Kind::kUsage) return;  // opened in that batch
   if (!info) return context.fail("stream {} cannot be shown: {}", id.value, info.error().message);
   // What was acknowledged is the least; what the model holds durable is as good as acknowledged.
-  const std::uint64_t in = std::max(stream.in_end, flow != nullptr ? flow->acked : 0);
+  std::uint64_t in = std::max(stream.in_end, flow != nullptr ? flow->acked : 0);
+  std::uint64_t out = stream.out_end;
+  if (tail == Tail::kMayBeRotten) {
+    in = std::min(in, info->in.end.value);
+    out = std::min(out, info->out.end.value);
+  }
   if (info->in.begin.value != 0 || info->in.end.value < in) {
     return context.fail("stream {} holds inbound bytes {}..{}, durable are {}", id.value, info->in.begin.value,
                         info->in.end.value, in);
   }
-  if (info->out.end.value < stream.out_end) {
-    return context.fail("stream {} holds outbound bytes up to {}, durable are {}", id.value, info->out.end.value,
-                        stream.out_end);
+  if (info->out.end.value < out) {
+    return context.fail("stream {} holds outbound bytes up to {}, durable are {}", id.value, info->out.end.value, out);
   }
-  if ((stream.in_fin && !info->in.fin) || (stream.out_fin && !info->out.fin)) {
+  if (tail == Tail::kWhole && ((stream.in_fin && !info->in.fin) || (stream.out_fin && !info->out.fin))) {
     return context.fail("stream {}: a stored end is not there", id.value);
   }
   const StreamPlan* plan = flow != nullptr ? flow->plan : nullptr;
   check_direction(context, reader, id, log::Direction::kIn, in, plan);
-  check_direction(context, reader, id, log::Direction::kOut, stream.out_end, plan);
+  check_direction(context, reader, id, log::Direction::kOut, out, plan);
 }
 
 }  // namespace
 
-void check_streams(Context& context, Oracle& oracle, const std::vector<std::unique_ptr<Disk>>& disks) {
+void check_streams(Context& context, Oracle& oracle, const std::vector<std::unique_ptr<Disk>>& disks, Tail tail) {
   if (oracle.model().streams().empty() || context.verdict.failed()) return;
   // As many disks must answer as a start of the node would need.
   const auto answers = [](const auto& disk) { return !disk->memory().faults.failing; };
@@ -73,7 +79,7 @@ void check_streams(Context& context, Oracle& oracle, const std::vector<std::uniq
   }
   auto reader = log::Reader::open(locations);
   if (!reader) return context.fail("the log cannot be read: {}", reader.error().message);
-  for (const auto& [id, stream] : oracle.model().streams()) check_stream(context, oracle, **reader, id, stream);
+  for (const auto& [id, stream] : oracle.model().streams()) check_stream(context, oracle, **reader, id, stream, tail);
 }
 
 }  // namespace holdfast::sim

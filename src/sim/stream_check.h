@@ -2,6 +2,7 @@
 // a peer, or that the oracle's model holds durable, must be there, in order, right.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -11,6 +12,10 @@
 
 namespace holdfast::sim {
 
-void check_streams(Context& context, Oracle& oracle, const std::vector<std::unique_ptr<Disk>>& disks);
+// Rot that no start has repaired yet may have taken the newest batch from all locations but one: nothing is lost, but a
+// reader cannot tell such a batch from one that never was durable. What it shows must still be right.
+enum class Tail : std::uint8_t { kWhole, kMayBeRotten };
+
+void check_streams(Context& context, Oracle& oracle, const std::vector<std::unique_ptr<Disk>>& disks, Tail tail);
 
 }  // namespace holdfast::sim

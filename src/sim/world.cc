@@ -40,7 +40,7 @@ class World {
                   scenario_.attack, Prng(seed, "attacker")),
         prng_(seed, "world") {
     context_.note("{}", describe(scenario_));
-    node_.after_death = [this] { check_streams(context_, oracle_, node_.disks()); };
+    node_.after_death = [this] { check_streams(context_, oracle_, node_.disks(), node_.tail()); };
     node_.start();
     add_peers(seed);
     schedule_faults();
@@ -58,7 +58,7 @@ class World {
         context_.fail("nothing happens any more: {}", unfinished());
       }
     }
-    check_streams(context_, oracle_, node_.disks());
+    check_streams(context_, oracle_, node_.disks(), node_.tail());
     return result();
   }
 
@@ -170,7 +170,7 @@ class World {
       if (excused) oracle_.excuse_lateness();
       if (node_.running() && storage_is_full()) oracle_.excuse_refusals();
       oracle_.check_promises();
-      if (prng_.one_in(40)) check_streams(context_, oracle_, node_.disks());
+      if (prng_.one_in(40)) check_streams(context_, oracle_, node_.disks(), node_.tail());
       if (calm_ && everything_done()) complete_ = true;
       heartbeat();
     });

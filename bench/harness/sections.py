@@ -48,14 +48,19 @@ class Sides:
                 yield server
 
 
-SEGMENT = 256 << 20
+MOST_SEGMENTS = 64  # that holdfast keeps prepared
 
 
 def room_for(size):
     """Flags for a log whose room is all prepared before the run, as the peer's file is written before it: what is compared is storing,
     not making room. One segment in four is left for headers, epochs and what is kept in hand."""
-    count = size * 5 // (SEGMENT * 4) + 8
-    return ["--segment-size", "256MiB", "--prepared-segments", str(count), "--max-bytes", str(count * SEGMENT)]
+    for mebibytes in (256, 512, 1024):
+        segment = mebibytes << 20
+        count = size * 5 // (segment * 4) + 8
+        if count <= MOST_SEGMENTS:
+            return ["--segment-size", f"{mebibytes}MiB", "--prepared-segments", str(count), "--max-bytes",
+                    str(count * segment)]
+    raise BenchError(f"{size / 1e9:.0f} GB are more than holdfast can prepare room for: fewer --pairs, --seconds or --bytes")
 
 
 def store(world, options, size=0):
@@ -136,12 +141,17 @@ def section_c(world, options):
 
 # ---- (d) ----
 
+WARM_UP = 0.5  # seconds
+
+
 def section_d(world, options):
     """1 KiB messages known to be stored, per second."""
     world.set_congestion("cubic")
     rows, details = [], []
-    # Clients that keep several messages under way set TCP_NODELAY; those with one have no use for it.
-    for connections, outstanding, flags in ((64, 1, []), (1000, 1, []), (64, 16, ["--nodelay"])):
+    # Clients that keep several messages under way set TCP_NODELAY; those with one have no use for it. The last figure is
+    # the rate that there is room for.
+    for connections, outstanding, flags, ceiling in ((64, 1, [], 400_000), (1000, 1, [], 400_000),
+                                                     (64, 16, ["--nodelay"], 1_200_000)):
         name = f"1 KiB messages stored, {connections} connections" + (f" x {outstanding}" if outstanding > 1 else "")
         rate = Row("d", name, "1/s", "higher", goal=1.0 if outstanding == 1 else None)
         latency = Row("d", f"{name}: p99", "us", "lower")
@@ -150,15 +160,20 @@ def section_d(world, options):
             # Holdfast's ACK is the word that a message is stored; the peer's application has to say it.
             ack = "reply" if server.side == "peer" else "tcp"
             return world.load("messages", "--to", server.to, "--ack", ack, "--connections", connections,
-                              "--outstanding", outstanding, "--seconds", seconds, "--wait", 10000, *flags)
+                              "--outstanding", outstanding, "--seconds", seconds, "--warm-up", WARM_UP, "--wait", 10000,
+                              *flags)
 
         def peer():
             return Peer(world, "messages", "--file", world.data / "messages.log")
 
-        with Sides(options, peer, lambda: store(world, options)) as sides:
-            for server in sides.turns(world, lambda s: send(s, 0.5)):
+        seconds = options.pairs * (options.seconds + WARM_UP) + 2 * WARM_UP
+        room = int(seconds * ceiling * 1024)
+        with Sides(options, peer, lambda: store(world, options, room)) as sides:
+            for server in sides.turns(world, lambda s: send(s, WARM_UP)):
                 with meter.CpuMeter(server.pids()) as used:
                     result = send(server, options.seconds)
+                if server.side == "holdfast" and result["messages_per_s"] > ceiling:
+                    raise BenchError(f"{name}: {result['messages_per_s']:,.0f} a second are more than the room that was prepared")
                 rate.add(server.side, result["messages_per_s"])
                 latency.add(server.side, result["latency"]["p99_us"])
                 details.append({"side": server.side, "case": name, **result, "server_cpu_seconds": used.server,

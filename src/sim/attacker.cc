@@ -56,10 +56,20 @@ void Attacker::attack() {
   }
 }
 
+// Until it is stored that the peer of a dialled connection has answered, a replacement may wait for its SYN: then a
+// forged SYN meets ours (RFC 9293 section 3.5), a reset needs no more than the right ACK, and nothing but
+// authentication would help.
+bool Attacker::may_be_opening(const Flow& flow) {
+  if (!flow.dialled) return false;
+  const DurableStream* stream = oracle_.model().find(flow.tuple, *flow.iss);
+  return stream == nullptr || stream->irs != *flow.irs;
+}
+
 const Flow* Attacker::victim() {
   std::vector<const Flow*> live;
   for (const Flow& flow : oracle_.flows()) {
-    if (flow.valid && flow.plan != nullptr && flow.iss && flow.irs && flow.peer_answered) live.push_back(&flow);
+    const bool opened = flow.valid && flow.plan != nullptr && flow.iss && flow.irs && flow.peer_answered;
+    if (opened && !may_be_opening(flow)) live.push_back(&flow);
   }
   return live.empty() ? nullptr : prng_.pick(live);
 }

@@ -32,6 +32,7 @@ class Attacker {
   void receive(const Packet& packet);
 
   // A connection to attack: established at the node.
+  bool may_be_opening(const Flow& flow);
   const Flow* victim();
   void forge_reset(const Flow& flow);
   void forge_syn(const Flow& flow);

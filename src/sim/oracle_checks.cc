@@ -20,6 +20,8 @@ constexpr Duration kStall = std::chrono::milliseconds(1900);
 void Oracle::check_isn_moves_forward(const Flow& flow, wire::SeqNum iss) {
   for (const Flow* other : by_tuple_[flow.tuple]) {
     if (other == &flow || !other->iss || !other->synack_left) continue;
+    // A SYN that meets ours, forged or not, is answered with ours (RFC 9293 section 3.5): no new incarnation.
+    if (other->dialled && other->iss == iss) continue;
     if (wire::SeqNum::distance(iss, *other->iss) <= 0) {
       context_.fail("{}: initial sequence number {} after {}: a new incarnation must go forward (RFC 6528)",
                     flow.tuple.to_string(), iss.value, other->iss->value);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "sim/attacker.h"
@@ -168,7 +169,9 @@ class World {
       const bool excused =
           !node_.running() || node_.runner().engine().recovering() || storage_is_down() || partitioned_ > 0;
       if (excused) oracle_.excuse_lateness();
-      if (node_.running() && storage_is_full()) oracle_.excuse_refusals();
+      // What came since the last time may have been refused before there was room.
+      const bool full = node_.running() && storage_is_full();
+      if (std::exchange(was_full_, full) || full) oracle_.excuse_refusals();
       oracle_.check_promises();
       if (prng_.one_in(40)) check_streams(context_, oracle_, node_.disks(), node_.tail());
       if (calm_ && everything_done()) complete_ = true;
@@ -243,6 +246,7 @@ class World {
   Prng prng_;
   int partitioned_ = 0;  // partitions in force
   bool calm_ = false;
+  bool was_full_ = false;  // at the last heartbeat
   bool complete_ = false;
 };
 

@@ -41,9 +41,11 @@ std::uint16_t ReceiveWindow::advertise(StreamOffset ack, const ReceiveAllowance&
 bool ReceiveWindow::worth_an_update(StreamOffset ack, const ReceiveAllowance& allowance, std::uint32_t mss) const {
   if (allowance.stalled != stalled_) return true;
   if (stalled_) return false;
-  // No more than the field can say.
-  const StreamOffset room = std::min(std::max(edge_, allowance.edge), ack + (kMaxField << shift_));
-  if (room <= ack || (room - ack) >> shift_ == 0) return false;
+  // What the field can say of it.
+  const StreamOffset most = std::max(edge_, allowance.edge);
+  const std::uint64_t field = most > ack ? std::min((most - ack) >> shift_, kMaxField) : 0;
+  if (field == 0) return false;
+  const StreamOffset room = ack + (field << shift_);
   const bool closed = offered_ <= ack;
   const StreamOffset from = closed ? ack : offered_;
   return room > from && room - from >= silly(ack, room, closed ? 1 : 2, mss);

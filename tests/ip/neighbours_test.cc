@@ -289,6 +289,24 @@ TEST(Neighbours, TheTableIsBoundedAndKeepsWhoIsTalkedTo) {
   EXPECT_EQ(requests(world), 1U);
 }
 
+// More peers than places, as after a restart with very many connections: asking for all of them would go round in
+// circles, each pushed out before its answer comes.
+TEST(Neighbours, AFullTableAsksForNobodyElseAndForgetsNobody) {
+  Config config = default_config();
+  config.address.length = 16;
+  World world(config);
+  for (std::uint32_t i = 0; i < Neighbours::kEntries; ++i) {
+    EXPECT_FALSE(world.ip.settled(Ipv4Address{0x0a4d1000 + i}, world.now));
+  }
+  EXPECT_EQ(requests(world), Neighbours::kEntries);
+  EXPECT_TRUE(world.ip.settled(kPeer, world.now));
+  EXPECT_EQ(requests(world), Neighbours::kEntries);
+  for (std::uint32_t i = 0; i < Neighbours::kEntries; ++i) {
+    EXPECT_FALSE(world.ip.settled(Ipv4Address{0x0a4d1000 + i}, world.now)) << "is still awaited";
+  }
+  EXPECT_EQ(requests(world), Neighbours::kEntries);
+}
+
 TEST(Neighbours, FramesOfOneThatIsPushedOutAreCounted) {
   Config config = default_config();
   config.address.length = 16;

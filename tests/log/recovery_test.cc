@@ -1,17 +1,20 @@
 // Opening a log: which end is chosen, what is copied, what is refused.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "base/crc32c.h"
 #include "log/batch_codec.h"
 #include "log/identity.h"
+#include "log/rot.h"
 #include "log/world.h"
 
 namespace holdfast::log {
 namespace {
 
 using location::Fate;
+using location::Memory;
 using location::PendingOperation;
 using test::in_record;
 using test::pattern;
@@ -311,6 +314,43 @@ struct Rotten {
     segment = newest_written_segment(world, 0);
   }
 };
+
+// What proves that a batch was durable may lie far behind it: a whole pipeline of others that were issued before it was.
+TEST(Recovery, RotIsToldFromTheEndBehindAllThatWasUnderWay) {
+  World world(1);
+  world.start();
+  Lsn first;
+  std::uint64_t end = 0;
+  const auto put = [&] {
+    const auto bytes = pattern(1, end, 60000);
+    const Lsn lsn = world.log->append(in_record(1, end), bytes);
+    end += bytes.size();
+    world.log->pump(true);
+    return lsn;
+  };
+  world.disks[0]->faults.automatic = false;
+  first = put();
+  while (world.disks[0]->pending().size() < world.options.max_in_flight) put();
+  world.disks[0]->faults.automatic = true;
+  world.settle();
+  put();
+  world.settle();
+  const auto batches = batches_on(world, 0, newest_written_segment(world, 0));
+  const auto rotten = std::ranges::find(batches, first, &BatchHeader::lsn);
+  const auto proof = std::ranges::find_if(batches, [&](const BatchHeader& b) { return b.durable >= first; });
+  ASSERT_TRUE(rotten != batches.end() && proof != batches.end());
+  ASSERT_EQ(proof - rotten, world.options.max_in_flight);
+  world.crash();
+  world.disks[0]->zero(rotten->at.segment, rotten->at.offset, kBlock);
+
+  Memory location(world.disks[0]);
+  Source source(&location, key_of(world, 0));
+  ASSERT_TRUE(source.list_segments());
+  const std::uint64_t reach = rotten->size() + kBlock;  // not as far as the proof
+  const auto found = check_for_rot({&source}, key_of(world, 0), rotten->at, first, reach);
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().kind, Error::Kind::kCorrupt);
+}
 
 TEST(Recovery, RotAtOneLocationIsRepairedFromAnother) {
   for (unsigned bad = 0; bad < 2; ++bad) {

@@ -152,6 +152,19 @@ TEST(WindowShift, IsTheSmallestThatSuffices) {
   EXPECT_EQ(window_shift_for(0xffffffff), 14);
 }
 
+// An update that says what was said before would be sent again and again.
+TEST(ReceiveWindowTest, WhatTheFieldCannotSayIsNoReasonForAnUpdate) {
+  std::mt19937_64 random(8);
+  for (int round = 0; round < 20'000; ++round) {
+    const auto shift = static_cast<std::uint8_t>(random() % 15);
+    ReceiveWindow window(shift, StreamOffset{});
+    const ReceiveAllowance allowance{StreamOffset{random() % (std::uint64_t{4} << shift)}, false};
+    const std::uint16_t field = window.advertise(StreamOffset{}, allowance, 1460);
+    if (!window.worth_an_update(StreamOffset{}, allowance, 1460)) continue;
+    EXPECT_NE(window.advertise(StreamOffset{}, allowance, 1460), field) << allowance.edge.value << " at " << shift;
+  }
+}
+
 TEST(ReceiveWindowTest, NeverOffersMoreThanTheRoomAndRetreatsByLessThanAGranule) {
   std::mt19937_64 random(7);
   for (int round = 0; round < 200; ++round) {

@@ -19,10 +19,10 @@ class HistoryCheck {
       const std::uint32_t open = not_known_complete(last);
       if (open == 0) return unknown_;
       const EpochRun& run = *chain_.run_of(**segment);
-      if (const std::uint32_t lacking = without_footer(**segment, run.epoch, last, open); lacking != 0) {
-        walk(**segment, last, lacking);
-      }
       const auto first = chain_.first_header(**segment, run.epoch);
+      std::uint32_t lacking = without_footer(**segment, run.epoch, last, open);
+      if (lacking != 0 && first) lacking = note_whole_segment(*first, last, lacking);
+      if (lacking != 0) walk(**segment, last, lacking);
       if (!first) return unknown_ | open;
       last = Lsn{first->lsn.value - 1};
       segment = chain_.before(**segment);
@@ -45,6 +45,25 @@ class HistoryCheck {
       if (!find_trailer(*chain_.sources()[i], key_, segment, epoch, last)) without |= 1U << i;
     }
     return without;
+  }
+
+  // Those of `lacking` that have not even its first batch lack all of a segment; somebody's footer says how much that
+  // is without a look at the payload: a start beside a location that was away for long must not read the whole log.
+  // Returns who may lack a part.
+  std::uint32_t note_whole_segment(const BatchHeader& first, Lsn last, std::uint32_t lacking) {
+    std::uint32_t all = 0;
+    std::optional<SegmentIndex::Trailer> trailer;
+    for (std::size_t i = 0; i < chain_.sources().size(); ++i) {
+      Source& source = *chain_.sources()[i];
+      const auto& own = source.first_header(first.at.segment);
+      const bool begun = own && own->epoch == first.epoch;
+      if (!begun) all |= 1U << i;
+      if (begun && !trailer) trailer = find_trailer(source, key_, first.at.segment, first.epoch, last);
+    }
+    if (!trailer) return lacking;
+    const std::uint32_t whole = lacking & all;
+    if (whole != 0) note_missing(tail_, {first.at, trailer->data_end, ~all, whole}, first.lsn);
+    return lacking & ~all;
   }
 
   void walk(SegmentNumber segment, Lsn last, std::uint32_t lacking) {

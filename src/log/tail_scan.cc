@@ -93,22 +93,24 @@ Result<SegmentNumber> first_needed(Chain& chain, const BatchHeader& header) {
 }  // namespace
 
 void note_missing(Tail& tail, const ChainWalk::Step& step, std::uint32_t lacking) {
-  if (lacking == 0) return;
-  const BatchHeader& header = step.header;
+  if (lacking != 0) note_missing(tail, {step.header.at, step.header.end(), step.present, lacking}, step.header.lsn);
+}
+
+void note_missing(Tail& tail, const MissingRange& range, Lsn first) {
   for (std::size_t i = 0; i < tail.missing_bytes.size(); ++i) {
-    if ((lacking >> i & 1U) == 0) continue;
-    tail.missing_bytes[i] += header.size();
-    if (!tail.first_missing[i] || header.lsn < *tail.first_missing[i]) tail.first_missing[i] = header.lsn;
+    if ((range.lacking >> i & 1U) == 0) continue;
+    tail.missing_bytes[i] += range.end - range.begin.offset;
+    if (!tail.first_missing[i] || first < *tail.first_missing[i]) tail.first_missing[i] = first;
   }
   if (!tail.missing.empty()) {
     MissingRange& last = tail.missing.back();
-    if (last.begin.segment == header.at.segment && last.end == header.at.offset && last.present == step.present &&
-        last.lacking == lacking) {
-      last.end = header.end();
+    if (last.begin.segment == range.begin.segment && last.end == range.begin.offset && last.present == range.present &&
+        last.lacking == range.lacking) {
+      last.end = range.end;
       return;
     }
   }
-  tail.missing.push_back({header.at, header.end(), step.present, lacking});
+  tail.missing.push_back(range);
 }
 
 Result<Tail> scan_tail(Chain& chain, const LogKey& key, std::uint64_t reach) {

@@ -15,7 +15,7 @@ namespace holdfast::log {
 struct MissingRange {
   BatchPosition begin;
   std::uint32_t end = 0;      // bytes, in the segment
-  std::uint32_t present = 0;  // bit i: location i has them
+  std::uint32_t present = 0;  // bit i: location i has them, or says so
   std::uint32_t lacking = 0;
 };
 
@@ -45,5 +45,7 @@ Result<Tail> scan_tail(Chain& chain, const LogKey& key, std::uint64_t reach);
 
 // Adds the steps of one walk; for history (history.h) as well.
 void note_missing(Tail& tail, const ChainWalk::Step& step, std::uint32_t lacking);
+// Whole batches from the one with this LSN on.
+void note_missing(Tail& tail, const MissingRange& range, Lsn first);
 
 }  // namespace holdfast::log

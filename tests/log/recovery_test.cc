@@ -315,7 +315,8 @@ struct Rotten {
   }
 };
 
-// What proves that a batch was durable may lie far behind it: a whole pipeline of others that were issued before it was.
+// What proves that a batch was durable may lie far behind it: a whole pipeline of others that were issued before it
+// was.
 TEST(Recovery, RotIsToldFromTheEndBehindAllThatWasUnderWay) {
   World world(1);
   world.start();
@@ -682,6 +683,47 @@ TEST(Checkpoint, RecoveryStartsAtTheLastCompleteOne) {
   world.crash();
   ASSERT_EQ(world.open(), "");
   EXPECT_EQ(world.seen.in_bytes(StreamId{1}), seen);
+}
+
+// Else each start beside a location that stays behind would read the whole log.
+TEST(Checkpoint, WhatALocationLacksBeforeItIsKnownWithoutReadingPayload) {
+  World world(3);
+  world.options.checkpoint_every = 256U << 10;
+  world.options.copy_limit = 0;
+  world.start();
+  ASSERT_EQ(world.open({0, 1}), "");
+  world.settle();
+  Source source(world, 10);
+  world.log->set_checkpoint_source(&source);
+  std::uint64_t end = 0;
+  for (int i = 0; i < 200; ++i) {
+    const auto bytes = pattern(1, end, 20000);
+    ASSERT_NE(world.log->append(in_record(1, end), bytes), Lsn{});
+    end += bytes.size();
+    world.settle();
+  }
+  world.crash();
+  const SegmentNumber newest = newest_written_segment(world, 0);
+  unsigned old = 0;
+  for (unsigned disk = 0; disk < 2; ++disk) {
+    for (const auto& segment : world.disks[disk]->segments()) {
+      if (segment.number + 1 >= newest || !header_on(world, disk, {segment.number, 0})) continue;
+      world.disks[disk]->make_unreadable(segment.number, 2 * kBlock, 100 * kBlock);
+      ++old;
+    }
+  }
+  ASSERT_GE(old, 4U);
+  ASSERT_EQ(world.open(), "");
+  const auto behind = world.log->locations()[2];
+  EXPECT_EQ(behind.state, LocationState::kBehind);
+  EXPECT_EQ(behind.reason, "lacks 3 MiB of the log: more than is copied at a start (--copy-limit)");
+  // Once it is to be copied, what cannot be read is an error, and the location no member that counts.
+  world.options.copy_limit = 1ULL << 30;
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.log->locations()[2].state, LocationState::kFailed);
+  for (unsigned disk = 0; disk < 2; ++disk) world.disks[disk]->heal();
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.log->locations()[2].state, LocationState::kActive) << world.log->locations()[2].reason;
 }
 
 TEST(Checkpoint, AnIncompleteOneDoesNotCount) {

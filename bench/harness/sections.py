@@ -234,7 +234,7 @@ def section_f(world, options):
                 continue
             meter.settle(world.data, options.settle)
             world.progress(f"{name}, pair {pair + 1} of {options.pairs}: log")
-            room = max(SEGMENT, int(result["mb_per_s"] * 1e6 * options.seconds * 1.5))
+            room = max(256 << 20, int(result["mb_per_s"] * 1e6 * options.seconds * 1.5))
             result = log_append(world, block, depth, options.seconds, room)
             speed.add("holdfast", result["mb_per_s"])
             details.append({"side": "holdfast", "case": name, **result})

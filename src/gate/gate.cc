@@ -50,7 +50,7 @@ Entry* Gate::add(std::unique_ptr<tcp::Connection> connection, ServiceKind servic
   entry.service = service;
   entry.handler = handler;
   entry.opened = wall_time();
-  entry.window_next = std::min(options_.initial_receive_window, options_.max_receive_window);
+  entry.window_next = first_window();
   entry.connection = std::move(connection);
   entry.connection->user = &entry;
   reserve_window(entry, StreamOffset{0});

@@ -153,6 +153,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   Lsn durable() const;
   bool must_flush() const;
   void grow_window(Entry& entry);
+  std::uint32_t first_window() const;
   void reserve_window(Entry& entry, StreamOffset end);
   void promise_more(Entry& entry);
   std::uint64_t wall_time() const;

@@ -6,6 +6,17 @@
 
 namespace holdfast::gate {
 
+// Of the room that is left as much as would do for as many more as there are: a burst of connections is quicker than
+// the disk that makes room for their windows.
+std::uint32_t Gate::first_window() const {
+  constexpr std::uint64_t kFew = 16;
+  constexpr std::uint64_t kLeast = 4096;
+  const std::uint64_t share =
+      log_ ? std::max(log_->unreserved() / (entries_.size() + kFew), kLeast) : options_.initial_receive_window;
+  return static_cast<std::uint32_t>(
+      std::min<std::uint64_t>({share, options_.initial_receive_window, options_.max_receive_window}));
+}
+
 // The window doubles each time that half of it has been used since it last grew. The larger one is promised by the data
 // record that is being appended and in force once that is stored: a replacement then knows the highest edge that its
 // predecessor can have advertised.

@@ -24,7 +24,7 @@ struct Options {
   std::uint64_t segment_size = 32ULL << 20;  // bytes, a multiple of 1 MiB, 1..1024 MiB; fixed when the log is formatted
   std::uint32_t batch_size = 512U << 10;     // bytes, a multiple of 4 KiB; a batch with one larger append may not exist
   unsigned max_in_flight = 4;                // batches
-  unsigned prepared_segments = 4;            // kept ready ahead of the one being written
+  unsigned prepared_segments = 4;            // kept ready ahead, beyond what is reserved
   std::uint64_t max_bytes = 0;               // of segments per location; 0: as much as the file system gives
   std::uint64_t checkpoint_every = 16ULL << 20;  // bytes of log between checkpoints
   // Bytes that open() copies to a location that was away. One that lacks more is kBehind, unless without it there would

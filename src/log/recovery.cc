@@ -15,6 +15,9 @@ namespace {
 // Where a promise cannot be read, some unknown epoch may have been promised: stay clear of it.
 constexpr std::uint64_t kUnknownPromises = 1U << 20;
 
+// Prepared segments: all of them, since what the previous owner promised is to be found in them.
+constexpr unsigned kMostKept = 4096;
+
 constexpr std::uint64_t kWorthTelling = 64U << 20;  // bytes to copy: a second or so
 
 Result<std::optional<Promise>> read_promise(location::Location& location, const LogId& log_id) {
@@ -187,7 +190,7 @@ Result<void> Recovery::bring_up_to_date() {
   for (std::size_t i = 0; i < sources_.size(); ++i) {
     Member& member = member_of(i);
     if (!member.usable()) continue;
-    const auto ready = repair.clear_behind_end(i, first_segment_, reuse ? 0 : options_.prepared_segments);
+    const auto ready = repair.clear_behind_end(i, first_segment_, reuse ? 0 : kMostKept);
     if (!ready) {
       fail_source(i, ready.error());
       continue;

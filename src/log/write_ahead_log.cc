@@ -11,11 +11,13 @@
 namespace holdfast::log {
 namespace {
 
-constexpr std::size_t kReceiveSpace = 66U << 10;  // log.h promises at least this much
-constexpr std::size_t kSpareSlots = 3;            // the open batch, and sealed ones that wait
-constexpr std::size_t kLagSlots = 32;             // batches that a location above W may be behind
-constexpr std::size_t kStreamsExpected = 4096;    // in one segment; more are allocated as they come
-constexpr std::uint64_t kProgressEvery = 16;      // segments between two progress records
+constexpr std::size_t kReceiveSpace = 66U << 10;   // log.h promises at least this much
+constexpr std::size_t kSpareSlots = 3;             // the open batch, and sealed ones that wait
+constexpr std::size_t kLagSlots = 32;              // batches that a location above W may be behind
+constexpr std::size_t kStreamsExpected = 4096;     // in one segment; more are allocated as they come
+constexpr std::uint64_t kProgressEvery = 16;       // segments between two progress records
+constexpr std::uint64_t kKeptPart = 16;            // one part in so many of the room is for small records
+constexpr std::uint64_t kMostReserved = 1U << 16;  // segments
 
 std::size_t buffer_size(const Options& options) {
   return round_up(options.batch_size + record_size(kMaxRecordPayload) + kReceiveSpace, kBlock);
@@ -359,11 +361,19 @@ void WriteAheadLog::drive_checkpoint() {
   if (lsn != Lsn{}) pacer_.ended(lsn);
 }
 
+// What is reserved lies ahead of what is kept ready for whoever comes next: else some thousand windows that nobody
+// fills would leave none for the others.
+unsigned WriteAheadLog::segments_ahead() const {
+  const std::uint64_t payload = SegmentCursor::payload_per_segment(key_.segment_size);
+  const std::uint64_t reserved = (reserved_ + reserved_ / kKeptPart + payload - 1) / payload;
+  return options_.prepared_segments + static_cast<unsigned>(std::min(reserved, kMostReserved));
+}
+
 void WriteAheadLog::look_after_segments() {
   for (std::size_t i = 0; i < replicas_.size(); ++i) {
     Replica& replica = replicas_[i];
     if (!replica.active()) continue;
-    replica.prepare_ahead(cursor_.segment(), options_.prepared_segments, key_.segment_size, options_.max_bytes);
+    replica.prepare_ahead(cursor_.segment(), segments_ahead(), key_.segment_size, options_.max_bytes);
     while (const auto footer = footers_.next(static_cast<unsigned>(i), replica.prefix())) {
       replica.location()->write(make_token({Operation::kFooter, footer->segment.value, 0}), footer->segment,
                                 footer->offset, footer->bytes);
@@ -407,7 +417,7 @@ std::uint64_t WriteAheadLog::ready_room() const {
 // live on these.
 std::uint64_t WriteAheadLog::room_beside(std::uint64_t kept) const {
   const std::uint64_t room = ready_room();
-  const std::uint64_t taken = kept + options_.batch_size + room / 16 + reserved_;
+  const std::uint64_t taken = kept + options_.batch_size + room / kKeptPart + reserved_;
   return room <= taken ? 0 : room - taken;
 }
 

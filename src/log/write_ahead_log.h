@@ -93,6 +93,7 @@ class WriteAheadLog final : public Log {
   void write(std::size_t replica, std::uint8_t slot);
   void drain_queue(std::size_t replica);
   void drive_checkpoint();
+  unsigned segments_ahead() const;
   void look_after_segments();
   void store_progress(std::size_t replica);
 

@@ -1,11 +1,20 @@
 #!/usr/bin/env python3
 """Uploads, echoes and what `streams` shows of them."""
 
+import fcntl
 import json
+import resource
+import struct
 import subprocess
+import termios
 
 import case
 import lab
+
+
+def unacknowledged(client):
+    """Bytes in the kernel's send buffer."""
+    return struct.unpack("i", fcntl.ioctl(client, termios.TIOCOUTQ, bytes(4)))[0]
 
 
 class UploadTest(case.Case):
@@ -48,6 +57,20 @@ class UploadTest(case.Case):
         self.assertEqual(len(streams), len(jobs))
         for stream in streams:
             self.assert_same(self.stored(node, stream["id"]), wanted[stream["peer"]])
+
+    def test_more_clients_than_there_is_room_for_full_windows(self):
+        node = self.node()
+        count = 2500  # windows of 64 KiB for 1,350 fit into what is prepared by default
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count + 500, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        clients = [self.connect() for _ in range(count)]
+        for client in clients:
+            client.sendall(b"something")
+        # All of them stay open: none may wait for another's window.
+        for client in clients:
+            lab.wait_for(lambda client=client: unacknowledged(client) == 0, 30, lambda: "a client whose window is closed")
+        streams = node.streams()
+        self.assertEqual(len(streams), count)
+        self.assertTrue(all(stream["in_bytes"] == len(b"something") for stream in streams))
 
     def test_ranges_and_json_of_one_stream(self):
         node = self.node()

@@ -279,6 +279,13 @@ TEST_F(GateTest, TheWindowIsWhatTheLogHasRoomFor) {
   EXPECT_EQ(sent.back().header.ack.value, kPeerIss + 1 + 2920);
 }
 
+TEST_F(GateTest, AFirstWindowLeavesRoomForOthers) {
+  log->room = 160'000;
+  accept(ServiceKind::kStore);
+  EXPECT_EQ(entry->reserved_edge.value, 10'000U);
+  EXPECT_EQ(log->room, 150'000U);
+}
+
 TEST_F(GateTest, RoomThatIsPromisedGoesBackWhenTheConnectionEnds) {
   const std::uint64_t before = log->room;
   establish(ServiceKind::kStore);

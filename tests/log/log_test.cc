@@ -406,6 +406,26 @@ TEST(LogSpace, WhatIsReservedCanBeAppended) {
   EXPECT_GE(world.log->durable().value + 1, world.log->open_lsn().value);
 }
 
+// Windows that are promised and never filled must leave room for those who come next.
+TEST(LogSpace, RoomIsPreparedBeyondWhatIsReserved) {
+  World world(1);
+  world.start();
+  const auto prepare = [&] {
+    for (int i = 0; i < 100; ++i) world.log->pump(true);
+  };
+  prepare();
+  const std::uint64_t usual = world.log->unreserved();
+  for (int i = 0; i < 10; ++i) {
+    world.log->reserve(world.log->unreserved());
+    prepare();
+    EXPECT_GE(world.log->unreserved(), usual * 15 / 16) << i;
+  }
+  // And after a restart there is room for all that.
+  world.crash();
+  ASSERT_EQ(world.open(), "");
+  EXPECT_GE(world.log->inheritable(), 10 * usual * 15 / 16);
+}
+
 // A replacement must not have to wait for segments to be made before it can stand by what was promised.
 TEST(LogSpace, WhatWasPromisedFindsRoomRightAfterARestart) {
   for (unsigned prepared = 2; prepared <= 6; ++prepared) {

@@ -100,7 +100,8 @@ void Oracle::note_peer_syn(const wire::FourTuple& tuple, const TcpView& view, bo
     if (flow->irs != view.tcp.seq) continue;
     // Sent again; unless the attacker guesses the number of one that the node has forgotten.
     const DurableStream* stream = flow->iss ? model_.find(tuple, *flow->iss) : nullptr;
-    if (!forged || flow->forged || stream == nullptr || !stream->closed) return;
+    const bool forgotten = flow->aborted_by_node || (stream != nullptr && stream->closed);
+    if (!forged || flow->forged || !forgotten) return;
   }
   Flow& flow = add_flow(tuple);
   flow.irs = view.tcp.seq;

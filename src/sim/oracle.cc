@@ -181,7 +181,9 @@ void Oracle::note_delivered(Flow& flow, const TcpView& view, bool reassembled) {
     flow.reset_delivered = true;
     const std::uint64_t edge = flow.delivered.contiguous_from(flow.acked);
     const std::uint64_t next = edge + (flow.fin_delivered && flow.fin_at == edge ? 1 : 0);
-    flow.reset_was_exact |= flow.peer_answered && flow.in_offset(view.tcp.seq) == next;
+    // Storage that stands still may have refused what came.
+    const bool taken = next == flow.acked + (flow.fin_acked ? 1 : 0) || !storage_stands_still();
+    flow.reset_was_exact |= flow.peer_answered && flow.in_offset(view.tcp.seq) == next && taken;
     return;
   }
   if (flags.syn) {
@@ -228,6 +230,7 @@ void Oracle::note_delivered_ack(Flow& flow, const TcpView& view) {
 }
 
 void Oracle::storage_moved() {
+  if (storage_stands_still()) stall_ended_ = context_.now();
   storage_moved_ = context_.now();
   if (epoch_started_ == kNever && model_.epoch_started()) epoch_started_ = context_.now();
 }
@@ -292,6 +295,13 @@ void Oracle::node_sends_arp(const Packet& packet) {
     context_.fail("an ARP reply leaves with batch {} durable; when it was asked for, batch {} had been begun",
                   model_.durable().value, issued.value);
   }
+}
+
+// So long that a window may be shrunk (the engine's own limit is two seconds); or it has just begun to move, and the
+// node may still have to hear of it.
+bool Oracle::storage_stands_still() const {
+  constexpr Duration kStall = std::chrono::milliseconds(1900);
+  return context_.now() - storage_moved_ >= kStall || stall_ended_ == context_.now();
 }
 
 // ---- From time to time ----

@@ -94,6 +94,7 @@ class Oracle : public StreamJudge {
   void check_payload(Flow& flow, const TcpView& view, Bytes payload, const DurableStream& stream);
   void check_duplicate_ack(Flow& flow, const TcpView& view);
   bool waited_for_address(const Flow& flow) const;
+  bool storage_stands_still() const;
 
   Context& context_;
   wire::Ipv4Address node_;
@@ -111,6 +112,7 @@ class Oracle : public StreamJudge {
   Time excused_until_{};
   Time refused_until_{};
   Time storage_moved_{};
+  Time stall_ended_{};
   Time epoch_started_ = kNever;  // this life's epoch: when its start was durable
 };
 

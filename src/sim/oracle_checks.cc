@@ -10,9 +10,6 @@ namespace {
 
 bool ts_before(std::uint32_t a, std::uint32_t b) { return static_cast<std::int32_t>(a - b) < 0; }
 
-// Storage has to stand still this long before a window may be shrunk (the engine's own limit is two seconds).
-constexpr Duration kStall = std::chrono::milliseconds(1900);
-
 }  // namespace
 
 // ---- SYN ----
@@ -199,7 +196,7 @@ void Oracle::check_window(Flow& flow, const TcpView& view) {
   // 7323 section 2.4).
   const std::uint64_t granule = std::uint64_t{1} << (scaled ? flow.scale : 0);
   if (right + granule <= flow.right_edge) {
-    const bool stalled = window == 0 && context_.now() - storage_moved_ >= kStall;
+    const bool stalled = window == 0 && storage_stands_still();
     if (std::exchange(flow.may_retreat, false)) {
       flow.right_edge = right;
     } else if (!stalled) {

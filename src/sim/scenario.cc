@@ -160,6 +160,10 @@ class Chooser {
     if (on_.slow_line) {
       line.bytes_per_second = prng_.between_log(50'000, 10'000'000);
       line.max_queue = prng_.between_log(milliseconds(5), milliseconds(500));
+      // A few segments: with less, slow start loses one of its first two again and again, a time-out each.
+      constexpr std::uint64_t kFew = 4 * 1500;
+      const Duration few = Duration(seconds(1)) * kFew / line.bytes_per_second;
+      line.max_queue = std::max(line.max_queue, few);
     }
     if (!on_.bad_wire) return line;
     for (std::uint32_t* fault : {&line.loss, &line.duplicate, &line.reorder, &line.corrupt, &line.fragment}) {

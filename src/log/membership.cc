@@ -166,9 +166,9 @@ Result<void> seat_identified(std::vector<Found>& all, Membership& membership) {
     }
     Member& seat = membership.members[own.index];
     if (!own.refilling && own.own_id() != membership.identity.members[own.index]) {
-      return fail(Error::Kind::kUsage,
-                  fmt::format("{}: another location has taken its place in this log: leave it out, or empty it",
-                              found.location->name()));
+      found.problem = fmt::format("{}: another location has taken its place in this log: leave it out, or empty it",
+                                  found.location->name());
+      continue;
     }
     if (seat.location != nullptr) {
       return fail(Error::Kind::kUsage, fmt::format("{} and {} are the same location of this log (number {})", seat.name,

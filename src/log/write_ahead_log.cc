@@ -11,13 +11,10 @@
 namespace holdfast::log {
 namespace {
 
-constexpr std::size_t kReceiveSpace = 66U << 10;   // log.h promises at least this much
-constexpr std::size_t kSpareSlots = 3;             // the open batch, and sealed ones that wait
-constexpr std::size_t kLagSlots = 32;              // batches that a location above W may be behind
-constexpr std::size_t kStreamsExpected = 4096;     // in one segment; more are allocated as they come
-constexpr std::uint64_t kProgressEvery = 16;       // segments between two progress records
-constexpr std::uint64_t kKeptPart = 16;            // one part in so many of the room is for small records
-constexpr std::uint64_t kMostReserved = 1U << 16;  // segments
+constexpr std::size_t kReceiveSpace = 66U << 10;  // log.h promises at least this much
+constexpr std::size_t kSpareSlots = 3;            // the open batch, and sealed ones that wait
+constexpr std::size_t kLagSlots = 32;             // batches that a location above W may be behind
+constexpr std::size_t kStreamsExpected = 4096;    // in one segment; more are allocated as they come
 
 std::size_t buffer_size(const Options& options) {
   return round_up(options.batch_size + record_size(kMaxRecordPayload) + kReceiveSpace, kBlock);
@@ -361,149 +358,12 @@ void WriteAheadLog::drive_checkpoint() {
   if (lsn != Lsn{}) pacer_.ended(lsn);
 }
 
-// What is reserved lies ahead of what is kept ready for whoever comes next: else some thousand windows that nobody
-// fills would leave none for the others.
-unsigned WriteAheadLog::segments_ahead() const {
-  const std::uint64_t payload = SegmentCursor::payload_per_segment(key_.segment_size);
-  const std::uint64_t reserved = (reserved_ + reserved_ / kKeptPart + payload - 1) / payload;
-  return options_.prepared_segments + static_cast<unsigned>(std::min(reserved, kMostReserved));
-}
-
-void WriteAheadLog::look_after_segments() {
-  for (std::size_t i = 0; i < replicas_.size(); ++i) {
-    Replica& replica = replicas_[i];
-    if (!replica.active()) continue;
-    replica.prepare_ahead(cursor_.segment(), segments_ahead(), key_.segment_size, options_.max_bytes);
-    while (const auto footer = footers_.next(static_cast<unsigned>(i), replica.prefix())) {
-      replica.location()->write(make_token({Operation::kFooter, footer->segment.value, 0}), footer->segment,
-                                footer->offset, footer->bytes);
-    }
-    store_progress(i);
-  }
-}
-
-// Rarely: so that the next recovery need not look at every segment's footer.
-void WriteAheadLog::store_progress(std::size_t i) {
-  Replica& replica = replicas_[i];
-  const Lsn held = std::min(replica.prefix(), durable_);
-  const bool first = progress_at_[i] == SegmentNumber{};
-  // The call blocks: the first time, right after a start, it waits for an idle moment or for a segment to be full.
-  const bool at_ease = !has_unissued() && last_issued_ == durable_;
-  const bool due =
-      first ? at_ease || cursor_.segment() > epoch_segment_ : cursor_.segment() >= progress_at_[i] + kProgressEvery;
-  if (!due || held < epoch_start_) return;
-  progress_at_[i] = cursor_.segment();
-  const auto stored = replica.location()->write_blob(kProgressBlob, encode(Progress{key_.id, held}));
-  if (!stored) fail_replica(i, LocationState::kFailed, stored.error().message);
-}
-
-// ---- Space ----
-
-// For payload, in segments beyond the current one that are ready on W locations.
-std::uint64_t WriteAheadLog::ready_room() const {
-  std::array<std::uint64_t, kMaxReplicas> ready{};
-  std::size_t count = 0;
-  for (const Replica& replica : replicas_) {
-    if (replica.active()) ready[count++] = replica.ready_through().value;
-  }
-  if (count < identity_.stored_on) return 0;
-  std::sort(ready.begin(), ready.begin() + static_cast<std::ptrdiff_t>(count), std::greater<>{});
-  const std::uint64_t through = ready[identity_.stored_on - 1];
-  if (through < cursor_.segment().value) return 0;
-  return (through - cursor_.segment().value) * SegmentCursor::payload_per_segment(key_.segment_size);
-}
-
-// What is left of it beside what is reserved, a batch and `kept`: connection records, checkpoints and small records
-// live on these.
-std::uint64_t WriteAheadLog::room_beside(std::uint64_t kept) const {
-  const std::uint64_t room = ready_room();
-  const std::uint64_t taken = kept + options_.batch_size + room / kKeptPart + reserved_;
-  return room <= taken ? 0 : room - taken;
-}
-
-std::uint64_t WriteAheadLog::unreserved() const {
-  return room_beside(SegmentCursor::payload_per_segment(key_.segment_size));
-}
-
-// The segment that the predecessor kept is the one that this epoch has begun.
-std::uint64_t WriteAheadLog::inheritable() const {
-  return cursor_.segment() == epoch_segment_ ? room_beside(0) : unreserved();
-}
-
-void WriteAheadLog::reserve(std::uint64_t bytes) { reserved_ += bytes; }
-
-void WriteAheadLog::unreserve(std::uint64_t bytes) {
-  HF_ASSERT(bytes <= reserved_);
-  reserved_ -= bytes;
-}
-
-void WriteAheadLog::retry_space() {
-  for (Replica& replica : replicas_) replica.retry_space();
-}
-
-bool WriteAheadLog::full() const {
-  return std::ranges::any_of(replicas_, [](const Replica& r) { return r.active() && r.full(); });
-}
-
 void WriteAheadLog::promise_clock(std::uint64_t ceiling) { wanted_clock_ = std::max(wanted_clock_, ceiling); }
 
 std::vector<LocationStatus> WriteAheadLog::locations() const {
   std::vector<LocationStatus> all;
   for (const Replica& replica : replicas_) all.push_back(replica.status());
   return all;
-}
-
-// ---- Reading back ----
-
-Result<void> WriteAheadLog::read(const Extent& extent, std::uint64_t from_offset, MutableBytes into) {
-  const std::uint64_t end = extent.offset + extent.length;
-  if (from_offset < extent.offset || from_offset > end || into.size() > end - from_offset) {
-    return fail(Error::Kind::kUsage, "the range lies outside the extent");
-  }
-  std::string problems;
-  for (const Replica& replica : replicas_) {
-    if (!replica.active()) continue;
-    const auto done = read_from(*replica.location(), extent, from_offset, into);
-    if (done) return {};
-    problems += fmt::format("{}{}", problems.empty() ? "" : "; ", done.error().message);
-  }
-  return fail(Error::Kind::kCorrupt, fmt::format("bytes [{}, {}) in segment {} at {} cannot be read: {}", from_offset,
-                                                 from_offset + into.size(), extent.segment.value, extent.position,
-                                                 problems.empty() ? "no location is active" : problems));
-}
-
-Result<void> WriteAheadLog::read_from(location::Location& location, const Extent& extent, std::uint64_t from_offset,
-                                      MutableBytes into) {
-  const BatchSlot* in_memory = slots_.holding(extent.segment, extent.position);
-  std::size_t in_memory_size = in_memory == nullptr ? 0 : in_memory->header.size();
-  if (builder_.active() && slots_[open_slot_].header.at.segment == extent.segment &&
-      slots_[open_slot_].header.at.offset <= extent.position) {
-    in_memory = &slots_[open_slot_];
-    in_memory_size = builder_.used();
-  }
-  std::array<std::byte, kRecordHeaderSize> header_bytes;
-  const auto fetch = [&](std::uint64_t at, MutableBytes out) -> Result<void> {
-    if (in_memory == nullptr) return location.read(extent.segment, at, out);
-    const std::uint64_t from = at - in_memory->header.at.offset;
-    if (from + out.size() > in_memory_size) return fail(Error::Kind::kUsage, "not a record's position");
-    std::copy_n(in_memory->buffer.data() + from, out.size(), out.begin());
-    return {};
-  };
-  const auto bad = [&](const char* what) {
-    return fail(Error::Kind::kCorrupt, fmt::format("{}: {}", location.name(), what));
-  };
-  if (auto done = fetch(extent.position, header_bytes); !done) return done;
-  const auto header = decode_record_header(header_bytes.data());
-  if (!header || header->type != extent.type) return bad("no such record there");
-  const Extent whole = extent_of(*header, extent.segment, extent.position);
-  if (whole.offset > extent.offset || whole.offset + whole.length < extent.offset + extent.length) {
-    return bad("the record there has another range");
-  }
-  const MutableBytes payload(scratch_.data(), header->length);
-  if (auto done = fetch(std::uint64_t{extent.position} + kRecordHeaderSize, payload); !done) return done;
-  if (!payload_matches(*header, payload)) return bad("the payload's checksum does not match");
-  std::ranges::copy(data_of(*header, payload).subspan(from_offset - whole.offset, into.size()), into.begin());
-  return {};
 }
 
 }  // namespace holdfast::log

@@ -49,6 +49,7 @@ class DirectoryTest : public testing::Test {
   void TearDown() override {
     if (mounted) ::umount2(path.c_str(), MNT_DETACH);
     fs::remove_all(path);
+    fs::remove_all(path + "-second");
   }
 
   // In a mount namespace of this process, so that nothing outlives it.

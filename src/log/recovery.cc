@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "base/assert.h"
 #include "base/mutant.h"
@@ -169,7 +170,7 @@ void Recovery::leave_behind_what_is_not_needed() {
   for (std::size_t i = 0; i < sources_.size(); ++i) {
     if (member_of(i).usable() && member_of(i).state == LocationState::kActive) by_lack.push_back(i);
   }
-  std::ranges::stable_sort(by_lack, {}, [this](std::size_t i) { return tail_.missing_bytes[i]; });
+  std::ranges::sort(by_lack, {}, [this](std::size_t i) { return std::pair(tail_.missing_bytes[i], i); });
   const auto replicas = static_cast<unsigned>(membership_.members.size());
   const unsigned stored_on = membership_.identity.stored_on;
   const std::size_t needed = std::max(stored_on, promise_quorum(replicas, stored_on));

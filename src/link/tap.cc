@@ -110,6 +110,11 @@ Result<void> Tap::attach(const std::string& name) {
   return {};
 }
 
+bool Tap::is_attached() const {
+  ifreq request{};
+  return ::ioctl(fd_, TUNGETIFF, &request) == 0;
+}
+
 Result<void> Tap::identify(const std::string& expected_name) {
   ifreq request{};
   if (::ioctl(fd_, TUNGETIFF, &request) != 0) {

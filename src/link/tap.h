@@ -66,6 +66,8 @@ class Tap final : public wire::FrameSink {
   // `frame` says about checksums and sizes must lie within it, or the frame is refused.
   void transmit(const wire::TxFrame& frame) override;
 
+  // False once the device was removed: the descriptor is of no use then.
+  bool is_attached() const;
   // The device is gone or broken: receive() finds nothing any more, and poll() on fd() returns at once, forever.
   const std::optional<Error>& failure() const { return failure_; }
 

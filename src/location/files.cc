@@ -178,7 +178,7 @@ Result<void> Files::write_blob(const std::string& blob, Bytes content) const {
 
 // 0, or an errno value: then no new file is left, and a spare that was there has some other content.
 int Files::write_temporary(const std::string& name, Bytes content) const {
-  UniqueFd file(::openat(fd(), name.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+  UniqueFd file(::openat(fd(), name.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) return errno;
   struct stat status{};
   if (::fstat(file.get(), &status) != 0) return errno;

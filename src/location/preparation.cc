@@ -64,7 +64,7 @@ void Preparation::begin_next() {
   error_.reset();
   next(Stage::kOpen, [this](io_uring_sqe* sqe) {
     const int flags = O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | (direct_ ? O_DIRECT : 0);
-    io_uring_prep_openat(sqe, files_.fd(), temporary_.c_str(), flags, 0644);
+    io_uring_prep_openat(sqe, files_.fd(), temporary_.c_str(), flags, 0600);
   });
 }
 

@@ -47,7 +47,7 @@ bool lock_descriptor(int fd) { return ::flock(fd, LOCK_EX | LOCK_NB) == 0; }
 
 Result<UniqueFd> lock_directory(const Files& files, Duration bound) {
   const std::string path = files.path_of(kLockFile);
-  UniqueFd file(::openat(files.fd(), kLockFile, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+  UniqueFd file(::openat(files.fd(), kLockFile, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) return os_fail(path, "create", errno);
   const int error = lock_within(file.get(), deadline_after(bound));
   if (error == EWOULDBLOCK) {

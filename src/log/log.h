@@ -30,6 +30,8 @@ struct Options {
   // Bytes that open() copies to a location that was away. One that lacks more is kBehind, unless without it there would
   // be too few to start with.
   std::uint64_t copy_limit = 1ULL << 30;
+  // Told when an empty location takes the place of a lost one: its name. May be empty.
+  std::function<void(const std::string&)> on_replace;
   // Told before a long copy: the location's name, and bytes. May be empty.
   std::function<void(const std::string&, std::uint64_t)> on_copy;
 };

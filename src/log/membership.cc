@@ -198,7 +198,8 @@ bool never_started(const Membership& membership) {
   return true;
 }
 
-Result<void> seat_empty(std::vector<Found>& all, Membership& membership, const Entropy& entropy) {
+Result<void> seat_empty(std::vector<Found>& all, Membership& membership, const Options& options,
+                        const Entropy& entropy) {
   const bool finish_formatting = never_started(membership);
   for (Found& found : all) {
     if (found.location == nullptr || found.problem) continue;
@@ -215,6 +216,7 @@ Result<void> seat_empty(std::vector<Found>& all, Membership& membership, const E
     seat->id = identity.own_id();
     seat->refilling = identity.refilling;
     seat->location = std::move(found.location);
+    if (seat->refilling && options.on_replace) options.on_replace(seat->name);
     if (auto done = write_identity(*seat->location, identity); !done) seat->fail(done.error().message);
   }
   return {};
@@ -296,7 +298,7 @@ Result<Membership> establish(Locations locations, const Options& options, const 
     }
   }
   if (auto done = seat_identified(*all, membership); !done) return std::unexpected(done.error());
-  if (auto done = seat_empty(*all, membership, entropy); !done) return std::unexpected(done.error());
+  if (auto done = seat_empty(*all, membership, options, entropy); !done) return std::unexpected(done.error());
   if (auto done = seat_broken(*all, membership); !done) return std::unexpected(done.error());
   spread_identity(membership, generations);
   return membership;

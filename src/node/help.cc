@@ -27,15 +27,17 @@ Examples:
 
 const char* const kServe = R"(
 Examples:
-  holdfast serve --link tap:holdfast0 --address 10.77.0.2/24 --data /srv/a --service store:7000
-  holdfast serve --link tap:holdfast0 --address 10.77.0.2/24 --data /ssd1 --data /ssd2 --data /ssd3 --stored-on 2 \
+  holdfast serve --link tap:holdfast0 --address 10.77.0.2/24 --host-address 10.77.0.1/24 \
+                 --data /var/lib/holdfast/a --service store:7000
+  holdfast serve --link tap:holdfast0 --address 10.77.0.2/24 --data /mnt/ssd1/holdfast \
+                 --data /mnt/ssd2/holdfast --data /mnt/ssd3/holdfast --stored-on 2 \
                  --service store:7000 --service echo:7 --pcap /tmp/session.pcapng
   holdfast serve --config /etc/holdfast.toml --log-level debug
 
 The file has the same names as keys:
   link = "tap:holdfast0"
   address = "10.77.0.2/24"
-  data = ["/ssd1", "/ssd2", "/ssd3"]
+  data = ["/mnt/ssd1/holdfast", "/mnt/ssd2/holdfast", "/mnt/ssd3/holdfast"]
   stored-on = 2
   service = ["store:7000", "echo:7"]
 
@@ -45,19 +47,19 @@ its route stay for the same reason; `ip link del NAME` removes them.
 
 const char* const kStreamsList = R"(
 Examples:
-  holdfast streams list --data /srv/a
-  holdfast streams list --data /ssd1 --data /ssd2 --json
+  holdfast streams list --data /var/lib/holdfast/a
+  holdfast streams list --data /mnt/ssd1/holdfast --data /mnt/ssd2/holdfast --json
 )";
 
 const char* const kStreamsCat = R"(
 Examples:
-  holdfast streams cat 1 --data /srv/a > copy
-  holdfast streams cat 1 --data /srv/a --direction out --from 1MiB --length 64K | hexdump -C
+  holdfast streams cat 1 --data /var/lib/holdfast/a > copy
+  holdfast streams cat 1 --data /var/lib/holdfast/a --direction out --from 1MiB --length 64K | hexdump -C
 )";
 
 const char* const kStreamsTail = R"(
 Example:
-  holdfast streams tail 7 --data /srv/a --from 0
+  holdfast streams tail 7 --data /var/lib/holdfast/a --from 0
 )";
 
 const char* const kSend = R"(

@@ -149,6 +149,11 @@ class Keeper {
       exit_status_ = WEXITSTATUS(status);
       return;
     }
+    if (!config_.has_device()) {
+      spdlog::error("the device was removed: start the node anew, and its connections go on");
+      exit_status_ = 1;
+      return;
+    }
     const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
     const Duration delay = policy_.delay_after(ready_at_ == kNever ? Duration(-1) : now - ready_at_, killed);
     start_at_ = now + delay;

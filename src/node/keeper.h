@@ -20,10 +20,11 @@ struct KeeperConfig {
   int status_fd = -1;                // read end: the node writes one byte when it is ready
   const EventFile* events = nullptr;
   std::function<void()> first_ready;  // the first node is ready
+  std::function<bool()> has_device;   // false: it was removed, and no node can work with our descriptor any more
 };
 
 // Runs until SIGTERM, SIGINT or SIGHUP, and returns the exit status. A node that refuses to start the very first time
-// (exit status 1 or 2 before it was ready) is not started again: its status is returned.
+// (exit status 1 or 2 before it was ready) is not started again: its status is returned. Where the device is gone: 1.
 int run_keeper(const KeeperConfig& config);
 
 // For the node: asks to be killed when the keeper dies. False when it is dead already.

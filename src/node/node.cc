@@ -116,6 +116,7 @@ class Node {
                     recovered.strange_records());
     }
     const auto connections = recovered_ = recovered.connections().size();
+    warn_of_other_addresses(recovered);
     engine_ = std::make_unique<stack::Engine>(engine_config(), *tap_, *std::move(log), std::move(recovered),
                                               std::span<const std::byte, 64>(draw_entropy<64>()), &chronicle_,
                                               shard::monotonic_now());
@@ -141,6 +142,16 @@ class Node {
   }
 
  private:
+  // They stay in the log: back under the old address they go on.
+  void warn_of_other_addresses(gate::Recovery& recovered) const {
+    std::size_t others = 0;
+    for (const auto& [id, connection] : recovered.connections()) {
+      others += connection.record.snapshot.tuple.local.address != options_.address.address ? 1 : 0;
+    }
+    if (others > 0)
+      spdlog::warn("{} connections are of another --address than this one: their peers wait for that", others);
+  }
+
   Result<std::unique_ptr<log::Log>> open_log(gate::Recovery& recovered) {
     if (options_.is_volatile) return nullptr;
     std::vector<std::unique_ptr<location::Location>> locations;
@@ -156,6 +167,11 @@ class Node {
       locations.push_back(*std::move(directory));
     }
     log::Options log_options = options_.log;
+    log_options.on_replace = [this](const std::string& location) {
+      spdlog::warn("location {} is empty: it is refilled in the place of a lost one, which must not come back",
+                   location);
+      events_.write("location-replaced", {{"location", json_string(location)}});
+    };
     log_options.on_copy = [](const std::string& location, std::uint64_t bytes) {
       spdlog::warn("location {} lacks {} MiB of the log: copying them before the start, peers wait", location,
                    bytes >> 20);

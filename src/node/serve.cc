@@ -48,8 +48,12 @@ Result<std::unique_ptr<link::Tap>> attach(const link::TapOptions& options) {
 Result<std::unique_ptr<link::Tap>> open_link(const ServeOptions& options, const std::string& pcap) {
   const link::TapOptions tap{.name = options.link.device, .mtu = options.link.mtu, .pcap = pcap};
   if (const auto kept = take_descriptor(kStoredLinkName)) {
-    spdlog::info("device {}: taken back from systemd", options.link.device);
-    return link::Tap::adopt(*kept, tap);
+    auto adopted = link::Tap::adopt(*kept, tap);
+    if (adopted) {
+      spdlog::info("device {}: taken back from systemd", options.link.device);
+      return adopted;
+    }
+    spdlog::warn("what systemd kept is of no use: {}; opening the device anew", adopted.error().message);
   }
   if (auto free = check_not_ours(options.address.address); !free) return std::unexpected(free.error());
   auto opened = attach(tap);
@@ -124,6 +128,7 @@ int run_with_keeper(const ServeCommand& command, const EventFile& events) {
     store_descriptor((*tap)->fd(), kStoredLinkName);
     notify_service("READY=1");
   };
+  keeper.has_device = [&] { return (*tap)->is_attached(); };
   return run_keeper(keeper);
 }
 

@@ -4,6 +4,7 @@
 import os
 import signal
 import socket
+import subprocess
 
 import case
 import lab
@@ -127,6 +128,18 @@ class KeeperTest(case.Case):
         self.assertEqual(node.process.wait(20), 1)
         self.assertEqual(len(node.events("node-started")), 1)
         self.assertNotIn(lab.LINK, [name for _, name in socket.if_nameindex()], "a start that failed left its device behind")
+
+    def test_a_removed_device_ends_the_keeper_and_a_new_start_goes_on(self):
+        node = self.node()
+        connection = self.connect()
+        connection.sendall(b"before")
+        lab.wait_for(lambda: node.streams() and node.streams()[0]["in_bytes"] == 6, 10, lambda: str(node.streams()))
+        subprocess.run(["ip", "link", "del", lab.LINK], check=True)
+        self.assertEqual(node.process.wait(10), 1)
+        self.assertIn("the device was removed", node.log())
+        node.start()
+        connection.sendall(b" and after")
+        lab.wait_for(lambda: node.streams()[0]["in_bytes"] == 16, 30, lambda: str(node.streams()))
 
     def test_sigint_stops_it_too(self):
         node = self.node()

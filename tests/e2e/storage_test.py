@@ -69,6 +69,24 @@ class StorageTest(case.Case):
         marks = b"first there is nothing" + b"then the mount point of something else"
         self.assert_same(self.stored(node, 1), data[:len(data) // 2] + marks + data[len(data) // 2:])
 
+    def test_what_is_stored_is_its_owners_alone(self):
+        data = self.directory.make("a")
+        node = self.node(data=[data])
+        self.upload(b"secret")
+        self.assertEqual(node.stop(), 0)
+        modes = {name: oct(os.stat(os.path.join(data, name)).st_mode & 0o777) for name in os.listdir(data)}
+        self.assertEqual(set(modes.values()), {"0o600"}, modes)
+
+    def test_an_empty_directory_in_a_lost_ones_place_is_told_of(self):
+        kept, lost, new = (self.directory.make(name) for name in ("kept", "lost", "new"))
+        node = self.node(data=[kept, lost])
+        self.upload(b"something")
+        self.assertEqual(node.stop(), 0)
+        node.arguments = [new if word == lost else word for word in node.arguments]
+        node.start()
+        self.assertEqual([event["location"] for event in node.events("location-replaced")], [new])
+        self.assertIn(f"location {new} is empty", node.log())
+
     def test_a_full_disk_makes_the_client_wait(self):
         self.upload_to_a_full_disk(lambda node: None)
 

@@ -68,7 +68,9 @@ def store(world, options, size=0):
 
 
 def echo_back(world, options, volatile):
-    return Holdfast(world, options.holdfast, "echo", *options.holdfast_flags, volatile=volatile)
+    # Each echo is a block of its own.
+    room = [] if volatile else room_for(4096 * 2 * options.echoes * (options.pairs + 1))
+    return Holdfast(world, options.holdfast, "echo", *room, *options.holdfast_flags, volatile=volatile)
 
 
 # ---- (a), (b), (e) ----

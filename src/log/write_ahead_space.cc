@@ -18,7 +18,8 @@ constexpr std::uint64_t kMostReserved = 1U << 16;  // segments
 // fills would leave none for the others.
 unsigned WriteAheadLog::segments_ahead() const {
   const std::uint64_t payload = SegmentCursor::payload_per_segment(key_.segment_size);
-  const std::uint64_t reserved = (reserved_ + reserved_ / kKeptPart + payload - 1) / payload;
+  // To the nearest: a few windows are no reason to make another segment.
+  const std::uint64_t reserved = (reserved_ + reserved_ / kKeptPart + payload / 2) / payload;
   return options_.prepared_segments + static_cast<unsigned>(std::min(reserved, kMostReserved));
 }
 

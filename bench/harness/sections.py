@@ -252,6 +252,7 @@ class Holder:
     ports of one address (28,000) and open files of one process (often 20,000) are limited."""
 
     MOST = 15000
+    used = 0  # addresses, so that the next holder begins with others
 
     def __init__(self, world, server, connections, until):
         self.world = world
@@ -264,8 +265,9 @@ class Holder:
         while connections > 0:
             share = min(connections, self.MOST)
             self.children.append(world.load_interactive(
-                "connect", "--to", server.to, "--connections", share, "--from", addresses[len(self.children)],
+                "connect", "--to", server.to, "--connections", share, "--from", addresses[Holder.used % len(addresses)],
                 "--until", until, "--timeout", self.timeout))
+            Holder.used += 1
             self.opened.append(self._answer(self.children[-1]))
             connections -= share
 

@@ -181,8 +181,9 @@ class World:
 
 
 def sources(prefix):
-    """Further client addresses: each has about 28,000 ports towards one server port."""
-    return [f"{prefix}.{host}" for host in (11, 12, 13, 14)]
+    """Further client addresses: each has about 28,000 ports towards one server port, and those of connections that have
+    ended may not be free yet."""
+    return [f"{prefix}.{host}" for host in range(11, 23)]
 
 
 def remove_leftovers(data_root):

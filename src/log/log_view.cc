@@ -94,6 +94,10 @@ void LogView::inspect_locations() {
     info.segments = source.segments().size();
     info.bytes = 0;
     for (const std::uint64_t size : source.segments() | std::views::values) info.bytes += size;
+    if (const auto held = source.location().read_blob(kProgressBlob); held && *held) {
+      const auto progress = decode_progress(**held, info.name);
+      if (progress && progress->log_id == key_.id) stored_ = std::max(stored_, progress->lsn);
+    }
     const auto blob = source.location().read_blob(kPromiseBlob);
     if (!blob || !*blob) continue;
     if (const auto promise = decode_promise(**blob, info.name)) info.promised = promise->epoch;
@@ -115,6 +119,11 @@ Result<bool> LogView::refresh() {
   info_.epoch = chain_->runs().back().epoch;
   const Lsn end = std::max(probe(), before);
   if (auto done = index_up_to(end); !done) return std::unexpected(done.error());
+  if (info_.end < stored_) {
+    info_.locations[info_index_.front()].problem =
+        fmt::format("everything up to the batch with LSN {} was stored, and what can be read ends with LSN {}",
+                    stored_.value, info_.end.value);
+  }
   return info_.end > before;
 }
 

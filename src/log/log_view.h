@@ -64,6 +64,7 @@ class LogView {
   std::unique_ptr<ChainWalk> walk_;  // stands at the durable end
   std::vector<Segment> segments_;
   std::map<std::uint64_t, SegmentIndex> scanned_;  // by segment: those without a footer
+  Lsn stored_;                                     // what a location says that it held once
   StreamTable streams_;
   std::vector<std::string> damage_;
 };

@@ -200,7 +200,11 @@ bool never_started(const Membership& membership) {
 
 Result<void> seat_empty(std::vector<Found>& all, Membership& membership, const Options& options,
                         const Entropy& entropy) {
-  const bool finish_formatting = never_started(membership);
+  // Only where all are there: one that is missing may have been started without these.
+  const auto empty = std::ranges::count_if(all, [](const Found& f) { return f.location != nullptr && !f.problem; });
+  const auto seated = std::ranges::count_if(membership.members, [](const Member& m) { return m.location != nullptr; });
+  const bool all_there = static_cast<std::size_t>(empty + seated) == membership.members.size();
+  const bool finish_formatting = all_there && never_started(membership);
   for (Found& found : all) {
     if (found.location == nullptr || found.problem) continue;
     Member* seat = free_seat(membership);

@@ -147,6 +147,14 @@ Result<void> Recovery::decide_who_is_behind() {
   for (std::size_t i = 0; i < sources_.size(); ++i) {
     progress.push_back(member_of(i).refilling ? Lsn{} : read_progress(sources_[i]->location(), key_.id));
   }
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    const Lsn end = tail_.empty ? Lsn{} : tail_.last.lsn;
+    if (progress[i] <= end) continue;
+    return fail(
+        Error::Kind::kCorrupt,
+        fmt::format("{}: everything up to the batch with LSN {} was stored, and what can be read ends with LSN {}",
+                    sources_[i]->name(), progress[i].value, end.value));
+  }
   std::uint32_t unknown = 0;
   if (!tail_.empty) {
     const auto compared = compare_history(*chain_, key_, progress, tail_);

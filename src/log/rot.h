@@ -11,8 +11,9 @@ namespace holdfast::log {
 
 // No location has the batch `missing`, which would begin at `end` or in a later segment. kCorrupt where it was stored
 // once. An empty chain: `end` is zero. Searches `reach` bytes of log, the largest batch at least, behind `end` and
-// behind each later batch that it finds, and the first block of every later segment: a start must not have to read
-// segments that are empty, and what was under way together with the missing batch follows it without a gap.
+// behind each later batch that it finds, and in every later segment whose first block is not blank: a start must not
+// have to read segments that are empty, and what was under way together with the missing batch follows it without a
+// gap.
 Result<void> check_for_rot(const std::vector<Source*>& sources, const LogKey& key, BatchPosition end, Lsn missing,
                            std::uint64_t reach);
 

@@ -353,6 +353,30 @@ TEST(Recovery, RotIsToldFromTheEndBehindAllThatWasUnderWay) {
   EXPECT_EQ(found.error().kind, Error::Kind::kCorrupt);
 }
 
+// The newest owner's first batch, in the first block of its segment: not the end of the log before it.
+TEST(Recovery, RotOfAnEpochsFirstBatchIsNoEnd) {
+  for (const int how : {0, 1, 2}) {
+    World world(1);
+    world.start();
+    world.put(1, 0, "before");
+    world.settle();
+    ASSERT_EQ(world.open(), "");
+    world.settle();
+    for (std::uint64_t i = 0; i < 20; ++i) {
+      world.log->append(in_record(1, 6 + i * 30000), pattern(1, i, 30000));
+      world.settle();
+    }
+    world.crash();
+    const SegmentNumber newest = newest_written_segment(world, 0);
+    if (how != 0) world.disks[0]->lose_blob(kProgressBlob);
+    if (how == 0) world.disks[0]->lose_segment(newest);
+    if (how == 1) world.disks[0]->flip(newest, 100, std::byte{1});
+    if (how == 2) world.disks[0]->make_unreadable(newest, 0, kBlock);
+    EXPECT_NE(world.open(), "") << how;
+    EXPECT_EQ(world.error.kind, Error::Kind::kCorrupt) << how;
+  }
+}
+
 TEST(Recovery, RotAtOneLocationIsRepairedFromAnother) {
   for (unsigned bad = 0; bad < 2; ++bad) {
     Rotten rotten(2);

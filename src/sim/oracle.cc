@@ -181,8 +181,9 @@ void Oracle::note_delivered(Flow& flow, const TcpView& view, bool reassembled) {
     flow.reset_delivered = true;
     const std::uint64_t edge = flow.delivered.contiguous_from(flow.acked);
     const std::uint64_t next = edge + (flow.fin_delivered && flow.fin_at == edge ? 1 : 0);
-    // Storage that stands still may have refused what came.
-    const bool taken = next == flow.acked + (flow.fin_acked ? 1 : 0) || !storage_stands_still();
+    // Storage that is full or stands still may have refused what came.
+    const bool may_refuse = storage_stands_still() || context_.now() < refused_until_;
+    const bool taken = next == flow.acked + (flow.fin_acked ? 1 : 0) || !may_refuse;
     flow.reset_was_exact |= flow.peer_answered && flow.in_offset(view.tcp.seq) == next && taken;
     return;
   }

@@ -94,10 +94,7 @@ void LogView::inspect_locations() {
     info.segments = source.segments().size();
     info.bytes = 0;
     for (const std::uint64_t size : source.segments() | std::views::values) info.bytes += size;
-    if (const auto held = source.location().read_blob(kProgressBlob); held && *held) {
-      const auto progress = decode_progress(**held, info.name);
-      if (progress && progress->log_id == key_.id) stored_ = std::max(stored_, progress->lsn);
-    }
+    stored_ = std::max(stored_, source.progress());
     const auto blob = source.location().read_blob(kPromiseBlob);
     if (!blob || !*blob) continue;
     if (const auto promise = decode_promise(**blob, info.name)) info.promised = promise->epoch;

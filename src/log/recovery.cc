@@ -31,13 +31,6 @@ Result<std::optional<Promise>> read_promise(location::Location& location, const 
   return *promise;
 }
 
-Lsn read_progress(location::Location& location, const LogId& log_id) {
-  const auto blob = location.read_blob(kProgressBlob);
-  if (!blob || !*blob) return Lsn{};
-  const auto progress = decode_progress(**blob, location.name());
-  return progress && progress->log_id == log_id ? progress->lsn : Lsn{};
-}
-
 // Bytes of log between a batch and the last one that is issued before it is durable; generously, since the options may
 // have been others then.
 std::uint64_t pipeline_reach(const Options& options) {
@@ -143,12 +136,10 @@ Result<void> Recovery::read_tail() {
 }
 
 Result<void> Recovery::decide_who_is_behind() {
+  const Lsn end = tail_.empty ? Lsn{} : tail_.last.lsn;
   std::vector<Lsn> progress;
   for (std::size_t i = 0; i < sources_.size(); ++i) {
-    progress.push_back(member_of(i).refilling ? Lsn{} : read_progress(sources_[i]->location(), key_.id));
-  }
-  for (std::size_t i = 0; i < sources_.size(); ++i) {
-    const Lsn end = tail_.empty ? Lsn{} : tail_.last.lsn;
+    progress.push_back(member_of(i).refilling ? Lsn{} : sources_[i]->progress());
     if (progress[i] <= end) continue;
     return fail(
         Error::Kind::kCorrupt,

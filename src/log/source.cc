@@ -5,8 +5,16 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "log/identity.h"
 
 namespace holdfast::log {
+
+Lsn Source::progress() const {
+  const auto blob = location_->read_blob(kProgressBlob);
+  if (!blob || !*blob) return Lsn{};
+  const auto progress = decode_progress(**blob, name());
+  return progress && progress->log_id == key_.id ? progress->lsn : Lsn{};
+}
 
 Result<void> Source::list_segments() {
   auto found = location_->segments();

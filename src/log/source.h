@@ -49,6 +49,9 @@ class Source {
   const std::optional<BatchHeader>& first_header(SegmentNumber segment);
   void forget_first_header(SegmentNumber segment) { first_headers_.erase(segment.value); }
 
+  // The location says that it held everything up to here; 0 where it does not say so.
+  Lsn progress() const;
+
   const std::string& last_problem() const { return last_problem_; }
 
  private:

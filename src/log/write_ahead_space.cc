@@ -24,10 +24,11 @@ unsigned WriteAheadLog::segments_ahead() const {
 }
 
 void WriteAheadLog::look_after_segments() {
+  const unsigned ahead = segments_ahead();
   for (std::size_t i = 0; i < replicas_.size(); ++i) {
     Replica& replica = replicas_[i];
     if (!replica.active()) continue;
-    replica.prepare_ahead(cursor_.segment(), segments_ahead(), key_.segment_size, options_.max_bytes);
+    replica.prepare_ahead(cursor_.segment(), ahead, key_.segment_size, options_.max_bytes);
     while (const auto footer = footers_.next(static_cast<unsigned>(i), replica.prefix())) {
       replica.location()->write(make_token({Operation::kFooter, footer->segment.value, 0}), footer->segment,
                                 footer->offset, footer->bytes);

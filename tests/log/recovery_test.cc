@@ -672,6 +672,16 @@ class Source final : public CheckpointSource {
   std::uint64_t streams_, next_ = 1;
 };
 
+// Of stream 1, each stored before the next; `end` moves on.
+void append_batches(World& world, int count, std::uint64_t& end) {
+  for (int i = 0; i < count; ++i) {
+    const auto bytes = pattern(1, end, 20000);
+    ASSERT_NE(world.log->append(in_record(1, end), bytes), Lsn{});
+    end += bytes.size();
+    world.settle();
+  }
+}
+
 TEST(Checkpoint, RecoveryStartsAtTheLastCompleteOne) {
   World world(1);
   world.options.checkpoint_every = 256U << 10;
@@ -679,12 +689,7 @@ TEST(Checkpoint, RecoveryStartsAtTheLastCompleteOne) {
   Source source(world, 300);
   world.log->set_checkpoint_source(&source);
   std::uint64_t end = 0;
-  for (int i = 0; i < 200; ++i) {
-    const auto bytes = pattern(1, end, 20000);
-    ASSERT_NE(world.log->append(in_record(1, end), bytes), Lsn{});
-    end += bytes.size();
-    world.settle();
-  }
+  append_batches(world, 200, end);
   ASSERT_GT(source.begun, 3);
   world.crash();
   ASSERT_EQ(world.open(), "");
@@ -720,12 +725,7 @@ TEST(Checkpoint, WhatALocationLacksBeforeItIsKnownWithoutReadingPayload) {
   Source source(world, 10);
   world.log->set_checkpoint_source(&source);
   std::uint64_t end = 0;
-  for (int i = 0; i < 200; ++i) {
-    const auto bytes = pattern(1, end, 20000);
-    ASSERT_NE(world.log->append(in_record(1, end), bytes), Lsn{});
-    end += bytes.size();
-    world.settle();
-  }
+  append_batches(world, 200, end);
   world.crash();
   const SegmentNumber newest = newest_written_segment(world, 0);
   unsigned old = 0;

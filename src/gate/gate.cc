@@ -50,7 +50,7 @@ Entry* Gate::add(std::unique_ptr<tcp::Connection> connection, ServiceKind servic
   entry.service = service;
   entry.handler = handler;
   entry.opened = wall_time();
-  entry.window_next = first_window();
+  entry.window_next = first_window(connection->receive_window_shift());
   entry.connection = std::move(connection);
   entry.connection->user = &entry;
   reserve_window(entry, StreamOffset{0});
@@ -98,7 +98,7 @@ void Gate::touch(Entry& entry) {
 void Gate::push(Item item) {
   if (item.entry != nullptr) ++item.entry->items;
   if (item.kind == ItemKind::kNote) ++notes_;
-  if (queue_.empty()) last_progress_ = now_;  // idle until now: that was no stall
+  if (!waiting_for_storage()) last_progress_ = now_;  // idle until now: that was no stall
   const std::uint64_t ticket = queue_.push(item);
   if (item.kind == ItemKind::kStored) item.entry->stored_ticket = ticket;
 }

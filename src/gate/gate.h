@@ -143,6 +143,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   void let_out(Entry& entry);
   void hand_to_client(Entry& entry);
   void run_timers();
+  bool waiting_for_storage() const { return !queue_.empty() || refused_; }
   void watch_for_stall(bool moved);
   void look_for_room();
   void starve(Entry& entry);
@@ -153,7 +154,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   Lsn durable() const;
   bool must_flush() const;
   void grow_window(Entry& entry);
-  std::uint32_t first_window() const;
+  std::uint32_t first_window(unsigned window_shift) const;
   void reserve_window(Entry& entry, StreamOffset end);
   void promise_more(Entry& entry);
   std::uint64_t wall_time() const;
@@ -184,6 +185,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   StreamId checkpoint_cursor_, checkpoint_limit_;
   bool silent_;
   bool stalled_ = false;
+  bool refused_ = false;  // the log had no room for the last bytes that arrived
   Time last_progress_;
   Time space_retry_ = kNever;  // a full log is asked to look for room again
   Time lazy_flush_ = kNever;   // when to write what nobody waits for

@@ -38,8 +38,10 @@ bool Gate::deliver(tcp::Connection& connection, StreamOffset at, Bytes payload, 
       // The room stays reserved, and is promised by the record that finds its place.
       entry.appended = before;
       ++counters_.undeliverable;
+      refused_ = true;
       return false;
     }
+    refused_ = false;
     if (entry.reserved_edge > at) log_->unreserve(std::min(entry.reserved_edge, end) - at);
   }
   entry.reserved_edge = std::max(entry.reserved_edge, end);

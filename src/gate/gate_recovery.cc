@@ -24,7 +24,7 @@ Result<Entry*> Gate::resume(StreamId id, RecoveredConnection& recovered, tcp::Co
   if (granted > 0) log_->reserve(granted);
   entry.reserved_edge = s.rcv_end + granted;
   entry.grown_at = s.rcv_end;
-  const std::uint64_t window = std::max<std::uint64_t>(promised - s.rcv_end, first_window());
+  const std::uint64_t window = std::max<std::uint64_t>(promised - s.rcv_end, first_window(s.receive_scale));
   entry.window_next = static_cast<std::uint32_t>(std::min<std::uint64_t>(window, options_.max_receive_window));
   entry.appended = {s.rcv_end, s.snd_end, s.rcv_fin, s.snd_fin, static_cast<std::uint32_t>(granted)};
   entry.stored = entry.appended;

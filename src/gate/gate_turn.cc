@@ -202,9 +202,10 @@ void Gate::run_timers() {
 }
 
 // Storage that makes no progress for a while although something waits for it: windows shrink to 0, so that peers probe
-// instead of timing out.
+// instead of timing out. What the log had no room for waits as well, at the peer.
 void Gate::watch_for_stall(bool moved) {
-  if (moved || queue_.empty()) {
+  refused_ = refused_ && log_->unreserved() == 0;
+  if (moved || !waiting_for_storage()) {
     last_progress_ = now_;
     if (!stalled_) return;
     stalled_ = false;
@@ -249,7 +250,7 @@ Time Gate::deadline() const {
   if (silent_) return space_retry_;
   if (!touched_.empty()) return now_;
   Time at = std::min({timers_.next(), lazy_flush_, space_retry_});
-  if (log_ && !stalled_ && !queue_.empty()) at = std::min(at, last_progress_ + options_.stall_after);
+  if (log_ && !stalled_ && waiting_for_storage()) at = std::min(at, last_progress_ + options_.stall_after);
   if (!log_ && !queue_.empty()) at = now_;
   return at;
 }

@@ -8,13 +8,16 @@ namespace holdfast::gate {
 
 // Of the room that is left as much as would do for as many more as there are: a burst of connections is quicker than
 // the disk that makes room for their windows.
-std::uint32_t Gate::first_window() const {
+std::uint32_t Gate::first_window(unsigned window_shift) const {
   constexpr std::uint64_t kFew = 16;
   constexpr std::uint64_t kLeast = 4096;
-  const std::uint64_t share =
-      log_ ? std::max(log_->unreserved() / (entries_.size() + kFew), kLeast) : options_.initial_receive_window;
-  return static_cast<std::uint32_t>(
-      std::min<std::uint64_t>({share, options_.initial_receive_window, options_.max_receive_window}));
+  // The smallest step that the window field can say, rounded up. Less than two of them may look like none at all, and a
+  // peer that sends nothing gives no reason to let the window grow.
+  const std::uint64_t granule = std::uint64_t{1} << window_shift;
+  const std::uint64_t least = std::max(kLeast, 2 * granule);
+  const std::uint64_t share = log_ ? log_->unreserved() / (entries_.size() + kFew) : options_.initial_receive_window;
+  const std::uint64_t wanted = std::max(std::min<std::uint64_t>(share, options_.initial_receive_window), least);
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, options_.max_receive_window));
 }
 
 // The window doubles each time that half of it has been used since it last grew. The larger one is promised by the data

@@ -11,6 +11,7 @@ namespace {
 constexpr std::uint64_t kProgressEvery = 16;       // segments between two progress records
 constexpr std::uint64_t kKeptPart = 16;            // one part in so many of the room is for small records
 constexpr std::uint64_t kMostReserved = 1U << 16;  // segments
+constexpr std::uint64_t kLeastFree = 256U << 10;   // bytes, for windows that are to grow
 
 }  // namespace
 
@@ -20,7 +21,11 @@ unsigned WriteAheadLog::segments_ahead() const {
   const std::uint64_t payload = SegmentCursor::payload_per_segment(key_.segment_size);
   // To the nearest: a few windows are no reason to make another segment.
   const std::uint64_t reserved = (reserved_ + reserved_ / kKeptPart + payload / 2) / payload;
-  return options_.prepared_segments + static_cast<unsigned>(std::min(reserved, kMostReserved));
+  // But where segments are few and small, what is left beside all that is kept must still be of use to somebody.
+  const std::uint64_t used = payload + options_.batch_size + reserved_ + kLeastFree;  // as unreserved() counts
+  const std::uint64_t least = (used + used / (kKeptPart - 1) + payload - 1) / payload;
+  const std::uint64_t ahead = std::max(options_.prepared_segments + reserved, least);
+  return static_cast<unsigned>(std::min(ahead, options_.prepared_segments + kMostReserved));
 }
 
 void WriteAheadLog::look_after_segments() {

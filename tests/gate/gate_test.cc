@@ -73,9 +73,9 @@ class GateTest : public testing::Test, public Output, public Observer {
     syn.flags.syn = true;
     syn.window = 60000;
     syn.options.mss = 1460;
-    tcp::Config config;
+    if (peer_scales) syn.options.window_scale = 7;
     auto connection =
-        tcp::Connection::accept(*gate, config, gate->next_id(), kTuple, {syn, {}}, wire::SeqNum{kOurIss}, 0, now);
+        tcp::Connection::accept(*gate, scaled, gate->next_id(), kTuple, {syn, {}}, wire::SeqNum{kOurIss}, 0, now);
     entry = gate->add(std::move(connection), service, nullptr, now);
     return *entry;
   }
@@ -105,6 +105,8 @@ class GateTest : public testing::Test, public Output, public Observer {
   std::vector<std::vector<std::byte>> frames;
   wire::FourTuple known{};
   bool reachable = true;  // every peer
+  tcp::Config scaled;     // of connections that are accepted
+  bool peer_scales = false;
 };
 
 // A gate that takes over from another.
@@ -286,6 +288,15 @@ TEST_F(GateTest, AFirstWindowLeavesRoomForOthers) {
   EXPECT_EQ(log->room, 150'000U);
 }
 
+// Else it could not be told, and the peer would never send what makes it grow.
+TEST_F(GateTest, AFirstWindowIsNeverLessThanItsScaleCanSay) {
+  log->room = 100'000;
+  scaled.max_receive_window = 1U << 30;
+  peer_scales = true;
+  establish(ServiceKind::kStore);
+  EXPECT_GE(entry->connection->advertised().value, std::uint64_t{1} << 14);
+}
+
 TEST_F(GateTest, RoomThatIsPromisedGoesBackWhenTheConnectionEnds) {
   const std::uint64_t before = log->room;
   establish(ServiceKind::kStore);
@@ -329,6 +340,47 @@ TEST_F(GateTest, StorageThatStandsStillClosesTheWindowAndAnswersProbes) {
   ASSERT_FALSE(sent.empty());
   EXPECT_EQ(sent.back().header.ack.value, kPeerIss + 1 + 2920);
   EXPECT_GT(sent.back().header.window, 0U);
+}
+
+// Nothing is queued, since the log took nothing: the peer waits all the same, and would time out without an answer.
+TEST_F(GateTest, BytesThatAFullLogCannotTakeCloseTheWindowToo) {
+  establish(ServiceKind::kStore);
+  log->no_room = true;
+  log->room = 0;
+  const auto retransmission = [this] { segment(header(kPeerIss + 1, kOurIss + 1), "a"); };
+  retransmission();
+  pump();
+  EXPECT_FALSE(gate->stalled());
+  now += std::chrono::seconds(3);
+  pump();
+  EXPECT_TRUE(gate->stalled());
+  sent.clear();
+  retransmission();
+  pump();
+  ASSERT_FALSE(sent.empty());
+  EXPECT_EQ(sent.back().header.window, 0U);
+  EXPECT_EQ(sent.back().header.ack.value, kPeerIss + 1);
+  log->no_room = false;
+  sent.clear();
+  const std::uint32_t end = upload_two_segments();
+  pump();
+  store();
+  EXPECT_FALSE(gate->stalled());
+  ASSERT_FALSE(sent.empty());
+  EXPECT_EQ(sent.back().header.ack.value, end);
+}
+
+TEST_F(GateTest, RoomEndsAStallThatNobodyWaitsForAnyMore) {
+  establish(ServiceKind::kStore);
+  log->no_room = true;
+  log->room = 0;
+  segment(header(kPeerIss + 1, kOurIss + 1), "a");
+  now += std::chrono::seconds(3);
+  pump();
+  EXPECT_TRUE(gate->stalled());
+  log->room = 1U << 20;
+  pump();
+  EXPECT_FALSE(gate->stalled());
 }
 
 TEST_F(GateTest, AnIdleHourIsNoStall) {

@@ -426,6 +426,20 @@ TEST(LogSpace, RoomIsPreparedBeyondWhatIsReserved) {
   EXPECT_GE(world.log->inheritable(), 10 * usual / 2);
 }
 
+// However few and small the segments: what is reserved by some must leave something that is worth a window for others.
+TEST(LogSpace, FewSmallSegmentsLeaveRoomBesideWhatIsReserved) {
+  World world(1);
+  world.options.segment_size = 1U << 20;
+  world.options.prepared_segments = 2;
+  world.options.batch_size = 512U << 10;
+  world.start();
+  for (int i = 0; i < 40; ++i) {
+    for (int turn = 0; turn < 100; ++turn) world.log->pump(true);
+    ASSERT_GE(world.log->unreserved(), 128U << 10) << i;
+    world.log->reserve(64U << 10);
+  }
+}
+
 // A replacement must not have to wait for segments to be made before it can stand by what was promised.
 TEST(LogSpace, WhatWasPromisedFindsRoomRightAfterARestart) {
   for (unsigned prepared = 2; prepared <= 6; ++prepared) {

@@ -11,7 +11,8 @@ namespace holdfast {
 struct Error {
   enum class Kind {
     kUsage,         // the caller asked for something that makes no sense: exit status 2
-    kUnavailable,   // a resource is missing, in use or not permitted
+    kUnavailable,   // a resource is missing or not permitted
+    kBusy,          // another live process holds it
     kFull,          // no space left
     kIo,            // the operating system reported a failure
     kCorrupt,       // stored bytes fail their checksum, or a format rule

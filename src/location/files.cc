@@ -21,6 +21,8 @@ namespace {
 constexpr std::uint64_t kMaxBlob = 64ULL << 20;
 // One system call moves less than 2 GiB.
 constexpr std::size_t kMaxTransfer = std::size_t{1} << 30;
+// Whatever lies under a name of ours: a FIFO must not make us wait for a writer.
+constexpr int kForReading = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
 
 Result<void> check_blob_name(const std::string& path, const std::string& blob) {
   if (is_blob_name(blob)) return {};
@@ -111,7 +113,7 @@ Result<std::vector<SegmentInfo>> Files::segments() const {
 
 Result<void> Files::read(SegmentNumber segment, std::uint64_t offset, MutableBytes into) const {
   const std::string name = segment_file(segment);
-  const UniqueFd file(::openat(fd(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  const UniqueFd file(::openat(fd(), name.c_str(), kForReading));
   if (!file) return os_fail(path_of(name), "open", errno);
   const int error = read_fully(file.get(), offset, into);
   if (error == ENODATA) {
@@ -135,7 +137,7 @@ Result<std::vector<std::string>> Files::blobs() const {
 Result<std::optional<std::vector<std::byte>>> Files::read_blob(const std::string& blob) const {
   if (auto valid = check_blob_name(path_, blob); !valid) return std::unexpected(valid.error());
   const std::string name = blob_file(blob);
-  const UniqueFd file(::openat(fd(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  const UniqueFd file(::openat(fd(), name.c_str(), kForReading));
   if (!file && errno == ENOENT) return std::nullopt;
   if (!file) return os_fail(path_of(name), "open", errno);
   struct stat status{};
@@ -158,7 +160,6 @@ Result<void> Files::write_blob(const std::string& blob, Bytes content) const {
   // about to be overwritten is what a power failure would bring back.
   if (!exchanges_are_durable_) {
     if (auto synced = sync(); !synced) return synced;
-    exchanges_are_durable_ = true;
   }
   const std::string temporary = blob_temporary_file(blob);
   const std::string name = blob_file(blob);
@@ -171,14 +172,13 @@ Result<void> Files::write_blob(const std::string& blob, Bytes content) const {
   }
   exchanges_are_durable_ = false;
   if (auto synced = sync(); !synced) return synced;
-  exchanges_are_durable_ = true;
   if (!spare) write_temporary(temporary, content);  // where there is no room any more there is none to be had
   return {};
 }
 
 // 0, or an errno value: then no new file is left, and a spare that was there has some other content.
 int Files::write_temporary(const std::string& name, Bytes content) const {
-  UniqueFd file(::openat(fd(), name.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  UniqueFd file(::openat(fd(), name.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
   if (!file) return errno;
   struct stat status{};
   if (::fstat(file.get(), &status) != 0) return errno;
@@ -218,6 +218,7 @@ Result<void> Files::remove_leftovers() const {
 
 Result<void> Files::sync() const {
   if (::fsync(fd()) != 0) return os_fail(path_, "sync", errno);
+  exchanges_are_durable_ = true;
   return {};
 }
 

@@ -49,7 +49,8 @@ class Location {
 
   // Takes every lock that a writer holds: the directory's own, and those on the descriptors that segments are written
   // through (a dead process's writes can land after its restart: they hold the lock until they have). Waits for them as
-  // long as `bound` (real or simulated), then fails with kUnavailable and says who holds it where that is known.
+  // long as `bound` (real or simulated). Then fails with kBusy where another owner lives, and says who that is where it
+  // is known; with any other kind where this location cannot be used, but nobody else uses it.
   virtual Result<void> lock(Duration bound) = 0;
   virtual Result<std::vector<SegmentInfo>> segments() = 0;
   // Reads exactly `into.size()` bytes; any offset and length; never creates or locks. Short is an error.

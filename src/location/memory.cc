@@ -39,9 +39,11 @@ Result<void> Memory::lock(Duration bound) {
     if (passed <= Duration::zero()) break;
     left -= std::min(passed, left);
   }
+  if (disk_->holder_ != nullptr && disk_->holder_ != this) {
+    return fail(Error::Kind::kBusy, fmt::format("{}: in use by another process", name()));
+  }
   if (taken()) {
-    return fail(Error::Kind::kUnavailable,
-                fmt::format("{}: in use by another process, or by writes of a dead one", name()));
+    return fail(Error::Kind::kUnavailable, fmt::format("{}: writes of a dead process are on their way", name()));
   }
   disk_->holder_ = this;
   locked_ = true;

@@ -47,13 +47,13 @@ bool lock_descriptor(int fd) { return ::flock(fd, LOCK_EX | LOCK_NB) == 0; }
 
 Result<UniqueFd> lock_directory(const Files& files, Duration bound) {
   const std::string path = files.path_of(kLockFile);
-  UniqueFd file(::openat(files.fd(), kLockFile, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  UniqueFd file(::openat(files.fd(), kLockFile, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
   if (!file) return os_fail(path, "create", errno);
   const int error = lock_within(file.get(), deadline_after(bound));
   if (error == EWOULDBLOCK) {
     const long pid = holder(file.get());
     const std::string who = pid > 0 ? fmt::format("process {}", pid) : std::string("another process");
-    return fail(Error::Kind::kUnavailable,
+    return fail(Error::Kind::kBusy,
                 fmt::format("{}: in use by {}: stop it or choose another place", files.path(), who));
   }
   if (error != 0) return os_fail(path, "lock", error);

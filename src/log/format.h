@@ -22,6 +22,8 @@ inline constexpr std::size_t kRecordAlignment = 8;
 inline constexpr std::size_t kMaxRecordPayload = (128U << 10) + 8;
 // Largest batch that is ever written, header and padding included.
 inline constexpr std::size_t kMaxBatch = 5U << 20;
+// Numbers of segments: no log gets there by writing; a stray file could.
+inline constexpr SegmentNumber kSegmentNumberLimit{std::uint64_t{1} << 46};
 // Locations of one log.
 inline constexpr std::size_t kMaxReplicas = 16;
 

@@ -80,7 +80,12 @@ std::unexpected<Error> damaged(const std::string& location, const char* what) {
 
 // The content between preamble and checksum.
 Result<Bytes> open_blob(Bytes blob, std::string_view magic, const std::string& location, const char* what) {
+  // The checksum first, which every format has at this place: a flipped bit must not look like a newer program's work.
   if (blob.size() < kPreamble + 4) return damaged(location, what);
+  const std::size_t end = blob.size() - 4;
+  const bool intact = load_le<std::uint32_t>(blob.data() + 12) == blob.size() &&
+                      load_le<std::uint32_t>(blob.data() + end) == crc32c(0, blob.first(end));
+  if (!intact) return damaged(location, what);
   if (std::memcmp(blob.data(), magic.data(), magic.size()) != 0) {
     return fail(Error::Kind::kIncompatible,
                 fmt::format("{}: the {} record is not one of holdfast's: give another directory", location, what));
@@ -91,10 +96,6 @@ Result<Bytes> open_blob(Bytes blob, std::string_view magic, const std::string& l
         Error::Kind::kIncompatible,
         fmt::format("{}: format {}, this program knows up to {}: use a newer holdfast", location, format, kFormat));
   }
-  const std::size_t end = blob.size() - 4;
-  const bool intact = load_le<std::uint32_t>(blob.data() + 12) == blob.size() &&
-                      load_le<std::uint32_t>(blob.data() + end) == crc32c(0, blob.first(end));
-  if (!intact) return damaged(location, what);
   return blob.subspan(kPreamble, end - kPreamble);
 }
 

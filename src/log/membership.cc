@@ -80,7 +80,8 @@ Result<std::vector<Found>> lock_and_identify(Locations locations, Duration lock_
   std::vector<Found> all;
   for (auto& location : locations) {
     const auto locked = location->lock(lock_bound);
-    if (!locked && locked.error().kind == Error::Kind::kUnavailable) return std::unexpected(locked.error());
+    // Two owners are a mistake to stop at. All else is this location's own problem.
+    if (!locked && locked.error().kind == Error::Kind::kBusy) return std::unexpected(locked.error());
     if (!locked) {
       const bool foreign = locked.error().kind == Error::Kind::kIncompatible;
       all.push_back({std::move(location), std::nullopt, locked.error().message, foreign});

@@ -74,6 +74,11 @@ void Recovery::find_sources() {
       member.fail(listed.error().message);
       continue;
     }
+    // The new epoch begins behind everything that is there, and must have numbers left.
+    if (!source->segments().empty() && source->segments().rbegin()->first > kSegmentNumberLimit.value / 2) {
+      member.fail(fmt::format("segment number {:#x} is no log's: move that file away", source->segments().rbegin()->first));
+      continue;
+    }
     sources_.push_back(std::move(source));
     member_index_.push_back(i);
   }

@@ -22,7 +22,14 @@ Result<void> Source::list_segments() {
   segments_.clear();
   first_headers_.clear();
   drop_window();
-  for (const location::SegmentInfo& segment : *found) segments_[segment.number.value] = segment.size;
+  for (const location::SegmentInfo& segment : *found) {
+    if (segment.number >= kSegmentNumberLimit) {
+      return fail(Error::Kind::kCorrupt, fmt::format("{}: a segment has the number {:#x}, which no log reaches: move that "
+                                                     "file away",
+                                                     name(), segment.number.value));
+    }
+    segments_[segment.number.value] = segment.size;
+  }
   return {};
 }
 

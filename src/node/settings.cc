@@ -164,19 +164,19 @@ const Setting kSettings[] = {
     {.name = "batch-size",
      .value = "SIZE",
      .group = kStorage,
-     .help = "Largest write: 128KiB..8MiB (default 512KiB)",
+     .help = "Largest write: 128KiB..4MiB (default 512KiB)",
      .apply =
          [](ServeOptions& o, const std::string& v) {
-           auto applied = assign(parse_size(v, 128U << 10, 8U << 20), o.log.batch_size);
+           auto applied = assign(parse_size(v, 128U << 10, 4U << 20), o.log.batch_size);
            if (applied && o.log.batch_size % 4096 != 0) return Applied(std::unexpected("must be whole 4 KiB blocks"));
            return applied;
          }},
     {.name = "writes-in-flight",
      .value = "N",
      .group = kStorage,
-     .help = "Writes under way at once: 1..64 (default 4)",
+     .help = "Writes under way at once: 1..32 (default 4)",
      .apply = [](ServeOptions& o,
-                 const std::string& v) { return assign(parse_number(v, 1, 64), o.log.max_in_flight); }},
+                 const std::string& v) { return assign(parse_number(v, 1, 32), o.log.max_in_flight); }},
     {.name = "stall-after",
      .value = "TIME",
      .group = kStorage,

@@ -39,12 +39,14 @@ void NodeHost::begin_life() {
     return;
   }
   recovery_fuse_.reset();
-  for (const auto& disk : disks_) {
-    if (log && !disk->memory().late().empty()) {
-      context_.fail("{} is locked while writes of a dead process are still on their way to it", disk->name());
+  if (!log) return start_failed(log.error());
+  for (const log::LocationStatus& location : (*log)->locations()) {
+    const auto disk = std::ranges::find(disks_, location.name, &Disk::name);
+    if (disk == disks_.end() || location.state == log::LocationState::kFailed) continue;
+    if (!(*disk)->memory().late().empty()) {
+      context_.fail("{} is locked while writes of a dead process are still on their way to it", (*disk)->name());
     }
   }
-  if (!log) return start_failed(log.error());
   opened_ = std::move(*log);
   context_.queue.at(opening_, [this, life = life_] {
     if (life == life_ && starting_) run_engine();

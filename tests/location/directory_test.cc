@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <csignal>
@@ -274,7 +275,7 @@ TEST_F(DirectoryTest, SecondWriterIsKeptOutAndToldByWhom) {
   const auto second = open();
   const auto refused = second->lock(milliseconds(20));
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().kind, Error::Kind::kUnavailable);
+  EXPECT_EQ(refused.error().kind, Error::Kind::kBusy);
   EXPECT_THAT(refused.error().message, HasSubstr(path + ": in use by process " + std::to_string(::getpid())));
   first.reset();
   EXPECT_TRUE(second->lock(milliseconds(20)));
@@ -502,6 +503,18 @@ TEST_F(DirectoryTest, ReaderChangesNothingAndNeedsNoLock) {
   EXPECT_THAT(results.at(1), HasSubstr("reading only"));
   EXPECT_THAT(results.at(2), HasSubstr("reading only"));
   EXPECT_THAT(files(), testing::UnorderedElementsAreArray(before));
+}
+
+TEST_F(DirectoryTest, AFifoUnderOneOfOurNamesKeepsNobodyWaiting) {
+  const auto location = open_and_lock();
+  ASSERT_EQ(::mkfifo((path + "/" + blob_file("promise")).c_str(), 0600), 0);
+  ASSERT_EQ(::mkfifo((path + "/" + segment_file(kOne)).c_str(), 0600), 0);
+  EXPECT_FALSE(location->read_blob("promise"));
+  std::array<std::byte, 8> eight;
+  EXPECT_FALSE(location->read(kOne, 0, eight));
+  EXPECT_TRUE(location->segments()->empty());
+  ASSERT_EQ(::mkfifo((path + "/" + blob_temporary_file("head")).c_str(), 0600), 0);
+  EXPECT_FALSE(location->write_blob("head", {}));
 }
 
 TEST_F(DirectoryTest, MissingDirectoryIsNamedWithAdvice) {

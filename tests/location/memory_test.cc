@@ -165,7 +165,7 @@ TEST_F(MemoryTest, ProcessThatExitsLeavesItsWritesBehindAsLate) {
 TEST_F(MemoryTest, LivingHolderKeepsOthersOut) {
   const auto first = start();
   Memory second(disk);
-  EXPECT_EQ(second.lock(seconds(1)).error().kind, Error::Kind::kUnavailable);
+  EXPECT_EQ(second.lock(seconds(1)).error().kind, Error::Kind::kBusy);
   std::array<std::byte, 8> eight;
   EXPECT_TRUE(second.read(kOne, 0, eight));  // readers need no lock
 }

@@ -215,11 +215,13 @@ TEST(LogFormat, DamagedBlobsAreErrorsOfTheRightKind) {
   for (std::size_t i = 0; i < good.size(); ++i) {
     auto bad = good;
     bad[i] ^= std::byte{0x80};
-    EXPECT_FALSE(decode_identity(bad, "x")) << i;
+    EXPECT_EQ(decode_identity(bad, "x").error().kind, Error::Kind::kCorrupt) << i;
     EXPECT_FALSE(decode_identity(Bytes(good).first(i), "x")) << i;
   }
   auto newer = good;
   store_le<std::uint32_t>(newer.data() + 8, 2);
+  EXPECT_EQ(decode_identity(newer, "/data/a").error().kind, Error::Kind::kCorrupt) << "bits that flipped";
+  store_le<std::uint32_t>(newer.data() + newer.size() - 4, crc32c(0, Bytes(newer).first(newer.size() - 4)));
   const auto refused = decode_identity(newer, "/data/a");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, Error::Kind::kIncompatible);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/crc32c.h"
+#include "base/endian.h"
 #include "location/absent.h"
 #include "log/identity.h"
 #include "log/world.h"
@@ -55,7 +57,7 @@ TEST(Membership, ALocationInUseStopsEverything) {
   const auto random = world.entropy();
   const auto opened = Log::open(std::move(again), world.options, random, std::chrono::seconds(1), seen);
   ASSERT_FALSE(opened);
-  EXPECT_EQ(opened.error().kind, Error::Kind::kUnavailable);
+  EXPECT_EQ(opened.error().kind, Error::Kind::kBusy);
 }
 
 TEST(Membership, ALocationOfAnotherLogIsRefused) {
@@ -134,11 +136,68 @@ TEST(Membership, AnAbsentLocationFailsAloneWhereTheOthersAreEnough) {
   EXPECT_TRUE(mentions(too_few.error().message, lost.message)) << too_few.error().message;
 }
 
+TEST(Membership, ADamagedIdentityIsItsLocationsOwnProblem) {
+  World world(3);
+  write_some(world);
+  world.log.reset();
+  const std::size_t size = world.disks[0]->blobs().at(kIdentityBlob).size();
+  for (std::size_t i = 0; i < size; ++i) {
+    world.disks[1]->flip_blob(kIdentityBlob, i, std::byte{0x40});
+    ASSERT_EQ(world.open(), "") << i;
+    EXPECT_EQ(world.log->locations()[1].state, LocationState::kFailed) << i;
+    EXPECT_TRUE(mentions(world.log->locations()[1].reason, "damaged")) << world.log->locations()[1].reason;
+    world.log.reset();
+    world.disks[1]->flip_blob(kIdentityBlob, i, std::byte{0x40});
+  }
+}
+
+// A file system that went read-only, a device on which a dead process's writes hang: nobody else uses it, so the others
+// go on.
+TEST(Membership, ALocationThatCannotBeLockedFailsAlone) {
+  World world(3);
+  write_some(world);
+  world.put(1, 6, " and more");
+  world.log->pump(true);
+  world.log.reset();
+  ASSERT_FALSE(world.disks[2]->late().empty());
+  world.disks[2]->faults.pass_time = [](Duration) { return Duration::zero(); };
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.log->locations()[2].state, LocationState::kFailed);
+  EXPECT_TRUE(mentions(world.log->locations()[2].reason, "on their way")) << world.log->locations()[2].reason;
+}
+
+TEST(Membership, ASegmentNumberThatNoLogReachesIsItsLocationsOwnProblem) {
+  for (const std::uint64_t number : {std::uint64_t{1} << 63, (std::uint64_t{1} << 45) + 1}) {
+    World world(3);
+    write_some(world);
+    world.log.reset();
+    {
+      test::Memory handle(world.disks[1]);
+      ASSERT_TRUE(handle.lock(std::chrono::seconds(1)));
+      handle.prepare(1, SegmentNumber{number}, 1U << 20);
+      world.disks[1]->complete_all();
+    }
+    ASSERT_EQ(world.open(), "");
+    EXPECT_EQ(world.log->locations()[1].state, LocationState::kFailed);
+    EXPECT_TRUE(mentions(world.log->locations()[1].reason, "move that file away"));
+    world.put(1, 6, "more");
+    world.settle();
+    EXPECT_GE(world.log->durable().value + 1, world.log->open_lsn().value);
+  }
+}
+
 TEST(Membership, ANewerFormatIsRefused) {
   World world(1);
   write_some(world);
   world.log.reset();
-  world.disks[0]->flip_blob(kIdentityBlob, 8, std::byte{3});  // 1 becomes 2
+  {
+    test::Memory handle(world.disks[0]);
+    ASSERT_TRUE(handle.lock(std::chrono::seconds(1)));
+    auto blob = **handle.read_blob(kIdentityBlob);
+    store_le<std::uint32_t>(blob.data() + 8, 2);
+    store_le<std::uint32_t>(blob.data() + blob.size() - 4, crc32c(0, Bytes(blob).first(blob.size() - 4)));
+    ASSERT_TRUE(handle.write_blob(kIdentityBlob, blob));
+  }
   const std::string message = world.open();
   EXPECT_EQ(world.error.kind, Error::Kind::kIncompatible);
   EXPECT_TRUE(mentions(message, "use a newer holdfast")) << message;

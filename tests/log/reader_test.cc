@@ -329,7 +329,7 @@ TEST(RepairLog, DemandsThatTheNodeIsStopped) {
   test::Memory a(two.world.disks[0]), b(two.world.disks[1]);
   const auto report = repair_log({&a, &b}, std::chrono::seconds(1), {});
   ASSERT_FALSE(report);
-  EXPECT_EQ(report.error().kind, Error::Kind::kUnavailable);
+  EXPECT_EQ(report.error().kind, Error::Kind::kBusy);
 }
 
 TEST(Reader, NeverWritesOrLocks) {

@@ -14,6 +14,7 @@ class Absent final : public Location {
 
   const std::string& name() const override { return name_; }
   Result<void> lock(Duration /*bound*/) override { return failed(); }
+  bool has_owner() const override { return true; }
   Result<std::vector<SegmentInfo>> segments() override { return failed(); }
   Result<void> read(SegmentNumber /*segment*/, std::uint64_t /*offset*/, MutableBytes /*into*/) override {
     return failed();

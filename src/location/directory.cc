@@ -79,6 +79,8 @@ Result<void> Directory::lock(Duration bound) {
   return {};
 }
 
+bool Directory::has_owner() const { return lock_ || is_locked(files_); }
+
 // Tried on the lock file, so that nothing needs to be created for it.
 void Directory::find_out_about_direct_io(int lock_fd) {
   const int flags = ::fcntl(lock_fd, F_GETFL);

@@ -47,6 +47,7 @@ class Directory final : public Location, private Ring::Handler, private Preparat
   const std::string& name() const override { return files_.path(); }
 
   Result<void> lock(Duration bound) override;
+  bool has_owner() const override;
   Result<std::vector<SegmentInfo>> segments() override { return files_.segments(); }
   Result<void> read(SegmentNumber segment, std::uint64_t offset, MutableBytes into) override {
     return files_.read(segment, offset, into);

@@ -52,6 +52,9 @@ class Location {
   // long as `bound` (real or simulated). Then fails with kBusy where another owner lives, and says who that is where it
   // is known; with any other kind where this location cannot be used, but nobody else uses it.
   virtual Result<void> lock(Duration bound) = 0;
+  // A live owner holds the lock, this one or another; also where that cannot be told. For readers: neither waits nor
+  // keeps an owner out for longer than a moment.
+  virtual bool has_owner() const = 0;
   virtual Result<std::vector<SegmentInfo>> segments() = 0;
   // Reads exactly `into.size()` bytes; any offset and length; never creates or locks. Short is an error.
   virtual Result<void> read(SegmentNumber segment, std::uint64_t offset, MutableBytes into) = 0;

@@ -21,6 +21,7 @@ Error Memory::dead_error() const {
 }
 
 Result<void> Memory::lock(Duration bound) {
+  if (disk_->faults.dead_at_lock && disk_->faults.dead_at_lock()) dead_ = true;
   if (dead_) return std::unexpected(dead_error());
   const auto taken = [this] {
     if (disk_->holder_ != nullptr && disk_->holder_ != this) return true;

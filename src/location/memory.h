@@ -25,6 +25,7 @@ class Memory final : public Location {
 
   // Waits while another handle has the lock or late operations of a dead process are on their way.
   Result<void> lock(Duration bound) override;
+  bool has_owner() const override { return disk_->holder_ != nullptr; }
   Result<std::vector<SegmentInfo>> segments() override;
   Result<void> read(SegmentNumber segment, std::uint64_t offset, MutableBytes into) override;
   Result<std::optional<std::vector<std::byte>>> read_blob(const std::string& blob) override;

@@ -93,6 +93,8 @@ struct MemoryFaults {
   // happen, give up. Unset: everything pending and late happens at once.
   std::function<Duration(Duration at_most)> pass_time;
 
+  // Asked before a handle takes the lock: true where its process is dead by then.
+  std::function<bool()> dead_at_lock;
   // Asked before each blocking change (write_blob, remove_blob): a step at which a process can die.
   enum class Step : std::uint8_t { kDo, kFail, kDieBefore, kDieAfter };
   std::function<Step(const std::string& blob)> before_blob;

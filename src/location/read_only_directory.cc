@@ -4,6 +4,7 @@
 #include <deque>
 
 #include "location/directory.h"
+#include "location/writer_lock.h"
 
 namespace holdfast::location {
 namespace {
@@ -13,6 +14,7 @@ class ReadOnlyDirectory final : public Location {
   explicit ReadOnlyDirectory(Files files) : files_(std::move(files)) {}
 
   const std::string& name() const override { return files_.path(); }
+  bool has_owner() const override { return is_locked(files_); }
   Result<std::vector<SegmentInfo>> segments() override { return files_.segments(); }
   Result<void> read(SegmentNumber segment, std::uint64_t offset, MutableBytes into) override {
     return files_.read(segment, offset, into);

@@ -65,6 +65,12 @@ Result<UniqueFd> lock_directory(const Files& files, Duration bound) {
   return file;
 }
 
+bool is_locked(const Files& files) {
+  const UniqueFd file(::openat(files.fd(), kLockFile, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!file) return errno != ENOENT;
+  return ::flock(file.get(), LOCK_SH | LOCK_NB) != 0;  // ends with the descriptor, at once
+}
+
 Result<void> await_former_writers(const Files& files, Duration bound) {
   if (HF_MUTANT(kLockAnotherFile)) return {};
   const auto until = deadline_after(bound);

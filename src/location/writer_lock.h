@@ -22,6 +22,9 @@ namespace holdfast::location {
 // Takes the lock file, waiting up to `bound` of real time. Holds it as long as the descriptor is open.
 Result<UniqueFd> lock_directory(const Files& files, Duration bound);
 
+// Somebody holds the lock file, or that cannot be told. Takes it for a moment, shared, so that others can look too.
+bool is_locked(const Files& files);
+
 // Waits up to `bound` until no segment file is locked by anybody. Call with the directory's lock held.
 Result<void> await_former_writers(const Files& files, Duration bound);
 

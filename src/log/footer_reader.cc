@@ -3,11 +3,11 @@
 namespace holdfast::log {
 
 std::optional<SegmentIndex::Trailer> find_trailer(Source& source, const LogKey& key, SegmentNumber segment, Epoch epoch,
-                                                  Lsn last_lsn) {
+                                                  std::optional<Lsn> last_lsn) {
   const auto block = source.view(segment, key.segment_size - kBlock, kBlock, false);
   if (!block) return std::nullopt;
   const auto trailer = SegmentIndex::decode_trailer(*block, key, segment);
-  if (!trailer || trailer->epoch != epoch || trailer->last_lsn != last_lsn) return std::nullopt;
+  if (!trailer || trailer->epoch != epoch || (last_lsn && trailer->last_lsn != *last_lsn)) return std::nullopt;
   return trailer;
 }
 

@@ -7,6 +7,8 @@
 #include <ranges>
 
 #include "log/footer_reader.h"
+#include "log/quorum.h"
+#include "log/rot.h"
 
 namespace holdfast::log {
 namespace {
@@ -58,6 +60,7 @@ Result<std::unique_ptr<LogView>> LogView::open(const std::vector<location::Locat
   view->info_.stored_on = view->identity_.stored_on;
   view->info_.segment_size = view->key_.segment_size;
   if (auto refreshed = view->refresh(); !refreshed) return std::unexpected(refreshed.error());
+  if (!view->has_owner()) view->look_for_rot();
   return view;
 }
 
@@ -107,8 +110,11 @@ Result<bool> LogView::refresh() {
   for (const auto& source : sources_) all.push_back(source.get());
   auto fresh = std::make_unique<Chain>(all);
   if (auto found = fresh->find(); !found) return std::unexpected(found.error());
-  if (fresh->empty()) return false;
-  if (!chain_ || chain_->runs().back().epoch != fresh->runs().back().epoch) {
+  if (fresh->empty()) {
+    tell_damage();
+    return false;
+  }
+  if (!chain_ || chain_->empty() || chain_->runs().back().epoch != fresh->runs().back().epoch) {
     chain_ = std::move(fresh);
     if (auto built = rebuild(); !built) return std::unexpected(built.error());
   }
@@ -116,12 +122,31 @@ Result<bool> LogView::refresh() {
   info_.epoch = chain_->runs().back().epoch;
   const Lsn end = std::max(probe(), before);
   if (auto done = index_up_to(end); !done) return std::unexpected(done.error());
-  if (info_.end < stored_) {
-    info_.locations[info_index_.front()].problem =
-        fmt::format("everything up to the batch with LSN {} was stored, and what can be read ends with LSN {}",
-                    stored_.value, info_.end.value);
-  }
+  tell_damage();
   return info_.end > before;
+}
+
+void LogView::tell_damage() {
+  info_.damage = damage_;
+  if (!rot_.empty()) {
+    info_.damage.push_back(rot_);
+  } else if (info_.end < stored_) {
+    info_.damage.push_back(fmt::format("everything up to the batch with LSN {} was stored, and what can be read ends "
+                                       "with LSN {}",
+                                       stored_.value, info_.end.value));
+  }
+}
+
+// Once, and only in a log that nobody writes: beside an owner, what follows a batch may be read before that batch is.
+void LogView::look_for_rot() {
+  std::vector<Source*> all;
+  for (const auto& source : sources_) all.push_back(source.get());
+  const bool begun = chain_ && !chain_->empty();
+  const BatchPosition end = begun ? walk_->position() : BatchPosition{};
+  const Lsn missing = begun ? walk_->expected().value_or(info_.end + 1) : Lsn{1};
+  const auto sound = check_for_rot(all, key_, end, missing, kLeastReach);
+  if (!sound && !has_owner()) rot_ = sound.error().message;
+  tell_damage();
 }
 
 // A new epoch: which segments count has to be found out again.
@@ -136,57 +161,52 @@ Result<void> LogView::rebuild() {
     if (!source->segments().empty()) lowest = std::min(lowest, source->segments().begin()->first);
   }
   if (auto reached = chain_->extend_to(SegmentNumber{lowest}); !reached) damage_.push_back(reached.error().message);
-  collect_segments();
+  segments_ = list_segments(*chain_, key_);
+  if (!segments_.empty()) info_.first = segments_.front().first;
   const SegmentNumber start = index_stable_segments();
   walk_ = std::make_unique<ChainWalk>(*chain_, BatchPosition{start, 0}, ChainWalk::Look::kAny);
   return {};
 }
 
-void LogView::collect_segments() {
-  segments_.clear();
-  for (const EpochRun& run : chain_->runs()) {
-    const SegmentNumber end = run.closed ? run.end_segment : chain_->top().at.segment;
-    for (SegmentNumber number = run.first_segment; number <= end; number = number + 1) {
-      const auto header = chain_->first_header(number, run.epoch);
-      if (header) {
-        segments_.push_back({number, run.epoch, header->lsn, Lsn{}});
-      } else {
-        damage_.push_back(fmt::format("segment {} cannot be read at any location", number.value));
-      }
-    }
-    if (run.closed && !segments_.empty() && segments_.back().number == run.end_segment) {
-      segments_.back().last = run.end_lsn;
-    }
-  }
-  for (std::size_t i = 0; i + 1 < segments_.size(); ++i) {
-    const Segment& next = segments_[i + 1];
-    const bool adjoining = next.epoch == segments_[i].epoch && next.number == segments_[i].number + 1;
-    if (adjoining) segments_[i].last = Lsn{next.first.value - 1};
-  }
-  if (!segments_.empty()) info_.first = segments_.front().first;
-}
-
 // Those that end in what is known to be durable: by footer, else by a scan. Returns the first that is not one of them.
 SegmentNumber LogView::index_stable_segments() {
   const Lsn durable = std::max(chain_->top().durable, chain_->runs().back().previous.end_lsn);
-  for (const Segment& segment : segments_) {
-    if (segment.last == Lsn{} || segment.last > durable) return segment.number;
+  for (ChainSegment& segment : segments_) {
+    const bool newest = &segment == &segments_.back();
+    if (newest ? segment.last == Lsn{} || segment.last > durable : segment.last > durable) return segment.number;
+    if (segment.last == Lsn{}) {
+      take_what_is_left(segment);
+      continue;
+    }
     auto index = index_of(segment.number);
     if (index) {
       streams_.add(*index);
       info_.end = std::max(info_.end, segment.last);
     } else {
       damage_.push_back(index.error().message);
+      take_what_is_left(segment);
     }
   }
   return chain_->runs().back().first_segment;
 }
 
-Result<SegmentIndex> LogView::scan(const Segment& segment) const {
+// Its footer is bad at every location and so is some batch, or the first batch of the segment behind it, which would
+// say where this one ends.
+void LogView::take_what_is_left(ChainSegment& segment) {
   SegmentIndex index;
+  const auto scanned = scan(segment, index);
+  if (segment.last == Lsn{}) damage_.push_back(scanned.error().message);
+  if (index.batches().empty()) return;
+  if (segment.last == Lsn{}) segment.last = index.last_lsn();
+  scanned_[segment.number.value] = index;
+  streams_.add(index);
+}
+
+// Up to the segment's end, which an error says was not reached.
+Result<void> LogView::scan(const ChainSegment& segment, SegmentIndex& index) const {
   index.reset(segment.number, segment.epoch);
   ChainWalk walk(*chain_, {segment.number, 0}, ChainWalk::Look::kAny);
-  while (!walk.last() || walk.last()->lsn < segment.last) {
+  while (segment.last == Lsn{} || !walk.last() || walk.last()->lsn < segment.last) {
     const auto step = walk.next();
     if (!step) return std::unexpected(step.error());
     if (!*step || (*step)->header.at.segment != segment.number) {
@@ -196,27 +216,34 @@ Result<SegmentIndex> LogView::scan(const Segment& segment) const {
     }
     index.add_stored_batch((*step)->header, (*step)->bytes);
   }
-  return index;
+  return {};
 }
 
 Result<SegmentIndex> LogView::index_of(SegmentNumber number) {
   const auto known = scanned_.find(number.value);
   if (known != scanned_.end()) return known->second;
-  const auto segment = std::ranges::find(segments_, number, &Segment::number);
+  const auto segment = std::ranges::find(segments_, number, &ChainSegment::number);
   if (segment == segments_.end() || segment->last == Lsn{}) {
     return fail(Error::Kind::kUnavailable, fmt::format("segment {} is not there (any more)", number.value));
   }
   for (const auto& source : sources_) {
     if (auto index = read_footer(*source, key_, number, segment->epoch, segment->last)) return std::move(*index);
   }
-  auto index = scan(*segment);
-  if (index) scanned_[number.value] = *index;
+  SegmentIndex index;
+  if (auto scanned = scan(*segment, index); !scanned) return std::unexpected(scanned.error());
+  scanned_[number.value] = index;
   return index;
 }
 
+bool LogView::has_owner() const {
+  return std::ranges::any_of(sources_, [](const auto& source) { return source->location().has_owner(); });
+}
+
 // How far the log is durable now: what a batch says that was issued later, what a later epoch adopted, or what W
-// locations have.
+// locations have. Where nobody owns the log, as far as a start would adopt it: the copy that is missing may be a rotten
+// one of what was acknowledged.
 Lsn LogView::probe() {
+  const bool owned = has_owner();
   ChainWalk ahead = *walk_;
   ahead.look_everywhere();
   std::vector<std::pair<Lsn, std::uint32_t>> found;
@@ -231,6 +258,7 @@ Lsn LogView::probe() {
       if (((*step)->present >> i & 1U) != 0) info_.locations[info_index_[i]].last = header.lsn;
     }
   }
+  if (!found.empty() && !owned && !has_owner() && enough_to_start()) return std::max(durable, found.back().first);
   std::uint32_t complete = counting_;
   for (const auto& [lsn, present] : found) {
     if (lsn <= durable) continue;
@@ -246,8 +274,12 @@ Lsn LogView::probe() {
 unsigned LogView::absent_holders() const {
   const auto replicas = static_cast<unsigned>(identity_.members.size());
   const auto counting = static_cast<unsigned>(std::popcount(counting_));
-  const unsigned covering = replicas - identity_.stored_on + 1;
-  return counting < covering ? 0 : replicas - std::min(replicas, counting + refilling_);
+  return enough_to_start() ? replicas - std::min(replicas, counting + refilling_) : 0;
+}
+
+bool LogView::enough_to_start() const {
+  const auto replicas = static_cast<unsigned>(identity_.members.size());
+  return static_cast<unsigned>(std::popcount(counting_)) >= read_quorum(replicas, identity_.stored_on);
 }
 
 Result<void> LogView::index_up_to(Lsn end) {

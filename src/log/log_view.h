@@ -9,6 +9,7 @@
 #include "log/chain_walk.h"
 #include "log/identity.h"
 #include "log/reader.h"
+#include "log/segment_list.h"
 #include "log/stream_table.h"
 
 namespace holdfast::log {
@@ -25,32 +26,27 @@ class LogView {
   const StreamTable& streams() const { return streams_; }
   const Chain& chain() const { return *chain_; }
 
-  // The chain's segments that are there, ascending. What lies behind durable_end() in the last of them is not to be
-  // shown.
-  struct Segment {
-    SegmentNumber number;
-    Epoch epoch;
-    Lsn first;
-    Lsn last;  // of a segment to which nothing will be added; else 0
-  };
-  const std::vector<Segment>& segments() const { return segments_; }
+  // The chain's segments, ascending. What lies behind durable_end() in the last of them is not to be shown.
+  const std::vector<ChainSegment>& segments() const { return segments_; }
   // From memory, a footer or a scan.
   Result<SegmentIndex> index_of(SegmentNumber segment);
   Lsn durable_end() const { return info_.end; }
-  // Segments that could not be read while the table was built: what they hold of a stream is not in it.
-  const std::vector<std::string>& damage() const { return damage_; }
 
  private:
   LogView() = default;
   void take_source(location::Location* location, const Identity& identity, std::size_t index);
   void inspect_locations();
   Result<void> rebuild();
-  void collect_segments();
   SegmentNumber index_stable_segments();
-  Result<SegmentIndex> scan(const Segment& segment) const;
+  void take_what_is_left(ChainSegment& segment);
+  Result<void> scan(const ChainSegment& segment, SegmentIndex& index) const;
+  bool has_owner() const;
   Lsn probe();
   unsigned absent_holders() const;
+  bool enough_to_start() const;
   Result<void> index_up_to(Lsn end);
+  void look_for_rot();
+  void tell_damage();
 
   Identity identity_;
   LogKey key_;
@@ -62,11 +58,12 @@ class LogView {
   std::vector<std::unique_ptr<Source>> sources_;
   std::unique_ptr<Chain> chain_;
   std::unique_ptr<ChainWalk> walk_;  // stands at the durable end
-  std::vector<Segment> segments_;
+  std::vector<ChainSegment> segments_;
   std::map<std::uint64_t, SegmentIndex> scanned_;  // by segment: those without a footer
   Lsn stored_;                                     // what a location says that it held once
   StreamTable streams_;
-  std::vector<std::string> damage_;
+  std::vector<std::string> damage_;  // segments that could not be read while the table was built
+  std::string rot_;                  // what was stored behind the end, and cannot be read
 };
 
 }  // namespace holdfast::log

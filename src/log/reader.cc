@@ -56,8 +56,10 @@ class LogReader final : public Reader {
   }
 
  private:
-  static std::unexpected<Error> no_such(StreamId stream) {
-    return fail(Error::Kind::kUsage, fmt::format("the log has no stream {}", stream.value));
+  std::unexpected<Error> no_such(StreamId stream) const {
+    const auto& damage = view_->info().damage;
+    if (damage.empty()) return fail(Error::Kind::kUsage, fmt::format("the log has no stream {}", stream.value));
+    return fail(Error::Kind::kCorrupt, fmt::format("no stream {} can be read: {}", stream.value, damage.front()));
   }
   Result<StreamInfo> describe(const StreamTable::Entry& entry);
   Result<std::vector<std::byte>> read_record(SegmentNumber segment, std::uint32_t position, StreamId stream);
@@ -95,7 +97,7 @@ Result<std::vector<std::byte>> LogReader::read_record(SegmentNumber segment, std
 Result<void> LogReader::records(Lsn from, const RecordSink& sink) {
   const auto& segments = view_->segments();
   if (segments.empty() || from > view_->durable_end()) return {};
-  auto start = std::ranges::upper_bound(segments, from, {}, &LogView::Segment::first);
+  auto start = std::ranges::upper_bound(segments, from, {}, &ChainSegment::first);
   if (start != segments.begin()) --start;
   ChainWalk walk(view_->chain(), {start->number, 0}, ChainWalk::Look::kAny);
   while (!walk.last() || walk.last()->lsn < view_->durable_end()) {

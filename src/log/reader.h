@@ -1,6 +1,7 @@
 // Reads a log that this process does not own: a stopped node's directories, or a running node's while it writes on.
-// Never locks, never writes. What it shows is the chain that a recovery would adopt, as far as it is known to be
-// durable; where locations cannot be read, as far as it can be durable with what they may hold.
+// Never writes. What it shows is the chain that a recovery would adopt: all of it where no node runs; beside a running
+// one as far as it is known to be durable, and where locations cannot be read as far as it can be durable with what they
+// may hold.
 //
 // While the node runs, the edge moves: refresh() looks for growth; segments may appear or vanish (trimmed) in between,
 // and a read of a trimmed range ends in an error that says so.
@@ -63,6 +64,9 @@ struct LogInfo {
   Lsn first;  // first batch still there
   Lsn end;    // last batch that is shown
   std::vector<ReaderLocation> locations;
+  // What was stored and cannot be read at any location, a line each: what it held of a stream may be missing from that
+  // stream's ranges, and streams may be missing. Empty: everything that was acknowledged is shown.
+  std::vector<std::string> damage;
 };
 
 // A damaged or missing copy, found by scrub().

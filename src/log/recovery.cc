@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <ranges>
 #include <utility>
 
 #include "base/assert.h"
 #include "base/mutant.h"
 #include "log/quorum.h"
+#include "log/rot.h"
 
 namespace holdfast::log {
 namespace {
@@ -34,8 +36,8 @@ Result<std::optional<Promise>> read_promise(location::Location& location, const 
 // Bytes of log between a batch and the last one that is issued before it is durable; generously, since the options may
 // have been others then.
 std::uint64_t pipeline_reach(const Options& options) {
-  constexpr std::uint64_t kLeast = 9U << 20, kOverhead = 256U << 10;  // more than any batch
-  return std::max(kLeast, (options.max_in_flight + 1) * (options.batch_size + kOverhead));
+  constexpr std::uint64_t kOverhead = 256U << 10;
+  return std::max(kLeastReach, (options.max_in_flight + 1) * (options.batch_size + kOverhead));
 }
 
 }  // namespace
@@ -145,11 +147,15 @@ Result<void> Recovery::decide_who_is_behind() {
   std::vector<Lsn> progress;
   for (std::size_t i = 0; i < sources_.size(); ++i) {
     progress.push_back(member_of(i).refilling ? Lsn{} : sources_[i]->progress());
-    if (progress[i] <= end) continue;
-    return fail(
-        Error::Kind::kCorrupt,
-        fmt::format("{}: everything up to the batch with LSN {} was stored, and what can be read ends with LSN {}",
-                    sources_[i]->name(), progress[i].value, end.value));
+    if (progress[i] > end) {
+      return fail(
+          Error::Kind::kCorrupt,
+          fmt::format("{}: everything up to the batch with LSN {} was stored, and what can be read ends with LSN {}",
+                      sources_[i]->name(), progress[i].value, end.value));
+    }
+    // Files vanish: by a repair of the file system, by somebody's slip.
+    lost_files_.push_back(progress[i] != Lsn{} && lacks_a_segment(i));
+    if (lost_files_[i]) progress[i] = Lsn{};
   }
   std::uint32_t unknown = 0;
   if (!tail_.empty) {
@@ -166,6 +172,18 @@ Result<void> Recovery::decide_who_is_behind() {
   }
   leave_behind_what_is_not_needed();
   return {};
+}
+
+// One that others have, up to the end of the log. (What all lack a reader finds: nothing here could mend it.)
+bool Recovery::lacks_a_segment(std::size_t source) const {
+  for (const auto& other : sources_) {
+    for (const std::uint64_t number : other->segments() | std::views::keys) {
+      if (tail_.empty || number > tail_.last.at.segment.value) break;
+      const SegmentNumber segment{number};
+      if (other->has(segment) && !sources_[source]->has(segment)) return true;
+    }
+  }
+  return false;
 }
 
 // A start does not wait for a long copy, unless without it there would be no start: then for the shortest.
@@ -203,7 +221,7 @@ Result<void> Recovery::bring_up_to_date() {
     ready_[i] = *ready;
     if (member.state != LocationState::kActive) continue;
     const std::uint64_t lack = tail_.missing_bytes[i];
-    if (options_.on_copy && lack >= kWorthTelling) options_.on_copy(member.name, lack);
+    if (options_.on_copy && (lack >= kWorthTelling || (lack > 0 && lost_files_[i]))) options_.on_copy(member.name, lack);
     auto done = repair.copy(i);
     if (done) done = repair.write_footers(i);
     if (!done && done.error().kind == Error::Kind::kFull) {

@@ -21,6 +21,7 @@ class Recovery {
   Result<void> choose_and_promise_epoch();
   Result<void> read_tail();
   Result<void> decide_who_is_behind();
+  bool lacks_a_segment(std::size_t source) const;
   void leave_behind_what_is_not_needed();
   Result<void> bring_up_to_date();
   Result<void> require_quorum() const;
@@ -44,7 +45,8 @@ class Recovery {
   std::vector<bool> promised_;  // a member
   Tail tail_;
   SegmentNumber first_segment_;  // of the new epoch
-  std::vector<unsigned> ready_;  // segments, a source
+  std::vector<bool> lost_files_;  // a source: it lacks segments that it had
+  std::vector<unsigned> ready_;   // segments, a source
 };
 
 }  // namespace holdfast::log

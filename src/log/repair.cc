@@ -7,6 +7,7 @@
 
 #include "log/aligned_buffer.h"
 #include "log/blocking.h"
+#include "log/footer_reader.h"
 
 namespace holdfast::log {
 namespace {
@@ -96,8 +97,37 @@ Result<void> Repair::copy(std::size_t index) {
   return {};
 }
 
+// Of a segment in front of the tail: as another location has it. Where none has, readers scan.
+Result<void> Repair::copy_footer(std::size_t index, SegmentNumber segment) {
+  const EpochRun* run = chain_.run_of(segment);
+  if (run == nullptr) return {};
+  const bool ends_run = run->closed && segment == run->end_segment;
+  const auto last = ends_run ? std::optional(run->end_lsn) : std::nullopt;
+  Source& target = *chain_.sources()[index];
+  if (find_trailer(target, key_, segment, run->epoch, last)) return {};
+  for (Source* source : chain_.sources()) {
+    const auto trailer = source == &target ? std::nullopt : find_trailer(*source, key_, segment, run->epoch, last);
+    if (!trailer) continue;
+    const std::uint64_t at = key_.segment_size - trailer->size();
+    const auto bytes = source->view(segment, at, trailer->size(), false);
+    if (!bytes || !SegmentIndex::decode(*bytes, *trailer)) continue;
+    AlignedBuffer footer(bytes->size());
+    std::ranges::copy(*bytes, footer.data());
+    target.drop_window();
+    return write_now(target.location(), segment, at, footer.bytes());
+  }
+  return {};
+}
+
 Result<void> Repair::write_footers(std::size_t index) {
   Source& target = *chain_.sources()[index];
+  std::optional<SegmentNumber> done_for;
+  for (const MissingRange& range : tail_.missing) {
+    const SegmentNumber segment = range.begin.segment;
+    if ((range.lacking >> index & 1U) == 0 || segment >= tail_.start.segment || segment == done_for) continue;
+    if (auto done = copy_footer(index, segment); !done) return done;
+    done_for = segment;
+  }
   for (const ScannedSegment& scanned : tail_.segments) {
     if ((scanned.without_footer >> index & 1U) == 0) continue;
     AlignedBuffer footer(scanned.index.footer_size());

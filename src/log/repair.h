@@ -26,6 +26,7 @@ class Repair {
  private:
   Result<void> make_room(Source& target, SegmentNumber segment);
   Result<void> copy_range(Source& target, const MissingRange& range);
+  Result<void> copy_footer(std::size_t source, SegmentNumber segment);
   std::optional<Source::Batch> good_copy(BatchPosition at, std::uint32_t present);
 
   const Chain& chain_;

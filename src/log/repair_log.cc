@@ -15,7 +15,7 @@ class WholeRepair {
  public:
   explicit WholeRepair(LogView& view) : view_(view), failed_(view.chain().sources().size(), false) {}
 
-  void segment(const LogView::Segment& segment) {
+  void segment(const ChainSegment& segment) {
     const std::size_t locations = view_.chain().sources().size();
     const Lsn last = std::min(segment.last == Lsn{} ? view_.durable_end() : segment.last, view_.durable_end());
     Tail found;
@@ -86,7 +86,7 @@ Result<RepairReport> repair_log(const std::vector<location::Location*>& location
   WholeRepair repair(**view);
   const std::uint64_t all = (*view)->segments().size() * (*view)->key().segment_size;
   std::uint64_t done = 0;
-  for (const LogView::Segment& segment : (*view)->segments()) {
+  for (const ChainSegment& segment : (*view)->segments()) {
     if (segment.first > (*view)->durable_end()) break;
     repair.segment(segment);
     done += (*view)->key().segment_size;

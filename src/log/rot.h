@@ -9,6 +9,9 @@
 
 namespace holdfast::log {
 
+// Bytes to search at the least: more than any batch.
+inline constexpr std::uint64_t kLeastReach = 9U << 20;
+
 // No location has the batch `missing`, which would begin at `end` or in a later segment. kCorrupt where it was stored
 // once. An empty chain: `end` is zero. Searches `reach` bytes of log, the largest batch at least, behind `end` and
 // behind each later batch that it finds, and in every later segment whose first block is not blank: a start must not

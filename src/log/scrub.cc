@@ -12,7 +12,7 @@ class Scrub {
   explicit Scrub(LogView& view) : view_(view) {}
 
   // One segment, up to the durable end.
-  void segment(const LogView::Segment& segment) {
+  void segment(const ChainSegment& segment) {
     ChainWalk walk(view_.chain(), {segment.number, 0}, ChainWalk::Look::kAll);
     const Lsn last = std::min(segment.last == Lsn{} ? view_.durable_end() : segment.last, view_.durable_end());
     while (!walk.last() || walk.last()->lsn < last) {
@@ -62,14 +62,14 @@ Result<std::vector<Finding>> scrub_log(LogView& view,
   Scrub scrub(view);
   std::uint64_t done = 0;
   const std::uint64_t all = view.segments().size() * view.key().segment_size;
-  for (const LogView::Segment& segment : view.segments()) {
+  for (const ChainSegment& segment : view.segments()) {
     if (segment.first > view.durable_end()) break;
     scrub.segment(segment);
     done += view.key().segment_size;
     if (progress) progress(done, all);
   }
   auto findings = scrub.take();
-  for (const std::string& damage : view.damage()) {
+  for (const std::string& damage : view.info().damage) {
     findings.push_back({"all locations", SegmentNumber{}, 0, Lsn{}, damage, false});
   }
   return findings;

@@ -21,7 +21,7 @@ Result<void> StreamRead::run(const std::vector<SegmentNumber>& segments) {
     if (auto read = read_segment(*index, *summary); !read) return read;
   }
   if (done()) return {};
-  return broken(view_.damage().empty() ? "these bytes are not in the log" : view_.damage().front());
+  return broken(view_.info().damage.empty() ? "these bytes are not in the log" : view_.info().damage.front());
 }
 
 Result<void> StreamRead::read_segment(const SegmentIndex& index, const StreamSummary& summary) {

@@ -72,14 +72,23 @@ class Streams {
     if (!streams) return std::unexpected(streams.error());
     std::vector<StreamView> views;
     for (auto& stream : *streams) views.push_back(view(std::move(stream)));
-    return write_all(STDOUT_FILENO, command_.json ? json_list(views) : table(views));
+    return complete(write_all(STDOUT_FILENO, command_.json ? json_list(views) : table(views)),
+                    "there may be more streams and bytes than are listed");
+  }
+
+  // What could be read was written; whoever reads it must know that it is not all.
+  Result<bool> complete(Result<bool> written, const std::string& what) const {
+    const auto& damage = reader_->info().damage;
+    if (!written || !*written || damage.empty()) return written;
+    return fail(Error::Kind::kCorrupt, fmt::format("{}: {}", what, fmt::join(damage, "; ")));
   }
 
   Result<bool> show() {
     auto stream = reader_->show(command_.stream);
     if (!stream) return std::unexpected(stream.error());
     const auto shown = view(*std::move(stream));
-    return write_all(STDOUT_FILENO, command_.json ? json_object(shown) : details(shown));
+    return complete(write_all(STDOUT_FILENO, command_.json ? json_object(shown) : details(shown)),
+                    fmt::format("there may be more of stream {} than is shown", command_.stream.value));
   }
 
   static const log::StreamRange& range(const log::StreamInfo& stream, log::Direction direction) {
@@ -108,13 +117,18 @@ class Streams {
       return fail(Error::Kind::kUsage,
                   fmt::format("--from {}: stream {} ends at {}", from.value, command_.stream.value, stored.end.value));
     }
-    const auto length = std::min(command_.length.value_or(~std::uint64_t{0}), stored.end - from);
+    const std::uint64_t wanted = command_.length.value_or(~std::uint64_t{0});
+    const auto length = std::min(wanted, stored.end - from);
     Progress progress("cat", length, true);
-    return copy(from, length, progress);
+    auto copied = copy(from, length, progress);
+    if (stored.fin || wanted == length) return copied;
+    return complete(std::move(copied), fmt::format("stream {} may go on behind byte {}", command_.stream.value,
+                                                   stored.end.value));
   }
 
   Result<bool> tail() {
     Progress progress("tail", std::nullopt, false);
+    for (const auto& damage : reader_->info().damage) warn(damage);
     std::optional<StreamOffset> next;
     if (command_.from) next = StreamOffset{*command_.from};
     for (;;) {

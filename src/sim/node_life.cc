@@ -25,6 +25,7 @@ void NodeHost::begin_life() {
   for (const auto& disk : disks_) {
     // Nothing blocks any more: whoever waits from here on waits in vain.
     disk->memory().faults.pass_time = [](Duration) { return Duration::zero(); };
+    disk->memory().faults.dead_at_lock = {};
     disk->memory().faults.before_blob = {};
   }
   if (died_opening_) {
@@ -58,6 +59,7 @@ Result<std::unique_ptr<log::Log>> NodeHost::open_log(gate::Recovery& recovery) {
   for (const auto& disk : disks_) {
     auto& faults = disk->memory().faults;
     faults.pass_time = [this, at = disk.get()](Duration at_most) { return pass_time(*at, at_most); };
+    faults.dead_at_lock = [this] { return burn_in_recovery(); };
     faults.before_blob = [this](const std::string&) {
       burn_in_recovery();
       return location::MemoryFaults::Step::kDo;

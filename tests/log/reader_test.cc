@@ -241,6 +241,79 @@ TEST(Reader, ShowsWhatALostLocationMayHaveMadeDurable) {
   world.disks[2]->complete_all();
 }
 
+// Where no node runs, a reader shows what a start would find: one of the two copies may be a rotten one of bytes that
+// were acknowledged.
+TEST(Reader, ShowsWhatAStartWouldAdoptWhereNobodyOwnsTheLog) {
+  World world(2);
+  put_on_the_first(world);
+  world.crash();
+  EXPECT_EQ(Onlooker(world).reader->show(StreamId{1})->in.end, StreamOffset{12});
+  EXPECT_EQ(Onlooker(world, {1}).reader->show(StreamId{1})->in.end, StreamOffset{7});
+  for (auto& disk : world.disks) disk->faults.automatic = true;
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "durable+more");
+}
+
+TEST(Reader, TheEndOfTheLogIsReadFromTheCopyThatIsGood) {
+  World world(2);
+  world.start();
+  world.put(1, 0, "durable");
+  world.settle();
+  world.log.reset();
+  world.disks[0]->zero(SegmentNumber{1}, 0, 1U << 20);
+  Onlooker onlooker(world);
+  EXPECT_EQ(onlooker.read(1, Direction::kIn, 0, 7), "durable");
+}
+
+// What proves that an older segment ends, and where, is the first batch of the next one: without it the footers do.
+TEST(Reader, ABadFirstBatchOfAnOlderSegmentHidesNothingElse) {
+  TwoStreams two;
+  two.world.log.reset();
+  for (auto& disk : two.world.disks) disk->flip(SegmentNumber{2}, 100, std::byte{1});
+  Onlooker onlooker(two.world);
+  ASSERT_NE(onlooker.reader, nullptr) << onlooker.error.message;
+  EXPECT_TRUE(onlooker.reader->info().damage.empty());
+  EXPECT_EQ(onlooker.reader->show(StreamId{1})->in.end, StreamOffset{two.ends[1]});
+  EXPECT_EQ(onlooker.read(1, Direction::kIn, 0, 100'000), to_text(pattern(1, 0, 100'000)));
+  const std::uint64_t late = two.ends[1] - 100'000;
+  EXPECT_EQ(onlooker.read(1, Direction::kIn, late, 100'000), to_text(pattern(1, late, 100'000)));
+  const std::string all = onlooker.read(1, Direction::kIn, 0, two.ends[1]);
+  EXPECT_NE(all.find("segment 2 offset 0"), std::string::npos) << all.substr(0, 300);
+}
+
+TEST(Reader, ASegmentOfWhichNothingIsLeftIsToldAndTheOthersAreRead) {
+  TwoStreams two;
+  two.world.log.reset();
+  for (auto& disk : two.world.disks) disk->lose_segment(SegmentNumber{2});
+  Onlooker onlooker(two.world);
+  ASSERT_NE(onlooker.reader, nullptr) << onlooker.error.message;
+  ASSERT_EQ(onlooker.reader->info().damage.size(), 1U);
+  EXPECT_NE(onlooker.reader->info().damage[0].find("segment 2 "), std::string::npos);
+  EXPECT_EQ(onlooker.reader->show(StreamId{1})->in.end, StreamOffset{two.ends[1]});
+  EXPECT_EQ(onlooker.read(1, Direction::kIn, 0, 100'000), to_text(pattern(1, 0, 100'000)));
+  const std::uint64_t late = two.ends[1] - 100'000;
+  EXPECT_EQ(onlooker.read(1, Direction::kIn, late, 100'000), to_text(pattern(1, late, 100'000)));
+  EXPECT_NE(onlooker.read(1, Direction::kIn, 0, two.ends[1]).find("segment 2 "), std::string::npos);
+  EXPECT_NE(onlooker.read(17, Direction::kIn, 0, 1).find("no stream 17 can be read"), std::string::npos);
+}
+
+TEST(Reader, AnEndThatRottedEverywhereIsTold) {
+  World world(1);
+  world.start();
+  for (int i = 0; i < 4; ++i) {
+    world.put(1, static_cast<std::uint64_t>(i), "x");
+    world.settle();
+  }
+  world.log.reset();
+  EXPECT_TRUE(Onlooker(world).reader->info().damage.empty());
+  for (const std::uint64_t offset : {0U, 8192U}) {
+    world.disks[0]->flip(SegmentNumber{1}, offset + 70, std::byte{1});
+    Onlooker onlooker(world);
+    ASSERT_EQ(onlooker.reader->info().damage.size(), 1U) << offset;
+    world.disks[0]->flip(SegmentNumber{1}, offset + 70, std::byte{1});
+  }
+}
+
 TEST(Reader, GivesRecordsInLogOrder) {
   TwoStreams two;
   Onlooker onlooker(two.world);

@@ -750,6 +750,36 @@ TEST(Checkpoint, WhatALocationLacksBeforeItIsKnownWithoutReadingPayload) {
   EXPECT_EQ(world.log->locations()[2].state, LocationState::kActive) << world.log->locations()[2].reason;
 }
 
+// Long behind the end, where a location's own word for what it holds is believed otherwise.
+TEST(Checkpoint, OldSegmentsThatVanishedAreCopiedAnew) {
+  World world(2);
+  world.options.checkpoint_every = 256U << 10;
+  std::vector<std::string> told;
+  world.options.on_copy = [&](const std::string& name, std::uint64_t) { told.push_back(name); };
+  world.start();
+  Source source(world, 10);
+  world.log->set_checkpoint_source(&source);
+  std::uint64_t end = 0;
+  append_batches(world, 200, end);
+  ASSERT_TRUE(world.disks[0]->blobs().contains(kProgressBlob));
+  world.crash();
+  world.disks[0]->lose_segment(SegmentNumber{2});
+  world.disks[0]->truncate(SegmentNumber{3}, 4096);
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(told, std::vector<std::string>{"/disk/a"});
+  std::array<std::byte, 4096> here, there;
+  for (const std::uint64_t number : {2U, 3U}) {
+    for (const std::uint64_t at : {0U, 100U << 12, (1U << 20) - 4096}) {
+      ASSERT_TRUE(world.disks[0]->read(SegmentNumber{number}, at, here));
+      ASSERT_TRUE(world.disks[1]->read(SegmentNumber{number}, at, there));
+      EXPECT_EQ(here, there) << number << " at " << at;
+    }
+  }
+  world.crash();
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(told.size(), 1U) << "once is enough";
+}
+
 TEST(Checkpoint, AnIncompleteOneDoesNotCount) {
   World world(1);
   world.options.checkpoint_every = 128U << 10;

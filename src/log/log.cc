@@ -25,6 +25,12 @@ Result<void> check(const Options& options) {
 
 }  // namespace
 
+std::string with_name(const std::string& name, const std::string& reason) {
+  const bool named = reason.starts_with(name) && reason.size() > name.size() &&
+                     (reason[name.size()] == ':' || reason[name.size()] == '/');
+  return named ? reason : fmt::format("{}: {}", name, reason);
+}
+
 Result<std::unique_ptr<Log>> Log::open(std::vector<std::unique_ptr<location::Location>> locations,
                                        const Options& options, std::span<const std::byte, 96> random,
                                        Duration lock_bound, RecordVisitor& visitor) {

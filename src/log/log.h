@@ -73,8 +73,11 @@ struct LocationStatus {
   std::string name;
   LocationState state = LocationState::kActive;
   std::string reason;
-  Lsn prefix;  // longest contiguous stored prefix
+  Lsn prefix;         // longest contiguous stored prefix
+  bool full = false;  // no room for another segment; it goes on once there is
 };
+// "NAME: REASON", where the reason does not begin like that by itself.
+std::string with_name(const std::string& name, const std::string& reason);
 
 class Log {
  public:

@@ -92,7 +92,7 @@ std::string Recovery::problems() const {
   std::string text;
   for (const Member& member : membership_.members) {
     if (member.reason.empty()) continue;
-    text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", member.name, member.reason);
+    text += fmt::format("{}{}", text.empty() ? "" : "; ", with_name(member.name, member.reason));
   }
   return text;
 }

@@ -42,7 +42,7 @@ class Replica {
   location::Location* location() const { return location_.get(); }
   const std::string& name() const { return name_; }
   bool active() const { return state_ == LocationState::kActive; }
-  LocationStatus status() const { return {name_, state_, reason_, prefix_.value()}; }
+  LocationStatus status() const { return {name_, state_, reason_, prefix_.value(), active() && full_}; }
   Lsn prefix() const { return prefix_.value(); }
 
   // Counts for nothing from now on; nothing more is sent to it.

@@ -33,6 +33,10 @@ constexpr Duration kLookEvery = std::chrono::milliseconds(500);
 
 double milliseconds(Duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
 
+std::string counted(std::size_t connections) {
+  return fmt::format("{} connection{}", connections, connections == 1 ? "" : "s");
+}
+
 // What happens, in words and as events.
 class Chronicle final : public stack::Observer {
  public:
@@ -68,7 +72,11 @@ class Chronicle final : public stack::Observer {
     full_ = !full_;
     events_.write("full", {{"value", full_ ? "true" : "false"}});
     if (full_) {
-      spdlog::error("a location is full: what was taken is acknowledged, peers wait until there is room");
+      std::vector<std::string> names;
+      for (const auto& location : log.locations()) {
+        if (location.full) names.push_back(location.name);
+      }
+      spdlog::error("no room in {}: what was taken is acknowledged, peers wait until there is room", fmt::join(names, ", "));
     } else {
       spdlog::warn("there is room again");
     }
@@ -82,7 +90,7 @@ class Chronicle final : public stack::Observer {
       return;
     }
     const bool failed = location.state == log::LocationState::kFailed;
-    spdlog::error("location {} {}: {}{}", location.name, failed ? "failed" : "is behind", location.reason,
+    spdlog::error("location {}: {}{}", failed ? "failed" : "is behind", log::with_name(location.name, location.reason),
                   log.quorum_lost() ? "; too few are left: nothing more can be acknowledged" : "; the others carry on");
     events_.write(failed ? "location-failed" : "location-behind",
                   {{"location", json_string(location.name)}, {"reason", json_string(location.reason)}});
@@ -123,7 +131,7 @@ class Node {
     shard_ = std::make_unique<shard::Shard>(*engine_, *tap_, *ring_);
     const auto ms = milliseconds(shard::monotonic_now() - started_);
     events_.write("recovered", {{"connections", std::to_string(connections)}, {"ms", fmt::format("{:.3f}", ms)}});
-    if (connections > 0) spdlog::info("recovered {} connections in {:.1f} ms", connections, ms);
+    if (connections > 0) spdlog::info("recovered {} in {:.1f} ms", counted(connections), ms);
     return {};
   }
 
@@ -148,8 +156,9 @@ class Node {
     for (const auto& [id, connection] : recovered.connections()) {
       others += connection.record.snapshot.tuple.local.address != options_.address.address ? 1 : 0;
     }
-    if (others > 0)
-      spdlog::warn("{} connections are of another --address than this one: their peers wait for that", others);
+    if (others > 0) {
+      spdlog::warn("{} of another --address than this one: peers wait for that one to come back", counted(others));
+    }
   }
 
   Result<std::unique_ptr<log::Log>> open_log(gate::Recovery& recovered) {
@@ -232,13 +241,13 @@ class Node {
     const auto ms = milliseconds(shard::monotonic_now() - started_);
     events_.write("ready",
                   {{"connections", std::to_string(engine_->connections())}, {"ms", fmt::format("{:.3f}", ms)}});
-    spdlog::info("ready: {} on {} in {:.1f} ms, {} connections", options_.address.to_string(), options_.link.device, ms,
-                 engine_->connections());
+    spdlog::info("ready: {} on {} in {:.1f} ms, {}", options_.address.to_string(), options_.link.device, ms,
+                 counted(engine_->connections()));
     ready();
   }
 
   void stop() {
-    spdlog::info("stopping: {} connections go on at the next start", engine_->connections());
+    spdlog::info("stopping: {} to go on with at the next start", counted(engine_->connections()));
     events_.write("stopping", {{"connections", std::to_string(engine_->connections())}});
     Time now = shard::monotonic_now();
     const Time bound = now + kStopBound;

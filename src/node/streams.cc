@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "location/directory.h"
+#include "log/log.h"
 #include "node/output.h"
 #include "node/progress.h"
 #include "node/stream_view.h"
@@ -57,7 +58,7 @@ class Streams {
     reader_ = *std::move(reader);
     for (const auto& problem : problems) warn(problem.message);
     for (const auto& found : reader_->info().locations) {
-      if (!found.problem.empty()) warn(fmt::format("{}: {}", found.name, found.problem));
+      if (!found.problem.empty()) warn(log::with_name(found.name, found.problem));
     }
     return {};
   }

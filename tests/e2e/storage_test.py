@@ -2,6 +2,7 @@
 """Storage that fails or fills up while clients are at work."""
 
 import fcntl
+import json
 import os
 import socket
 import struct
@@ -86,6 +87,64 @@ class StorageTest(case.Case):
         node.start()
         self.assertEqual([event["location"] for event in node.events("location-replaced")], [new])
         self.assertIn(f"location {new} is empty", node.log())
+
+    def test_a_read_only_file_system_of_three_stops_no_restart(self):
+        broken = self.mount_ext4("broken", 512)
+        node = self.node(data=[self.directory.make("a"), self.directory.make("b"), broken])
+        connection = self.connect()
+        connection.sendall(b"before ")
+        subprocess.run(["mount", "-o", "remount,abort", broken], check=False, capture_output=True)
+        starts = len(node.events("recovered"))
+        lab.wait_for(node.kill_node, 10, lambda: "no node")
+        lab.wait_for(lambda: len(node.events("recovered")) > starts, 10, lambda: node.log()[-2000:])
+        connection.sendall(b"and after")
+        connection.shutdown(socket.SHUT_WR)
+        self.assertEqual(connection.recv(1), b"")
+        failed = lab.wait_for(lambda: node.events("location-failed"), 10, lambda: "no location has failed")
+        self.assertEqual(failed[0]["location"], broken)
+        node.data.remove(broken)
+        self.assertEqual(self.stored(node, 1), b"before and after")
+
+    def a_log_of_segments(self, directories):
+        """Several segments of 1 MiB, written and closed; what they hold."""
+        data = case.random_bytes(8 * case.MIB)
+        node = self.node(data=directories, extra=["--segment-size", "1MiB"])
+        self.upload(data)
+        self.assertEqual(node.stop(), 0)
+        return node, data
+
+    def streams(self, *words, data):
+        arguments = [lab.BINARY, "streams", *words, *(word for path in data for word in ("--data", path))]
+        return subprocess.run(arguments, capture_output=True, check=False)
+
+    def test_a_segment_that_is_lost_is_told_of_and_the_rest_is_read(self):
+        path = self.directory.make("a")
+        _, data = self.a_log_of_segments([path])
+        os.unlink(os.path.join(path, "segment-0000000000000004"))
+        listed = self.streams("list", "--json", data=[path])
+        self.assertEqual(listed.returncode, 1)
+        self.assertIn(b"segment 4 ", listed.stderr)
+        self.assertEqual(json.loads(listed.stdout)[0]["in_bytes"], len(data))
+        whole = self.streams("cat", "1", data=[path])
+        self.assertEqual(whole.returncode, 1)
+        self.assertIn(b"segment 4 ", whole.stderr)
+        self.assertGreater(len(whole.stdout), case.MIB)
+        self.assert_same(whole.stdout, data[:len(whole.stdout)])
+        end = self.streams("cat", "1", "--from", str(6 * case.MIB), data=[path])
+        self.assertEqual(end.returncode, 0, end.stderr)
+        self.assert_same(end.stdout, data[6 * case.MIB:])
+
+    def test_segments_that_vanished_from_one_directory_are_copied_anew(self):
+        paths = [self.directory.make("a"), self.directory.make("b")]
+        node, data = self.a_log_of_segments(paths)
+        for number in (3, 4):
+            os.unlink(os.path.join(paths[0], f"segment-{number:016x}"))
+        node.start()
+        self.assertIn(f"location {paths[0]} lacks", node.log())
+        self.assertEqual(node.stop(), 0)
+        alone = self.streams("cat", "1", data=paths[:1])
+        self.assertEqual(alone.returncode, 0, alone.stderr)
+        self.assert_same(alone.stdout, data)
 
     def test_a_full_disk_makes_the_client_wait(self):
         self.upload_to_a_full_disk(lambda node: None)

@@ -131,9 +131,10 @@ void LogView::tell_damage() {
   if (!rot_.empty()) {
     info_.damage.push_back(rot_);
   } else if (info_.end < stored_) {
-    info_.damage.push_back(fmt::format("everything up to the batch with LSN {} was stored, and what can be read ends "
-                                       "with LSN {}",
-                                       stored_.value, info_.end.value));
+    info_.damage.push_back(
+        fmt::format("everything up to the batch with LSN {} was stored, and what can be read ends "
+                    "with LSN {}",
+                    stored_.value, info_.end.value));
   }
 }
 

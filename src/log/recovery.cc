@@ -78,7 +78,8 @@ void Recovery::find_sources() {
     }
     // The new epoch begins behind everything that is there, and must have numbers left.
     if (!source->segments().empty() && source->segments().rbegin()->first > kSegmentNumberLimit.value / 2) {
-      member.fail(fmt::format("segment number {:#x} is no log's: move that file away", source->segments().rbegin()->first));
+      member.fail(
+          fmt::format("segment number {:#x} is no log's: move that file away", source->segments().rbegin()->first));
       continue;
     }
     sources_.push_back(std::move(source));
@@ -221,7 +222,8 @@ Result<void> Recovery::bring_up_to_date() {
     ready_[i] = *ready;
     if (member.state != LocationState::kActive) continue;
     const std::uint64_t lack = tail_.missing_bytes[i];
-    if (options_.on_copy && (lack >= kWorthTelling || (lack > 0 && lost_files_[i]))) options_.on_copy(member.name, lack);
+    if (options_.on_copy && (lack >= kWorthTelling || (lack > 0 && lost_files_[i])))
+      options_.on_copy(member.name, lack);
     auto done = repair.copy(i);
     if (done) done = repair.write_footers(i);
     if (!done && done.error().kind == Error::Kind::kFull) {

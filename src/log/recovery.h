@@ -44,7 +44,7 @@ class Recovery {
   Epoch epoch_;
   std::vector<bool> promised_;  // a member
   Tail tail_;
-  SegmentNumber first_segment_;  // of the new epoch
+  SegmentNumber first_segment_;   // of the new epoch
   std::vector<bool> lost_files_;  // a source: it lacks segments that it had
   std::vector<unsigned> ready_;   // segments, a source
 };

@@ -24,9 +24,10 @@ Result<void> Source::list_segments() {
   drop_window();
   for (const location::SegmentInfo& segment : *found) {
     if (segment.number >= kSegmentNumberLimit) {
-      return fail(Error::Kind::kCorrupt, fmt::format("{}: a segment has the number {:#x}, which no log reaches: move that "
-                                                     "file away",
-                                                     name(), segment.number.value));
+      return fail(Error::Kind::kCorrupt,
+                  fmt::format("{}: a segment has the number {:#x}, which no log reaches: move that "
+                              "file away",
+                              name(), segment.number.value));
     }
     segments_[segment.number.value] = segment.size;
   }

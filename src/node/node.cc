@@ -76,7 +76,8 @@ class Chronicle final : public stack::Observer {
       for (const auto& location : log.locations()) {
         if (location.full) names.push_back(location.name);
       }
-      spdlog::error("no room in {}: what was taken is acknowledged, peers wait until there is room", fmt::join(names, ", "));
+      spdlog::error("no room in {}: what was taken is acknowledged, peers wait until there is room",
+                    fmt::join(names, ", "));
     } else {
       spdlog::warn("there is room again");
     }

@@ -123,8 +123,8 @@ class Streams {
     Progress progress("cat", length, true);
     auto copied = copy(from, length, progress);
     if (stored.fin || wanted == length) return copied;
-    return complete(std::move(copied), fmt::format("stream {} may go on behind byte {}", command_.stream.value,
-                                                   stored.end.value));
+    return complete(std::move(copied),
+                    fmt::format("stream {} may go on behind byte {}", command_.stream.value, stored.end.value));
   }
 
   Result<bool> tail() {

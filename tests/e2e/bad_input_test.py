@@ -25,6 +25,16 @@ def digest(directory, names=None):
     return sums
 
 
+def crc32c(content):
+    """Castagnoli's, bit by bit."""
+    crc = 0xFFFFFFFF
+    for byte in content:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
 class BadInputTest(case.Case):
     def refuse(self, arguments, status, *words, timeout=30, **options):
         done = subprocess.run([lab.BINARY, *arguments], capture_output=True, text=True, timeout=timeout, check=False, **options)
@@ -140,8 +150,11 @@ class BadInputTest(case.Case):
     def test_a_log_of_a_newer_format_is_left_alone(self):
         path = self.a_log()
         with open(os.path.join(path, "identity.blob"), "r+b") as file:
-            file.seek(8)
-            file.write(b"\x63")
+            content = bytearray(file.read())
+            content[8] = 99
+            content[-4:] = crc32c(content[:-4]).to_bytes(4, "little")
+            file.seek(0)
+            file.write(content)
         self.refuse_log(path, "format 99", "use a newer holdfast")
         self.refuse(["streams", "list", "--data", path], 1, path, "format 99")
 

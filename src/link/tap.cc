@@ -40,7 +40,7 @@ std::unexpected<Error> cannot_open_device(int error) {
 }
 
 std::unexpected<Error> cannot_attach(const std::string& name, int error) {
-  if (error == EBUSY) return unavailable(fmt::format("tap {} is in use by another process", name));
+  if (error == EBUSY) return fail(Error::Kind::kBusy, fmt::format("tap {} is in use by another process", name));
   if (error == EINVAL) {
     return unavailable(
         fmt::format("{} exists and is not a tap device with a single queue: choose another name or remove it", name));

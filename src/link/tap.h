@@ -42,7 +42,7 @@ class Tap final : public wire::FrameSink {
   static constexpr std::size_t kMaxHead = 256;
 
   // Attaches to the device, creating it where it does not exist, sets the MTU, brings it up.
-  // kUsage: the name. kUnavailable: not permitted, in use, not a TAP device; the message says what to do.
+  // kUsage: the name. kBusy: in use. kUnavailable: not permitted, not a TAP device. The message says what to do.
   static Result<std::unique_ptr<Tap>> open(const TapOptions& options);
   // The same for an attached device's descriptor that was inherited, of which it becomes the owner (also when it
   // fails).

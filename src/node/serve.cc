@@ -24,7 +24,6 @@
 namespace holdfast::node {
 namespace {
 
-constexpr std::string_view kInUse = "is in use by another process";  // how Tap::open() says it
 constexpr const char* kStoredLinkName = "holdfast-link";
 
 // A keeper that was killed takes its node along, but the node lets go of the device a moment later.
@@ -34,11 +33,9 @@ Result<std::unique_ptr<link::Tap>> attach(const link::TapOptions& options) {
   const Time give_up = shard::monotonic_now() + kBound;
   for (;;) {
     auto opened = link::Tap::open(options);
-    const bool in_use = !opened && opened.error().message.ends_with(kInUse);
-    if (!in_use) return opened;
+    if (opened || opened.error().kind != Error::Kind::kBusy) return opened;
     if (shard::monotonic_now() >= give_up) {
-      return fail(Error::Kind::kUnavailable,
-                  opened.error().message + ": end that one, or choose another name for --link");
+      return fail(Error::Kind::kBusy, opened.error().message + ": end that one, or choose another name for --link");
     }
     std::this_thread::sleep_for(kPause);
   }

@@ -146,7 +146,8 @@ class KeeperTest(case.Case):
         node.process.send_signal(signal.SIGINT)
         self.assertEqual(node.process.wait(20), 0)
 
-    def test_readiness_is_told_to_a_service_manager(self):
+    def manager(self):
+        """What systemd is to a service: a socket that is told things."""
         path = self.directory.file("notify")
         manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(manager.close)
@@ -154,6 +155,10 @@ class KeeperTest(case.Case):
         manager.settimeout(20)
         os.environ["NOTIFY_SOCKET"] = path
         self.addCleanup(os.environ.pop, "NOTIFY_SOCKET")
+        return manager
+
+    def test_readiness_is_told_to_a_service_manager(self):
+        manager = self.manager()
         node = self.node()
         message, fds, _, _ = socket.recv_fds(manager, 256, 1)
         self.assertEqual(message, b"FDSTORE=1\nFDNAME=holdfast-link")
@@ -162,6 +167,58 @@ class KeeperTest(case.Case):
         self.assertEqual(manager.recv(256), b"READY=1")
         self.assertEqual(node.stop(), 0)
         self.assertEqual(manager.recv(256), b"STOPPING=1")
+
+    def start_with_descriptor(self, node, fd):
+        """As a service manager hands back what it kept."""
+        ready = len(node.events("ready"))
+        passing = 'LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=holdfast-link exec "$0" "$@" 3<&"$KEPT"'
+        with open(node.log_path, "ab") as log:
+            node.process = subprocess.Popen(["bash", "-c", passing, lab.BINARY, *node.arguments], stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, pass_fds=(fd,), env={**os.environ, "KEPT": str(fd)})
+        node.wait_ready(ready + 1)
+
+    def test_a_device_that_a_service_manager_kept_is_taken_back(self):
+        manager = self.manager()
+        node = self.node()
+        connection = self.connect()
+        connection.sendall(b"before ")
+        kept = socket.recv_fds(manager, 256, 1)[1][0]
+        self.assertEqual(node.stop(), 0)
+        self.start_with_descriptor(node, kept)
+        os.close(kept)
+        self.assertIn(f"device {lab.LINK}: taken back from systemd", node.log())
+        self.assertEqual(node.stop(), 0)
+        manager.close()  # with the descriptor that it was given again
+        with open(os.devnull, "rb") as nothing:  # and where what was kept is of no use, it is opened anew
+            self.start_with_descriptor(node, nothing.fileno())
+        self.assertIn("what systemd kept is of no use", node.log())
+        connection.sendall(b"and after")
+        connection.shutdown(socket.SHUT_WR)
+        self.assertEqual(connection.recv(1), b"")
+
+    def test_connections_of_another_address_wait_for_it(self):
+        node = self.node()
+        connection = self.connect()
+        connection.sendall(b"before ")
+        self.assertEqual(node.stop(), 0)
+        arguments = node.arguments
+        node.arguments = [word.replace(lab.NODE, "10.77.0.77") for word in arguments]
+        node.start()
+        self.assertIn("1 connection of another --address than this one", node.log())
+        self.upload_to("10.77.0.77", b"its own")
+        self.assertEqual(node.stop(), 0)
+        node.arguments = arguments
+        node.start()
+        connection.sendall(b"and after")
+        connection.shutdown(socket.SHUT_WR)
+        self.assertEqual(connection.recv(1), b"")
+        self.assertEqual(sorted(s["in_bytes"] for s in node.streams()), [7, 16])
+
+    def upload_to(self, address, data):
+        connection = self.connect(address=address)
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        self.assertEqual(connection.recv(1), b"")
 
 
 if __name__ == "__main__":

@@ -122,6 +122,7 @@ class KeeperTest(case.Case):
         self.upload(b"again")
 
     def test_a_node_that_refuses_to_start_is_not_started_again(self):
+        subprocess.run(["ip", "link", "delete", lab.LINK], check=False, capture_output=True)  # another test's
         node = self.node(start=False)
         node.arguments += ["--data", "/does/not/exist"]
         node.start(wait=False)

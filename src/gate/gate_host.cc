@@ -38,6 +38,7 @@ bool Gate::deliver(tcp::Connection& connection, StreamOffset at, Bytes payload, 
       // The room stays reserved, and is promised by the record that finds its place.
       entry.appended = before;
       ++counters_.undeliverable;
+      if (!waiting_for_storage()) last_progress_ = now_;
       refused_ = true;
       return false;
     }

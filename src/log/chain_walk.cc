@@ -16,7 +16,7 @@ ChainWalk::ChainWalk(const Chain& chain, BatchPosition start, Look look)
 
 std::optional<ChainWalk::Step> ChainWalk::look(BatchPosition at) {
   std::optional<Step> found;
-  std::uint32_t bit = 1;
+  std::uint32_t bit = 1, damaged = 0;
   for (Source* source : chain_.sources()) {
     const auto batch = source->batch_at(at);
     const bool fits = batch && batch->header.epoch == run_->epoch &&
@@ -24,8 +24,10 @@ std::optional<ChainWalk::Step> ChainWalk::look(BatchPosition at) {
     if (fits && !found) found = Step{batch->header, batch->bytes, 0};
     if (fits && batch->header.mac == found->header.mac) found->present |= bit;
     if (found && look_ == Look::kAny) break;
+    if (!fits && look_ == Look::kAll && source->is_damaged(at)) damaged |= bit;
     bit <<= 1;
   }
+  if (found) found->damaged = damaged;
   return found;
 }
 

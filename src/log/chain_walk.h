@@ -21,6 +21,8 @@ class ChainWalk {
     BatchHeader header;
     Bytes bytes;                // of the first location that has it; valid until the next call
     std::uint32_t present = 0;  // bit i: sources()[i] has it, every check passed
+    std::uint32_t damaged =
+        0;  // bit i: sources()[i] has something else there that is no batch, or cannot be read there
   };
   // The next batch; nullopt where no location has one. kCorrupt where that is inside an epoch that a later one has
   // closed.

@@ -32,6 +32,9 @@ struct Options {
   std::uint64_t copy_limit = 1ULL << 30;
   // Told when an empty location takes the place of a lost one: its name. May be empty.
   std::function<void(const std::string&)> on_replace;
+  // Told when a location had lost segment files: its name, how many were restored from others and how many could not
+  // be, and why. May be empty.
+  std::function<void(const std::string&, std::uint64_t, std::uint64_t, const std::string&)> on_lost_segments;
   // Told before a long copy: the location's name, and bytes. May be empty.
   std::function<void(const std::string&, std::uint64_t)> on_copy;
 };

@@ -172,9 +172,9 @@ Result<void> LogView::rebuild() {
 // Those that end in what is known to be durable: by footer, else by a scan. Returns the first that is not one of them.
 SegmentNumber LogView::index_stable_segments() {
   const Lsn durable = std::max(chain_->top().durable, chain_->runs().back().previous.end_lsn);
-  for (ChainSegment& segment : segments_) {
-    const bool newest = &segment == &segments_.back();
-    if (newest ? segment.last == Lsn{} || segment.last > durable : segment.last > durable) return segment.number;
+  for (std::size_t i = 0; i < segments_.size(); ++i) {
+    ChainSegment& segment = segments_[i];
+    if (latest_end(i) == Lsn{} || latest_end(i) > durable) return segment.number;
     if (segment.last == Lsn{}) {
       take_what_is_left(segment);
       continue;
@@ -191,14 +191,28 @@ SegmentNumber LogView::index_stable_segments() {
   return chain_->runs().back().first_segment;
 }
 
+// No later can this segment end; 0 where nothing of its epoch is known to follow. (What follows may have landed before
+// what lies between: that is no damage.)
+Lsn LogView::latest_end(std::size_t index) const {
+  const ChainSegment& segment = segments_[index];
+  if (segment.last != Lsn{}) return segment.last;
+  for (std::size_t i = index + 1; i < segments_.size() && segments_[i].epoch == segment.epoch; ++i) {
+    if (segments_[i].known_first) return Lsn{segments_[i].first.value - 1};
+    if (segments_[i].last != Lsn{}) return segments_[i].last;
+  }
+  return {};
+}
+
 // Its footer is bad at every location and so is some batch, or the first batch of the segment behind it, which would
 // say where this one ends.
 void LogView::take_what_is_left(ChainSegment& segment) {
   SegmentIndex index;
   const auto scanned = scan(segment, index);
-  if (segment.last == Lsn{}) damage_.push_back(scanned.error().message);
+  segment.cut = segment.last == Lsn{};
+  if (segment.cut) damage_.push_back(scanned.error().message);
   if (index.batches().empty()) return;
-  if (segment.last == Lsn{}) segment.last = index.last_lsn();
+  if (segment.cut) segment.last = index.last_lsn();
+  info_.end = std::max(info_.end, index.last_lsn());
   scanned_[segment.number.value] = index;
   streams_.add(index);
 }
@@ -240,31 +254,39 @@ bool LogView::has_owner() const {
   return std::ranges::any_of(sources_, [](const auto& source) { return source->location().has_owner(); });
 }
 
-// How far the log is durable now: what a batch says that was issued later, what a later epoch adopted, or what W
-// locations have. Where nobody owns the log, as far as a start would adopt it: the copy that is missing may be a rotten
-// one of what was acknowledged.
+// How far the log is durable now: what a batch says that was issued later, what a later epoch adopted, what a location
+// says of its progress, or what W locations have.
 Lsn LogView::probe() {
   const bool owned = has_owner();
   ChainWalk ahead = *walk_;
   ahead.look_everywhere();
-  std::vector<std::pair<Lsn, std::uint32_t>> found;
+  struct Found {
+    Lsn lsn;
+    std::uint32_t present, damaged;
+  };
+  std::vector<Found> found;
   Lsn durable;
   while (true) {
     const auto step = ahead.next();
     if (!step || !*step) break;
     const BatchHeader& header = (*step)->header;
-    found.emplace_back(header.lsn, (*step)->present);
+    found.push_back({header.lsn, (*step)->present, (*step)->damaged});
     durable = std::max(durable, ahead.run().closed ? header.lsn : header.durable);
     for (std::size_t i = 0; i < sources_.size(); ++i) {
       if (((*step)->present >> i & 1U) != 0) info_.locations[info_index_[i]].last = header.lsn;
     }
   }
-  if (!found.empty() && !owned && !has_owner() && enough_to_start()) return std::max(durable, found.back().first);
-  std::uint32_t complete = counting_;
-  for (const auto& [lsn, present] : found) {
+  if (!found.empty()) durable = std::max(durable, std::min(stored_, found.back().lsn));
+  // Beside an owner what looks damaged may be on its way. Without one, a location with a bad copy, or without one of
+  // what is durable, may have held everything else that cannot be read there either.
+  const bool tell_damaged = !owned && !has_owner();
+  std::uint32_t complete = counting_, suspect = 0;
+  for (const auto& [lsn, present, damaged] : found) {
+    if (lsn > durable) complete &= present;
+    if (tell_damaged) suspect |= counting_ & ~present & (lsn <= durable ? ~std::uint32_t{0} : damaged);
     if (lsn <= durable) continue;
-    complete &= present;
-    if (static_cast<unsigned>(std::popcount(complete)) + absent_holders() < identity_.stored_on) break;
+    const int holders = std::popcount(complete) + std::popcount(suspect & ~complete);
+    if (static_cast<unsigned>(holders) + absent_holders() < identity_.stored_on) break;
     durable = lsn;
   }
   return durable;
@@ -296,7 +318,7 @@ Result<void> LogView::index_up_to(Lsn end) {
     if (is_new) at->second.reset(header.at.segment, header.epoch);
     if (segments_.empty() || segments_.back().number < header.at.segment) {
       if (!segments_.empty() && segments_.back().last == Lsn{}) segments_.back().last = Lsn{header.lsn.value - 1};
-      segments_.push_back({header.at.segment, header.epoch, header.lsn, Lsn{}});
+      segments_.push_back({header.at.segment, header.epoch, header.lsn, true, Lsn{}});
     }
     at->second.add_stored_batch(header, (*step)->bytes);
     info_.end = header.lsn;

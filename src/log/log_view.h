@@ -38,6 +38,7 @@ class LogView {
   void inspect_locations();
   Result<void> rebuild();
   SegmentNumber index_stable_segments();
+  Lsn latest_end(std::size_t index) const;
   void take_what_is_left(ChainSegment& segment);
   Result<void> scan(const ChainSegment& segment, SegmentIndex& index) const;
   bool has_owner() const;

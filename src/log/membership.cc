@@ -82,13 +82,18 @@ Result<std::vector<Found>> lock_and_identify(Locations locations, Duration lock_
     const auto locked = location->lock(lock_bound);
     // Two owners are a mistake to stop at. All else is this location's own problem.
     if (!locked && locked.error().kind == Error::Kind::kBusy) return std::unexpected(locked.error());
-    if (!locked) {
-      const bool foreign = locked.error().kind == Error::Kind::kIncompatible;
-      all.push_back({std::move(location), std::nullopt, locked.error().message, foreign});
+    const bool foreign = !locked && locked.error().kind == Error::Kind::kIncompatible;
+    if (foreign) {
+      all.push_back({std::move(location), std::nullopt, locked.error().message, true});
       continue;
     }
+    // Without the lock only to know whose seat it is, which nobody else may take.
     auto found = identify(std::move(location));
     if (!found) return std::unexpected(found.error());
+    if (!locked) {
+      found->problem = locked.error().message;
+      found->foreign = false;
+    }
     all.push_back(std::move(*found));
   }
   return all;
@@ -157,7 +162,7 @@ Result<Identity> choose_identity(const std::vector<Found>& all, const Options& o
   return *best->identity;
 }
 
-// Locations that say who they are go to their places.
+// Locations that say who they are go to their places. One that could not be locked is there, and failed.
 Result<void> seat_identified(std::vector<Found>& all, Membership& membership) {
   for (Found& found : all) {
     if (!found.identity) continue;
@@ -179,6 +184,7 @@ Result<void> seat_identified(std::vector<Found>& all, Membership& membership) {
     seat.location = std::move(found.location);
     seat.id = own.own_id();
     seat.refilling = own.refilling;
+    if (found.problem) seat.fail(*found.problem);
   }
   return {};
 }
@@ -206,8 +212,17 @@ Result<void> seat_empty(std::vector<Found>& all, Membership& membership, const O
   const auto seated = std::ranges::count_if(membership.members, [](const Member& m) { return m.location != nullptr; });
   const bool all_there = static_cast<std::size_t>(empty + seated) == membership.members.size();
   const bool finish_formatting = all_there && never_started(membership);
+  const auto unknown = std::ranges::find_if(all, [](const Found& f) { return f.location != nullptr && f.problem; });
   for (Found& found : all) {
     if (found.location == nullptr || found.problem) continue;
+    // Which seat is the unknown one's? A healthy location that is away for a moment must find its own again.
+    if (unknown != all.end()) {
+      found.problem = fmt::format(
+          "{}: is empty, and in whose place it is to be refilled cannot be told beside {}: leave "
+          "that one out, or mend it",
+          found.location->name(), unknown->location->name());
+      continue;
+    }
     Member* seat = free_seat(membership);
     if (seat == nullptr) {
       return fail(Error::Kind::kUsage, fmt::format("{}: this log has {} locations and all of them are given already",

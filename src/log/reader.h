@@ -1,7 +1,6 @@
 // Reads a log that this process does not own: a stopped node's directories, or a running node's while it writes on.
-// Never writes. What it shows is the chain that a recovery would adopt: all of it where no node runs; beside a running
-// one as far as it is known to be durable, and where locations cannot be read as far as it can be durable with what
-// they may hold.
+// Never writes. What it shows is the chain that a recovery would adopt, as far as it is known to be durable; where
+// locations cannot be read, or no node runs and a copy is bad, as far as it can be durable with what they may hold.
 //
 // While the node runs, the edge moves: refresh() looks for growth; segments may appear or vanish (trimmed) in between,
 // and a read of a trimmed range ends in an error that says so.

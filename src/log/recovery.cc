@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 #include <ranges>
+#include <set>
 #include <utility>
 
 #include "base/assert.h"
@@ -20,6 +21,8 @@ constexpr std::uint64_t kUnknownPromises = 1U << 20;
 
 // Prepared segments: all of them, since what the previous owner promised is to be found in them.
 constexpr unsigned kMostKept = 4096;
+
+constexpr std::uint64_t kMostSkipped = 1U << 20;  // numbers between two segments of one log
 
 constexpr std::uint64_t kWorthTelling = 64U << 20;  // bytes to copy: a second or so
 
@@ -61,6 +64,7 @@ Result<LogStart> Recovery::run(std::vector<std::unique_ptr<location::Location>> 
   if (auto done = decide_who_is_behind(); !done) return std::unexpected(done.error());
   // (3) The adopted tail, on W.
   if (auto done = bring_up_to_date(); !done) return std::unexpected(done.error());
+  restore_lost_segments();
   if (auto done = require_quorum(); !done) return std::unexpected(done.error());
   if (auto done = visit(); !done) return std::unexpected(done.error());
   // (4) The epoch-start record is the running log's first.
@@ -84,6 +88,29 @@ void Recovery::find_sources() {
     }
     sources_.push_back(std::move(source));
     member_index_.push_back(i);
+  }
+  leave_out_strays();
+}
+
+// The new epoch begins behind everything that is there: a file with an absurd number must not send it there. A log's
+// own numbers have no large gaps.
+void Recovery::leave_out_strays() {
+  std::set<std::uint64_t> numbers;
+  for (const auto& source : sources_) {
+    for (const std::uint64_t number : source->segments() | std::views::keys) numbers.insert(number);
+  }
+  std::optional<std::uint64_t> before, stray;
+  for (const std::uint64_t number : numbers) {
+    if (before && number - *before > kMostSkipped) stray = stray.value_or(number);
+    before = number;
+  }
+  if (!stray) return;
+  for (std::size_t i = sources_.size(); i-- > 0;) {
+    if (sources_[i]->segments().lower_bound(*stray) == sources_[i]->segments().end()) continue;
+    const auto at = static_cast<std::ptrdiff_t>(i);
+    member_of(i).fail(fmt::format("segment number {:#x} is no log's: move that file away", *stray));
+    sources_.erase(sources_.begin() + at);
+    member_index_.erase(member_index_.begin() + at);
   }
 }
 
@@ -109,17 +136,18 @@ Result<void> Recovery::choose_and_promise_epoch() {
                             replicas, needed, problems()));
   }
   if (auto found = chain_->find(); !found) return found;
-  std::uint64_t highest = 0;
+  std::uint64_t highest = 0, unknown = 0;
   for (std::size_t i = 0; i < sources_.size(); ++i) {
     for (const auto& [number, size] : sources_[i]->segments()) {
       first_segment_ = std::max(first_segment_, SegmentNumber{number + 1});
     }
     const auto promise = read_promise(sources_[i]->location(), key_.id);
     if (promise && *promise) highest = std::max(highest, (*promise)->epoch.counter);
-    if (!promise) highest += kUnknownPromises;
+    unknown += promise ? 0 : 1;
   }
   first_segment_ = std::max(first_segment_, SegmentNumber{1});
   if (!chain_->empty()) highest = std::max(highest, chain_->top().epoch.counter);
+  highest += unknown * kUnknownPromises;
   epoch_ = {highest + 1, entropy_.epoch_id};
   for (std::size_t i = 0; i < sources_.size(); ++i) {
     if (!HF_MUTANT(kNoPromise)) {
@@ -154,9 +182,6 @@ Result<void> Recovery::decide_who_is_behind() {
           fmt::format("{}: everything up to the batch with LSN {} was stored, and what can be read ends with LSN {}",
                       sources_[i]->name(), progress[i].value, end.value));
     }
-    // Files vanish: by a repair of the file system, by somebody's slip.
-    lost_files_.push_back(progress[i] != Lsn{} && lacks_a_segment(i));
-    if (lost_files_[i]) progress[i] = Lsn{};
   }
   std::uint32_t unknown = 0;
   if (!tail_.empty) {
@@ -175,16 +200,57 @@ Result<void> Recovery::decide_who_is_behind() {
   return {};
 }
 
-// One that others have, up to the end of the log. (What all lack a reader finds: nothing here could mend it.)
-bool Recovery::lacks_a_segment(std::size_t source) const {
-  for (const auto& other : sources_) {
-    for (const std::uint64_t number : other->segments() | std::views::keys) {
-      if (tail_.empty || number > tail_.last.at.segment.value) break;
-      const SegmentNumber segment{number};
-      if (other->has(segment) && !sources_[source]->has(segment)) return true;
+// Files vanish: by a repair of the file system, by somebody's slip. Whoever says that it holds everything, and lacks a
+// file that another has, gets it back. What cannot be mended stands in nobody's way: it was not needed for this start.
+void Recovery::restore_lost_segments() {
+  if (tail_.empty) return;
+  std::map<std::uint64_t, std::uint32_t> lacking;  // by segment: who lacks it
+  for (const auto& source : sources_) {
+    for (const std::uint64_t number : source->segments() | std::views::keys) {
+      if (number < tail_.start.segment.value && source->has(SegmentNumber{number})) lacking[number] = 0;
     }
   }
-  return false;
+  for (auto& [number, who] : lacking) {
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+      if (member_of(i).state == LocationState::kActive && !sources_[i]->has(SegmentNumber{number})) who |= 1U << i;
+    }
+  }
+  std::erase_if(lacking, [](const auto& entry) { return entry.second == 0; });
+  if (lacking.empty()) return;
+  // Files of no run are an owner's that lost, or were prepared for one: nobody misses these.
+  if (auto reached = chain_->extend_to(SegmentNumber{lacking.begin()->first}); !reached) return;
+  std::erase_if(lacking, [this](const auto& entry) {
+    const EpochRun* run = chain_->run_of(SegmentNumber{entry.first});
+    return run == nullptr || !chain_->first_header(SegmentNumber{entry.first}, run->epoch);
+  });
+  std::uint64_t left = options_.copy_limit;
+  for (std::size_t i = 0; i < sources_.size(); ++i) restore_lost_segments(i, lacking, left);
+}
+
+void Recovery::restore_lost_segments(std::size_t source, const std::map<std::uint64_t, std::uint32_t>& lacking,
+                                     std::uint64_t& left) {
+  Repair repair(*chain_, key_, tail_);
+  const SegmentNumber spare = first_segment_ + ready_[source];
+  std::uint64_t restored = 0, lost = 0;
+  std::string problem;
+  for (const auto& [number, who] : lacking) {
+    if ((who >> source & 1U) == 0) continue;
+    if (left < key_.segment_size) {
+      problem = "more than is copied at a start (--copy-limit)";
+      ++lost;
+      continue;
+    }
+    left -= key_.segment_size;
+    const auto done = repair.restore(source, SegmentNumber{number}, spare);
+    (done ? restored : lost) += 1;
+    if (done) continue;
+    problem = done.error().message;
+    const bool its_own = done.error().kind != Error::Kind::kCorrupt && done.error().kind != Error::Kind::kFull;
+    if (its_own) fail_source(source, done.error());
+    if (its_own) break;
+  }
+  if (restored + lost == 0 || !options_.on_lost_segments) return;
+  options_.on_lost_segments(member_of(source).name, restored, lost, problem);
 }
 
 // A start does not wait for a long copy, unless without it there would be no start: then for the shortest.
@@ -222,8 +288,7 @@ Result<void> Recovery::bring_up_to_date() {
     ready_[i] = *ready;
     if (member.state != LocationState::kActive) continue;
     const std::uint64_t lack = tail_.missing_bytes[i];
-    if (options_.on_copy && (lack >= kWorthTelling || (lack > 0 && lost_files_[i])))
-      options_.on_copy(member.name, lack);
+    if (options_.on_copy && lack >= kWorthTelling) options_.on_copy(member.name, lack);
     auto done = repair.copy(i);
     if (done) done = repair.write_footers(i);
     if (!done && done.error().kind == Error::Kind::kFull) {

@@ -2,6 +2,8 @@
 // .cc.
 #pragma once
 
+#include <map>
+
 #include "log/history.h"
 #include "log/membership.h"
 #include "log/repair.h"
@@ -18,10 +20,13 @@ class Recovery {
 
  private:
   void find_sources();
+  void leave_out_strays();
   Result<void> choose_and_promise_epoch();
   Result<void> read_tail();
   Result<void> decide_who_is_behind();
-  bool lacks_a_segment(std::size_t source) const;
+  void restore_lost_segments();
+  void restore_lost_segments(std::size_t source, const std::map<std::uint64_t, std::uint32_t>& lacking,
+                             std::uint64_t& left);
   void leave_behind_what_is_not_needed();
   Result<void> bring_up_to_date();
   Result<void> require_quorum() const;
@@ -44,9 +49,8 @@ class Recovery {
   Epoch epoch_;
   std::vector<bool> promised_;  // a member
   Tail tail_;
-  SegmentNumber first_segment_;   // of the new epoch
-  std::vector<bool> lost_files_;  // a source: it lacks segments that it had
-  std::vector<unsigned> ready_;   // segments, a source
+  SegmentNumber first_segment_;  // of the new epoch
+  std::vector<unsigned> ready_;  // segments, a source
 };
 
 }  // namespace holdfast::log

@@ -53,14 +53,14 @@ std::optional<Source::Batch> Repair::good_copy(BatchPosition at, std::uint32_t p
   return std::nullopt;
 }
 
-Result<void> Repair::copy_range(Source& target, const MissingRange& range) {
+Result<void> Repair::copy_range(Source& target, const MissingRange& range, SegmentNumber into) {
   const SegmentNumber segment = range.begin.segment;
   AlignedBuffer buffer(std::max<std::size_t>(kCopyPiece, kMaxBatch));
   std::uint32_t from = range.begin.offset;  // of what is in the buffer
   std::uint32_t at = from;
   const auto flush = [&]() -> Result<void> {
     if (at == from) return {};
-    auto done = write_now(target.location(), segment, from, Bytes(buffer.data(), at - from));
+    auto done = write_now(target.location(), into, from, Bytes(buffer.data(), at - from));
     from = at;
     return done;
   };
@@ -90,32 +90,75 @@ Result<void> Repair::copy(std::size_t index) {
   std::ranges::sort(ranges, {}, &MissingRange::begin);
   for (const MissingRange& range : ranges) {
     if (auto room = make_room(target, range.begin.segment); !room) return room;
-    if (auto done = copy_range(target, range); !done) return done;
+    if (auto done = copy_range(target, range, range.begin.segment); !done) return done;
     target.drop_window();
     target.forget_first_header(range.begin.segment);
   }
   return {};
 }
 
+// Where a segment in front of the tail ends; nullopt where that cannot be told, or the segment is not of the chain.
+std::optional<Lsn> Repair::end_of(SegmentNumber segment) const {
+  const EpochRun* run = chain_.run_of(segment);
+  if (run == nullptr) return std::nullopt;
+  if (run->closed && segment == run->end_segment) return run->end_lsn;
+  const auto next = chain_.first_header(segment + 1, run->epoch);
+  return next ? std::optional(Lsn{next->lsn.value - 1}) : std::nullopt;
+}
+
+// A good footer of a segment in front of the tail, as some location has it; empty where none has.
+std::vector<std::byte> Repair::footer_of(SegmentNumber segment, Lsn last, std::uint32_t& data_end) const {
+  for (Source* source : chain_.sources()) {
+    const auto trailer = find_trailer(*source, key_, segment, chain_.run_of(segment)->epoch, last);
+    if (!trailer) continue;
+    const auto bytes = source->view(segment, key_.segment_size - trailer->size(), trailer->size(), false);
+    if (!bytes || !SegmentIndex::decode(*bytes, *trailer)) continue;
+    data_end = trailer->data_end;
+    return {bytes->begin(), bytes->end()};
+  }
+  return {};
+}
+
+Result<void> Repair::write_footer(Source& target, SegmentNumber segment, Bytes content) {
+  AlignedBuffer footer(content.size());
+  std::ranges::copy(content, footer.data());
+  target.drop_window();
+  return write_now(target.location(), segment, key_.segment_size - content.size(), footer.bytes());
+}
+
 // Of a segment in front of the tail: as another location has it. Where none has, readers scan.
 Result<void> Repair::copy_footer(std::size_t index, SegmentNumber segment) {
-  const EpochRun* run = chain_.run_of(segment);
-  if (run == nullptr) return {};
-  const bool ends_run = run->closed && segment == run->end_segment;
-  const auto last = ends_run ? std::optional(run->end_lsn) : std::nullopt;
   Source& target = *chain_.sources()[index];
-  if (find_trailer(target, key_, segment, run->epoch, last)) return {};
-  for (Source* source : chain_.sources()) {
-    const auto trailer = source == &target ? std::nullopt : find_trailer(*source, key_, segment, run->epoch, last);
-    if (!trailer) continue;
-    const std::uint64_t at = key_.segment_size - trailer->size();
-    const auto bytes = source->view(segment, at, trailer->size(), false);
-    if (!bytes || !SegmentIndex::decode(*bytes, *trailer)) continue;
-    AlignedBuffer footer(bytes->size());
-    std::ranges::copy(*bytes, footer.data());
-    target.drop_window();
-    return write_now(target.location(), segment, at, footer.bytes());
+  const auto last = end_of(segment);
+  if (!last || find_trailer(target, key_, segment, chain_.run_of(segment)->epoch, *last)) return {};
+  std::uint32_t data_end = 0;
+  const auto footer = footer_of(segment, *last, data_end);
+  return footer.empty() ? Result<void>() : write_footer(target, segment, footer);
+}
+
+// Written under a number behind the end, where an interrupted start's leavings are cleared away, and then renamed: a
+// file under its own number is whole.
+Result<void> Repair::restore(std::size_t index, SegmentNumber segment, SegmentNumber spare) {
+  Source& target = *chain_.sources()[index];
+  const auto last = end_of(segment);
+  std::uint32_t data_end = 0;
+  const auto footer = last ? footer_of(segment, *last, data_end) : std::vector<std::byte>();
+  if (footer.empty()) {
+    return fail(Error::Kind::kCorrupt,
+                fmt::format("segment {}: no location says that it has all of it", segment.value));
   }
+  if (auto room = make_room(target, spare); !room) return room;
+  const std::uint32_t others = ~(std::uint32_t{1} << index);
+  auto done = copy_range(target, {{segment, 0}, data_end, others, ~others}, spare);
+  if (done) done = write_footer(target, spare, footer);
+  if (done && target.segments().contains(segment.value)) done = remove_now(target.location(), segment);
+  if (done) done = recycle_now(target.location(), spare, segment);
+  if (!done) (void)remove_now(target.location(), spare);  // else the next start clears it away
+  target.forget_segment(spare);
+  target.drop_window();
+  if (!done) return done;
+  target.note_segment(segment);
+  target.forget_first_header(segment);
   return {};
 }
 

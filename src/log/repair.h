@@ -23,9 +23,16 @@ class Repair {
   // The location is complete: says so in the footers that it lacks.
   Result<void> write_footers(std::size_t source);
 
+  // Makes a whole segment in front of the tail anew which this location had and has lost. `spare`: a number behind the
+  // end that nothing uses. An error leaves the location as it was.
+  Result<void> restore(std::size_t source, SegmentNumber segment, SegmentNumber spare);
+
  private:
   Result<void> make_room(Source& target, SegmentNumber segment);
-  Result<void> copy_range(Source& target, const MissingRange& range);
+  Result<void> copy_range(Source& target, const MissingRange& range, SegmentNumber into);
+  std::optional<Lsn> end_of(SegmentNumber segment) const;
+  std::vector<std::byte> footer_of(SegmentNumber segment, Lsn last, std::uint32_t& data_end) const;
+  Result<void> write_footer(Source& target, SegmentNumber segment, Bytes content);
   Result<void> copy_footer(std::size_t source, SegmentNumber segment);
   std::optional<Source::Batch> good_copy(BatchPosition at, std::uint32_t present);
 

@@ -35,7 +35,7 @@ class WholeRepair {
       index.add_stored_batch((*step)->header, (*step)->bytes);
       note_missing(found, **step, all & ~(*step)->present);
     }
-    const bool closed = segment.last != Lsn{} && walk.last() && walk.last()->lsn == segment.last;
+    const bool closed = segment.last != Lsn{} && !segment.cut && walk.last() && walk.last()->lsn == segment.last;
     if (closed) found.segments.push_back({index, without_footer(index)});
     write(found);
   }

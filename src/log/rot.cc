@@ -49,7 +49,7 @@ Result<void> check_for_rot(const std::vector<Source*>& sources, const LogKey& ke
     if (end.offset > 0) later = search.find(end.segment, end.offset);
     for (const std::uint64_t number : source->segments() | std::views::keys) {
       if (later) break;
-      if (number <= end.segment.value) continue;
+      if (number < end.segment.value || (number == end.segment.value && end.offset > 0)) continue;
       later = search.find(SegmentNumber{number}, 0);
     }
     if (!later) continue;

@@ -12,7 +12,10 @@ struct ChainSegment {
   SegmentNumber number;
   Epoch epoch;
   Lsn first;  // where no location can say it: one more than what is known to lie before
-  Lsn last;   // of a segment to which nothing will be added, where that is known; else 0
+  bool known_first = false;
+  Lsn last;  // of a segment to which nothing will be added, where that is known; else 0
+  // Its end is not known: `last` is as far as it could be read.
+  bool cut = false;
 };
 
 // Ascending, every segment that the chain's runs name, whether anything of it is there or not.

@@ -82,6 +82,12 @@ std::optional<Source::Batch> Source::batch_at(BatchPosition at, PayloadCheck pay
   return Batch{*header, *bytes};
 }
 
+bool Source::is_damaged(BatchPosition at) {
+  if (!has(at.segment) || batch_at(at)) return false;
+  const auto block = view(at.segment, at.offset, kBlock, false);
+  return !block || std::ranges::any_of(*block, [](std::byte b) { return b != std::byte{}; });
+}
+
 const std::optional<BatchHeader>& Source::first_header(SegmentNumber segment) {
   const auto known = first_headers_.find(segment.value);
   if (known != first_headers_.end()) return known->second;

@@ -45,6 +45,9 @@ class Source {
   };
   std::optional<Batch> batch_at(BatchPosition at, PayloadCheck payloads = PayloadCheck::kVerify);
 
+  // Something was written there which is no whole batch, or which cannot be read.
+  bool is_damaged(BatchPosition at);
+
   // First header of a segment, kept.
   const std::optional<BatchHeader>& first_header(SegmentNumber segment);
   void forget_first_header(SegmentNumber segment) { first_headers_.erase(segment.value); }

@@ -186,6 +186,14 @@ class Node {
       spdlog::warn("location {} lacks {} MiB of the log: copying them before the start, peers wait", location,
                    bytes >> 20);
     };
+    log_options.on_lost_segments = [this](const std::string& location, std::uint64_t restored, std::uint64_t lost,
+                                          const std::string& problem) {
+      spdlog::warn("location {}: segment files have vanished: {} copied anew, {} lost{}{}", location, restored, lost,
+                   problem.empty() ? "" : ": ", problem);
+      events_.write("segments-vanished", {{"location", json_string(location)},
+                                          {"restored", std::to_string(restored)},
+                                          {"lost", std::to_string(lost)}});
+    };
     auto log = log::Log::open(std::move(locations), log_options, std::span<const std::byte, 96>(draw_entropy<96>()),
                               kLockBound, recovered);
     if (!log) return log;

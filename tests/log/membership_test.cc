@@ -166,6 +166,49 @@ TEST(Membership, ALocationThatCannotBeLockedFailsAlone) {
   EXPECT_TRUE(mentions(world.log->locations()[2].reason, "on their way")) << world.log->locations()[2].reason;
 }
 
+// Its device is slow for a moment: an empty directory in another one's place must not get its seat.
+TEST(Membership, AnEmptyLocationNeverTakesTheSeatOfOneThatIsStuck) {
+  for (const unsigned replicas : {3U, 5U}) {
+    World world(replicas);
+    world.options.stored_on = replicas == 5 ? 3 : 2;
+    write_some(world);
+    for (auto& disk : world.disks) disk->faults.automatic = false;
+    world.put(1, 6, "+more");
+    world.log->pump(true);
+    for (unsigned i = 1; i < replicas; ++i) world.disks[i]->complete_all();
+    world.log.reset();
+    for (auto& disk : world.disks) disk->faults.automatic = true;
+    world.disks[2]->lose_everything();
+    world.disks[0]->faults.pass_time = [](Duration) { return Duration::zero(); };
+    ASSERT_EQ(world.open() == "", replicas == 5);
+    world.log.reset();
+    world.disks[0]->faults.pass_time = {};
+    ASSERT_EQ(world.open(), "") << replicas;
+    for (const LocationStatus& location : world.log->locations()) {
+      EXPECT_EQ(location.state, LocationState::kActive) << location.name << ": " << location.reason;
+    }
+    EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "stored+more");
+  }
+}
+
+TEST(Membership, AStrayNumberSendsTheOthersNowhere) {
+  World world(3);
+  write_some(world);
+  world.log.reset();
+  {
+    test::Memory handle(world.disks[1]);
+    ASSERT_TRUE(handle.lock(std::chrono::seconds(1)));
+    handle.prepare(1, SegmentNumber{(std::uint64_t{1} << 45) - 1}, 1U << 20);
+    world.disks[1]->complete_all();
+  }
+  for (int start = 0; start < 3; ++start) {
+    ASSERT_EQ(world.open(), "");
+    world.settle();
+    EXPECT_EQ(world.log->locations()[0].state, LocationState::kActive);
+    EXPECT_EQ(world.log->locations()[1].state, LocationState::kFailed);
+  }
+}
+
 TEST(Membership, ASegmentNumberThatNoLogReachesIsItsLocationsOwnProblem) {
   for (const std::uint64_t number : {std::uint64_t{1} << 63, (std::uint64_t{1} << 45) + 1}) {
     World world(3);

@@ -1,4 +1,5 @@
 // Opening a log: which end is chosen, what is copied, what is refused.
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -755,18 +756,21 @@ TEST(Checkpoint, OldSegmentsThatVanishedAreCopiedAnew) {
   World world(2);
   world.options.checkpoint_every = 256U << 10;
   std::vector<std::string> told;
-  world.options.on_copy = [&](const std::string& name, std::uint64_t) { told.push_back(name); };
+  world.options.on_lost_segments = [&](const std::string& name, std::uint64_t restored, std::uint64_t lost,
+                                       const std::string& problem) {
+    told.push_back(fmt::format("{} {} {} {}", name, restored, lost, problem));
+  };
   world.start();
   Source source(world, 10);
   world.log->set_checkpoint_source(&source);
   std::uint64_t end = 0;
-  append_batches(world, 200, end);
+  append_batches(world, 1000, end);  // so that a progress record covers the first segments
   ASSERT_TRUE(world.disks[0]->blobs().contains(kProgressBlob));
   world.crash();
   world.disks[0]->lose_segment(SegmentNumber{2});
   world.disks[0]->truncate(SegmentNumber{3}, 4096);
   ASSERT_EQ(world.open(), "");
-  EXPECT_EQ(told, std::vector<std::string>{"/disk/a"});
+  EXPECT_EQ(told, std::vector<std::string>{"/disk/a 2 0 "});
   std::array<std::byte, 4096> here, there;
   for (const std::uint64_t number : {2U, 3U}) {
     for (const std::uint64_t at : {0U, 100U << 12, (1U << 20) - 4096}) {

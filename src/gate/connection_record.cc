@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/endian.h"
+#include "gate/service.h"
 
 namespace holdfast::gate {
 namespace {
@@ -128,7 +129,9 @@ Result<ConnectionRecord> decode_connection_record(Bytes bytes) {
   s.edge = StreamOffset{r.take<std::uint64_t>()};
   s.msl = Duration{static_cast<std::int64_t>(r.take<std::uint64_t>())};
   record.opened = r.take<std::uint64_t>();
-  if (state < static_cast<std::uint8_t>(tcp::State::kSynSent) ||
+  if (record.service < static_cast<std::uint8_t>(ServiceKind::kStore) ||
+      record.service > static_cast<std::uint8_t>(ServiceKind::kClient) ||
+      state < static_cast<std::uint8_t>(tcp::State::kSynSent) ||
       state > static_cast<std::uint8_t>(tcp::State::kClosed) || s.send_scale > 14 || s.receive_scale > 14 ||
       s.send_mss == 0 || s.snd_una > s.snd_end || s.msl < Duration::zero()) {
     return fail(Error::Kind::kCorrupt, "connection record with a field out of range");

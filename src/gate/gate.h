@@ -67,6 +67,9 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   // A recovered connection whose record is stored already. Reserves what the old owner promised, as far as there is
   // room. Outbound bytes are read back from the log; an error names what could not be read.
   Result<Entry*> resume(StreamId id, RecoveredConnection& recovered, tcp::Config config, Time now);
+  // A recovered connection that is not resumed: it cannot be read back, or is of an address that this node does not
+  // have. It stays in the log, over checkpoints too; nothing is said for it.
+  void set_aside(StreamId id, const RecoveredConnection& connection);
   // Every resumed connection speaks, as soon as its peer can be reached: to be called once, when the epoch's start is
   // stored. Until then a gate with a log is silent.
   void speak_all(Time now);
@@ -182,7 +185,8 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   Time started_;
   std::uint64_t volatile_id_ = 0;
 
-  StreamId checkpoint_cursor_, checkpoint_limit_;
+  StreamId checkpoint_cursor_, checkpoint_limit_, aside_cursor_;
+  std::map<StreamId, std::vector<std::byte>> aside_;  // connection records
   bool silent_;
   bool stalled_ = false;
   bool refused_ = false;  // the log had no room for the last bytes that arrived

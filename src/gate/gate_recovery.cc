@@ -45,7 +45,11 @@ Result<Entry*> Gate::resume(StreamId id, RecoveredConnection& recovered, tcp::Co
   while (!entry.outbound.empty() && entry.outbound.front().offset + entry.outbound.front().length <= s.snd_una.value) {
     entry.outbound.pop_front();
   }
-  if (auto read = read_outbound(entry, s); !read) return std::unexpected(read.error());
+  if (auto read = read_outbound(entry, s); !read) {
+    std::erase(starved_, &entry);
+    if (granted > 0) log_->unreserve(granted);
+    return std::unexpected(read.error());
+  }
   if (s.snd_fin) entry.connection->queue_fin();
   if (s.rcv_fin && !s.snd_fin && entry.service == ServiceKind::kStore) entry.want_fin = true;
   entries_[id] = std::move(owned);
@@ -101,24 +105,44 @@ void Gate::speak_first(Entry& entry, Time now) {
   touch(entry);
 }
 
+void Gate::set_aside(StreamId id, const RecoveredConnection& connection) {
+  const std::deque<log::Extent> outbound(connection.outbound.begin(), connection.outbound.end());
+  aside_[id] = encode(connection.record, outbound);
+}
+
 void Gate::checkpoint_begin() {
-  checkpoint_cursor_ = StreamId{0};
+  checkpoint_cursor_ = aside_cursor_ = StreamId{0};
   // While connections are still to be resumed all of them count.
   checkpoint_limit_ = silent_ ? StreamId{~std::uint64_t{0}} : entries_.empty() ? StreamId{0} : entries_.rbegin()->first;
 }
 
+// One more record where nothing was written yet, whatever its size: a large one must get its turn.
 bool Gate::checkpoint_step(std::size_t budget) {
   if (silent_) return true;
+  bool written = false;
+  const auto fits = [&](std::size_t size) {
+    if (written && size > budget) return false;
+    written = true;
+    budget -= std::min(budget, size);
+    return true;
+  };
+  for (auto at = aside_.upper_bound(aside_cursor_); at != aside_.end(); ++at) {
+    if (!fits(log::kRecordHeaderSize + at->second.size())) return true;
+    log::RecordHeader header;
+    header.type = log::RecordType::kConnection;
+    header.stream = at->first;
+    if (log_->append(header, at->second) == Lsn{0}) return true;
+    aside_cursor_ = at->first;
+  }
   for (auto at = entries_.upper_bound(checkpoint_cursor_); at != entries_.end() && at->first <= checkpoint_limit_;
        ++at) {
     Entry& entry = *at->second;
-    const std::size_t size =
-        log::kRecordHeaderSize + kConnectionRecordSize + 4 + entry.outbound.size() * kEncodedExtentSize;
-    if (size > budget && budget < log::kMaxPayload) return true;
+    if (!fits(log::kRecordHeaderSize + kConnectionRecordSize + 4 + entry.outbound.size() * kEncodedExtentSize)) {
+      return true;
+    }
     // One whose close is recorded must not be raised again.
     if (!entry.finished && !entry.close_recorded && append_record(entry) == Lsn{0}) return true;
     checkpoint_cursor_ = at->first;
-    budget -= std::min(budget, size);
   }
   return false;
 }

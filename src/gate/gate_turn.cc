@@ -227,8 +227,8 @@ void Gate::remove_finished() {
       hand_to_client(entry);
       entry.handler->finished(entry.close_reason);
     }
-    std::erase(starved_, &entry);
-    std::erase(unspoken_, &entry);
+    if (entry.starved) std::erase(starved_, &entry);
+    if (!unspoken_.empty()) std::erase(unspoken_, &entry);  // it stays there a while after it spoke
     entries_.erase(found);
     return true;
   });

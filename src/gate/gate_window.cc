@@ -86,9 +86,11 @@ void Gate::promise_more(Entry& entry) {
   if (entry.appended.in_fin) return;
   const StreamOffset before = entry.reserved_edge;
   reserve_window(entry, entry.appended.in_end);
-  if (entry.reserved_edge == before) return;
+  if (entry.reserved_edge == before && !entry.promise_owed) return;
   const Lsn lsn = log_ ? append_record(entry) : Lsn{0};
-  if (log_ && lsn == Lsn{0}) return;  // the next data record carries it
+  // Not now: the next data record would carry it, but behind a closed window none may come.
+  entry.promise_owed = log_ && lsn == Lsn{0};
+  if (entry.promise_owed) return starve(entry);
   note_stored_edges(entry, lsn);
 }
 

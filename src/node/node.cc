@@ -130,6 +130,11 @@ class Node {
                                               std::span<const std::byte, 64>(draw_entropy<64>()), &chronicle_,
                                               shard::monotonic_now());
     shard_ = std::make_unique<shard::Shard>(*engine_, *tap_, *ring_);
+    for (const Error& error : engine_->resume_errors()) {
+      spdlog::error("a connection cannot go on, its peer waits: {}: give all directories, or mend them, and restart",
+                    error.message);
+      events_.write("connection-muted", {{"reason", json_string(error.message)}});
+    }
     const auto ms = milliseconds(shard::monotonic_now() - started_);
     events_.write("recovered", {{"connections", std::to_string(connections)}, {"ms", fmt::format("{:.3f}", ms)}});
     if (connections > 0) spdlog::info("recovered {} in {:.1f} ms", counted(connections), ms);

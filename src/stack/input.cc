@@ -169,10 +169,15 @@ Result<wire::Port> Engine::Impl::free_port(wire::Endpoint to) {
 void Engine::Impl::resume_all(Time now) {
   for (auto& [id, connection] : recovered.connections()) {
     const wire::FourTuple tuple = connection.record.snapshot.tuple;
+    if (tuple.local.address != config.ip.address.address) {
+      gate.set_aside(id, connection);
+      continue;
+    }
     auto resumed = gate.resume(id, connection, tcp_config_for(tuple.peer.address, now), now);
     if (!resumed) {
       resume_errors.push_back(resumed.error());
       muted.insert(tuple);
+      gate.set_aside(id, connection);
       continue;
     }
     gate::Entry& entry = **resumed;

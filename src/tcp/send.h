@@ -63,7 +63,8 @@ struct Sender {
     return stored + (with_fin ? 1 : 0);
   }
   // The sequence number of a segment without data: SND.NXT; after a resumption as far as the predecessor may have got,
-  // within the window, because a peer discards what lies below its RCV.NXT.
+  // because a peer discards what lies below its RCV.NXT. Where all that is in flight is the probe of a closed window,
+  // SND.UNA: the peer has not taken it, and discards what lies beyond its window with the ACK that it carries.
   StreamOffset idle_position() const;
   // Takes back what is in flight: it will be sent again as if it was new.
   void rewind();

@@ -73,7 +73,10 @@ class FakeLog : public log::Log {
   std::uint64_t stored_clock_ceiling() const override { return ceiling; }
   StreamId next_stream_id() override { return StreamId{++ids}; }
   void set_checkpoint_source(log::CheckpointSource* source) override { checkpoint = source; }
-  Result<void> read(const log::Extent&, std::uint64_t, MutableBytes) override { return {}; }
+  Result<void> read(const log::Extent&, std::uint64_t, MutableBytes) override {
+    if (unreadable) return fail(Error::Kind::kCorrupt, "rot");
+    return {};
+  }
   std::vector<log::LocationStatus> locations() const override { return {}; }
   unsigned stored_on() const override { return 1; }
   bool quorum_lost() const override { return false; }
@@ -94,7 +97,7 @@ class FakeLog : public log::Log {
   log::Secrets secrets_;
   std::vector<Appended> records;
   Lsn open{2}, issued{1}, stored{1}, complete_upto{1};
-  bool unissued = false, no_room = false;
+  bool unissued = false, no_room = false, unreadable = false;
   bool scarce = false;  // room that was used is gone
   std::uint64_t room = 1U << 30, reserved = 0;
   std::uint64_t inherited = 0;  // room for a predecessor's promises only

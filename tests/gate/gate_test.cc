@@ -394,6 +394,73 @@ TEST_F(GateTest, AnIdleHourIsNoStall) {
   EXPECT_GT(sent.back().header.window, 0U);
 }
 
+// Behind a closed window no data record comes that could tell of a promise.
+TEST_F(GateTest, APromiseThatFoundNoRoomForItsRecordIsMadeAgain) {
+  log->room = 0;
+  establish(ServiceKind::kStore);
+  ASSERT_EQ(entry->reserved_edge.value, 0U);
+  log->room = 1U << 30;
+  log->no_room = true;  // for a moment: every batch is on its way
+  pump();
+  log->no_room = false;
+  pump();
+  store();
+  pump();
+  EXPECT_GT(entry->connection->advertised().value, 0U);
+}
+
+TEST_F(GateTest, ACheckpointEndsWhateverTheSizeOfAConnection) {
+  establish(ServiceKind::kEcho);
+  for (std::uint32_t i = 0; i < 600; ++i) {
+    entry->outbound.push_back({SegmentNumber{1}, i * 64, 1, i, log::RecordType::kIn, 0});
+  }
+  gate->checkpoint_begin();
+  const std::size_t before = log->count(log::RecordType::kConnection);
+  EXPECT_FALSE(gate->checkpoint_step(std::size_t{16} << 10));
+  EXPECT_EQ(log->count(log::RecordType::kConnection), before + 1);
+}
+
+TEST_F(GateTest, AConnectionSetAsideStaysInTheLogOverCheckpoints) {
+  establish(ServiceKind::kStore);
+  Recovery recovery;
+  for (const FakeLog::Appended& record : log->records) recovery.on_record(record.header, record.payload, {});
+  ASSERT_EQ(recovery.connections().size(), 1U);
+  const StreamId other{77};
+  gate->set_aside(other, recovery.connections().begin()->second);
+  log->records.clear();
+  gate->checkpoint_begin();
+  EXPECT_TRUE(gate->checkpoint_step(0)) << "a record at least each time";
+  EXPECT_FALSE(gate->checkpoint_step(0));
+  ASSERT_EQ(log->count(log::RecordType::kConnection), 2U);
+  EXPECT_EQ(log->records[0].header.stream, other);
+  EXPECT_EQ(decode_connection_record(log->records[0].payload)->snapshot.tuple, kTuple);
+}
+
+// Whose bytes cannot be read back is no more, and holds no room.
+TEST_F(GateTakeoverTest, AConnectionThatCannotBeResumedLeavesNothingBehind) {
+  establish(ServiceKind::kEcho);
+  upload_two_segments();
+  pump();
+  store();
+  Recovery recovery;
+  for (const FakeLog::Appended& record : log->records) {
+    recovery.on_record(
+        record.header, record.payload,
+        {SegmentNumber{1}, 64, record.header.length, record.header.offset, record.header.type, record.header.flags});
+  }
+  auto fresh = std::make_unique<FakeLog>();
+  log = fresh.get();
+  log->room = 1;
+  log->unreadable = true;
+  gate = std::make_unique<Gate>(Options{}, std::move(fresh), *this, *this, 0, now);
+  ASSERT_FALSE(gate->resume(entry->id, recovery.connections().begin()->second, config, now));
+  EXPECT_EQ(log->reserved, 0U);
+  log->room = 1U << 30;
+  gate->speak_all(now);
+  pump();
+  EXPECT_EQ(log->reserved, 0U);
+}
+
 TEST_F(GateTakeoverTest, AReplacementAcknowledgesWhatItsPredecessorStored) {
   establish(ServiceKind::kStore);
   const std::uint32_t end = upload_two_segments();

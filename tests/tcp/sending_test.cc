@@ -161,6 +161,20 @@ TEST_F(Sending, ClosedWindowIsProbedWithBackOffForAsLongAsThePeerAnswers) {
   EXPECT_FALSE(e.close_reason);
 }
 
+// Beyond the window the peer would discard the ACK with the segment, and in the end give up.
+TEST_F(Sending, AcksAreWithinAClosedWindowAlsoBesideAProbe) {
+  peer_window = 0;
+  arrive(kAck, 0, 0);
+  e.queue(pattern(5000));
+  expire();
+  EXPECT_EQ(take().payload.size(), 1U);
+  arrive(kAck, 0, 0, pattern(100));
+  expire();
+  const Sent s = take();
+  EXPECT_EQ(seq_of(s), 0);
+  EXPECT_TRUE(s.bare());
+}
+
 TEST_F(Sending, ProbesThatNobodyAnswersEnd) {
   peer_window = 0;
   arrive(kAck, 0, 0);

@@ -4,8 +4,7 @@
 //   metadata, so that O_DIRECT with RWF_DSYNC costs one write and one flush of the device (or none, with FUA).
 // - Where the file system has no direct I/O, writes go through the page cache with RWF_DSYNC, and a warning says so.
 // - One ring serves all locations of a shard, and the shard's own waits (ring.h). Operations are queued here and leave
-// with
-//   the ring's next submit, poll or wait.
+//   with the ring's next submit, poll or wait.
 // - Descriptors that segments are written through are locked (writer_lock.h). The kMaxIdle last used stay open; one is
 //   closed only when nothing is in flight through it, so that a closed one has no write to come.
 //   io_uring's registered files are not used on purpose: the ring would hold descriptors, and their locks, beyond that.

@@ -24,8 +24,7 @@ void NameChanges::rename(Token token, std::string from, std::string to) {
 
 void NameChanges::remove(Token token, std::string name) { begin({true, false, token, std::move(name), {}, 0}); }
 
-// The kernel reads the names when the operation is submitted, so they must not move before: a change is heap-stable
-// only as long as changes_ does not grow while one is queued. submit() first makes sure of that.
+// The kernel reads the names when the operation is submitted, so they must not move before: changes_ is a deque.
 void NameChanges::begin(Change change) {
   auto slot = std::ranges::find_if(changes_, [](const Change& c) { return !c.in_use; });
   if (slot == changes_.end()) {

@@ -16,6 +16,7 @@ namespace {
 
 constexpr unsigned kTagBits = 48;
 constexpr unsigned kDispatchBatch = 64;
+constexpr unsigned kMaxWorkers = 256;  // more than 16 locations can have at a time, of each kind
 
 // From the quickest set-up to the plainest: older kernels refuse flags that they do not know.
 constexpr std::array<unsigned, 3> kSetups = {
@@ -36,6 +37,7 @@ Result<std::unique_ptr<Ring>> Ring::create(unsigned entries) {
     result = io_uring_queue_init_params(entries, &ring->ring_, &params);
     if (result == 0) {
       ring->enabled_ = (flags & IORING_SETUP_R_DISABLED) == 0;
+      if (ring->enabled_) ring->allow_workers();
       ring->users_.reserve(16);
       return ring;
     }
@@ -77,6 +79,14 @@ void Ring::enable() {
   HF_ASSERT(::syscall(__NR_io_uring_register, ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0) == 0);
   enabled_ = true;
   (void)io_uring_register_ring_fd(&ring_);  // spares a look-up in each call; never needed
+  allow_workers();
+}
+
+void Ring::allow_workers() {
+  // By default a few workers for each processor serve all: the operations of one device that hangs would take them, and
+  // those of healthy ones wait behind. Threads are made only when they are needed.
+  std::array<unsigned, 2> workers = {kMaxWorkers, kMaxWorkers};
+  (void)io_uring_register_iowq_max_workers(&ring_, workers.data());
 }
 
 io_uring_sqe* Ring::next_entry() {

@@ -75,6 +75,7 @@ class Ring {
   io_uring_sqe* next_entry();
   void label(io_uring_sqe* sqe, User user, std::uint64_t tag);
   void enable();
+  void allow_workers();
   unsigned dispatch();
 
   io_uring ring_{};

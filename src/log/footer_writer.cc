@@ -22,7 +22,7 @@ std::optional<FooterWriter::Write> FooterWriter::next(unsigned replica, Lsn pref
     if ((footer.wanted & bit) == 0 || footer.last_lsn > prefix) continue;
     footer.wanted &= ~bit;
     footer.writing |= bit;
-    return Write{footer.segment, key_.segment_size - footer.buffer.size(), footer.buffer.bytes(), footer.last_lsn};
+    return Write{footer.segment, key_.segment_size - footer.buffer.size(), footer.buffer.bytes()};
   }
   return std::nullopt;
 }

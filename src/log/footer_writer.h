@@ -24,7 +24,6 @@ class FooterWriter {
     SegmentNumber segment;
     std::uint64_t offset = 0;
     Bytes bytes;  // stays until written() or abandon()
-    Lsn last_lsn;
   };
   // The next footer that location `replica` should write, once it holds everything up to `prefix`.
   std::optional<Write> next(unsigned replica, Lsn prefix);

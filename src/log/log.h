@@ -124,7 +124,8 @@ class Log {
 
   // Takes completions, issues what policy says (full batches while fewer than max_in_flight are in flight; a partial
   // one when nothing is in flight and `flush` is set), prepares and seals segments, drives checkpoints. Returns true
-  // when durable() moved. Never blocks.
+  // when durable() moved. Waits for no write; a small blob is
+  // replaced now and then at a location that keeps up.
   virtual bool pump(bool flush) = 0;
   // Something is appended or asked for that no write in flight carries.
   virtual bool has_unissued() const = 0;
@@ -146,8 +147,8 @@ class Log {
   // No clock value above the stored ceiling may leave (TSval, ISN clock). Promised ahead, rides on the next batch;
   // alone it is no reason to write one (barrier() is).
   virtual void promise_clock(std::uint64_t ceiling) = 0;
-  virtual std::uint64_t stored_clock_ceiling() const = 0;
   // After open(): the ceiling that the adopted log holds.
+  virtual std::uint64_t stored_clock_ceiling() const = 0;
   virtual StreamId next_stream_id() = 0;  // unique for the log's whole life; rides on the batches that use it
 
   virtual void set_checkpoint_source(CheckpointSource* source) = 0;

@@ -105,7 +105,6 @@ Result<void> write_identity(location::Location& location, const Identity& identi
 
 Result<Membership> format(std::vector<Found> all, const Options& options, const Entropy& entropy) {
   Membership membership;
-  membership.fresh = true;
   Identity& identity = membership.identity;
   const auto replicas = static_cast<unsigned>(all.size());
   identity.log_id = entropy.log_id;

@@ -30,7 +30,6 @@ struct Member {
 struct Membership {
   Identity identity;            // the one in force; `index` and `refilling` mean nothing here
   std::vector<Member> members;  // by index
-  bool fresh = false;           // formatted just now: nothing to recover
 };
 
 // Fresh entropy, cut up.

@@ -57,7 +57,6 @@ class Replica {
   // Asks for one more segment where fewer than `ahead` beyond `current` are ready. Called once a pump.
   void prepare_ahead(SegmentNumber current, unsigned ahead, std::uint64_t segment_size, std::uint64_t max_bytes);
   void prepared(SegmentNumber segment, const std::optional<Error>& error);
-  std::uint64_t segment_files() const { return segment_files_; }
 
   // ---- Batches that wait, in LSN order: their segment is not ready here yet, or enough is on its way ----
   // So that a location that stands still keeps few buffers from the others.

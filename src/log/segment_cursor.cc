@@ -31,11 +31,6 @@ void SegmentCursor::next_segment() {
   index_.reset(segment_, epoch_);
 }
 
-std::uint64_t SegmentCursor::payload_left() const {
-  const std::uint32_t left = room();
-  return left <= kMinBatchRoom ? 0 : left - kMinBatchRoom;
-}
-
 std::uint64_t SegmentCursor::payload_per_segment(std::uint64_t segment_size) {
   return segment_size - segment_size / 32 - kMinBatchRoom;
 }

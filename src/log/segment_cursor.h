@@ -32,8 +32,7 @@ class SegmentCursor {
   // On to the next segment.
   void next_segment();
 
-  // Payload that the rest of this segment surely takes, and that a whole one does.
-  std::uint64_t payload_left() const;
+  // Payload that a whole segment surely takes.
   static std::uint64_t payload_per_segment(std::uint64_t segment_size);
 
  private:

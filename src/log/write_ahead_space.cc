@@ -52,6 +52,8 @@ void WriteAheadLog::store_progress(std::size_t i) {
   const bool due =
       first ? at_ease || cursor_.segment() > epoch_segment_ : cursor_.segment() >= progress_at_[i] + kProgressEvery;
   if (!due || held < epoch_start_) return;
+  // It would block everything at a device that hangs: only one that keeps up is asked.
+  if (replica.prefix() < durable_) return;
   progress_at_[i] = cursor_.segment();
   const auto stored = replica.location()->write_blob(kProgressBlob, encode(Progress{key_.id, held}));
   if (!stored) fail_replica(i, LocationState::kFailed, stored.error().message);

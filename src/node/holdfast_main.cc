@@ -1,7 +1,10 @@
 // The program `holdfast`.
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <variant>
 
 #include "node/command_line.h"
@@ -23,12 +26,23 @@ struct Run {
   }
 };
 
+// A standard descriptor that is closed would become the first thing that is opened, and log lines would go there.
+// Opened the wrong way round, so that whoever uses it is told.
+void guard_standard_descriptors() {
+  for (int fd = 0; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
+    if (::open("/dev/null", (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY)) != fd) std::abort();
+  }
+}
+
 }  // namespace
 }  // namespace holdfast::node
 
 int main(int argc, char** argv) {
   using namespace holdfast::node;
+  guard_standard_descriptors();
   std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is told by write()
+  std::signal(SIGXFSZ, SIG_IGN);  // and so is a file that may not grow (RLIMIT_FSIZE)
   const auto command = parse_command_line(argc, argv);
   return command ? std::visit(Run{}, *command) : report(command.error());
 }

@@ -97,6 +97,13 @@ class Input {
       return std::unexpected(error(errno));
     }
     at_end_ = size == 0;
+    taken_ += static_cast<std::uint64_t>(size);
+    if (at_end_ && size_ && taken_ < *size_) {
+      return fail(Error::Kind::kIo,
+                  fmt::format("{} became shorter while it was sent: {} of {} bytes were left, and the "
+                              "connection is reset",
+                              name_, taken_, *size_));
+    }
     return Bytes(into.first(static_cast<std::size_t>(size)));
   }
 
@@ -111,15 +118,27 @@ class Input {
   std::unique_ptr<location::Readiness> readable_;  // null for a regular file
   bool ready_ = false;
   bool at_end_ = false;
+  std::uint64_t taken_ = 0;
 };
 
 class Sender {
  public:
   explicit Sender(const SendCommand& command) : command_(command), buffer_(kReadSize) {}
 
+  // A peer must not wait for one that has ended: whatever goes wrong here resets the connection.
   Result<void> run() {
     auto prepared = prepare();
     if (!prepared) return prepared;
+    auto sent = work();
+    if (!sent && !dialogue_.ended() && !tap_->failure()) {
+      engine_->abort(stream_, shard::monotonic_now());
+      engine_->pump(shard::monotonic_now());
+    }
+    return sent;
+  }
+
+ private:
+  Result<void> work() {
     Progress progress("send", input_->size(), !command_.quiet);
     while (!dialogue_.ended()) {
       shard_->turn(kNever);
@@ -137,7 +156,6 @@ class Sender {
     return verdict(*dialogue_.ended());
   }
 
- private:
   Result<void> prepare() {
     auto ring = location::Ring::create();
     if (!ring) return std::unexpected(ring.error());
@@ -203,9 +221,7 @@ class Sender {
     return std::nullopt;
   }
 
-  Result<void> give_up() {
-    engine_->abort(stream_, shard::monotonic_now());
-    engine_->pump(shard::monotonic_now());
+  Result<void> give_up() const {
     return fail(
         Error::Kind::kUnavailable,
         fmt::format("interrupted: {}: the connection was reset, the peer may have a part", command_.to.to_string()));

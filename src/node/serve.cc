@@ -15,6 +15,7 @@
 #include "location/unique_fd.h"
 #include "node/host_address.h"
 #include "node/keeper.h"
+#include "node/limits.h"
 #include "node/logging.h"
 #include "node/node.h"
 #include "node/output.h"
@@ -44,13 +45,24 @@ Result<std::unique_ptr<link::Tap>> attach(const link::TapOptions& options) {
 // The device's descriptor: what systemd kept for us, or a newly opened one.
 Result<std::unique_ptr<link::Tap>> open_link(const ServeOptions& options, const std::string& pcap) {
   const link::TapOptions tap{.name = options.link.device, .mtu = options.link.mtu, .pcap = pcap};
-  if (const auto kept = take_descriptor(kStoredLinkName)) {
-    auto adopted = link::Tap::adopt(*kept, tap);
-    if (adopted) {
-      spdlog::info("device {}: taken back from systemd", options.link.device);
-      return adopted;
+  std::unique_ptr<link::Tap> taken_back;
+  for (const int kept : take_descriptors(kStoredLinkName)) {
+    if (taken_back) {
+      ::close(kept);
+      continue;
     }
-    spdlog::warn("what systemd kept is of no use: {}; opening the device anew", adopted.error().message);
+    auto adopted = link::Tap::adopt(kept, tap);
+    if (adopted) {
+      taken_back = *std::move(adopted);
+      continue;
+    }
+    // Of another --link, say: it would keep the new one out of the store for good.
+    spdlog::warn("of what systemd kept a descriptor is of no use ({}): it is dropped", adopted.error().message);
+    forget_descriptors(kStoredLinkName);
+  }
+  if (taken_back) {
+    spdlog::info("device {}: taken back from systemd", options.link.device);
+    return taken_back;
   }
   if (auto free = check_not_ours(options.address.address); !free) return std::unexpected(free.error());
   auto opened = attach(tap);
@@ -136,6 +148,7 @@ int serve(const ServeCommand& command) {
   set_up_logging(command.options.log_level, is_node ? "node" : "keeper");
   auto events = EventFile::open(command.options.events);
   if (!events) return report(events.error());
+  if (auto enough = raise_descriptor_limit(command.options.data.size()); !enough) return report(enough.error());
   if (command.inherited.keeper != 0) return run_kept(command, *events);
   return command.options.no_keeper ? run_without_keeper(command, *events) : run_with_keeper(command, *events);
 }

@@ -72,23 +72,23 @@ bool notify_service(const std::string& state) { return send_datagram(state, -1);
 
 bool store_descriptor(int fd, const std::string& name) { return send_datagram("FDSTORE=1\nFDNAME=" + name, fd); }
 
-std::optional<int> take_descriptor(const std::string& name) {
+void forget_descriptors(const std::string& name) { send_datagram("FDSTOREREMOVE=1\nFDNAME=" + name, -1); }
+
+std::vector<int> take_descriptors(const std::string& name) {
+  std::vector<int> taken;
   const auto pid = environment_number("LISTEN_PID");
   const auto count = environment_number("LISTEN_FDS");
   const char* names = std::getenv("LISTEN_FDNAMES");
-  if (!pid || !count || names == nullptr || *pid != static_cast<std::uint64_t>(::getpid())) return std::nullopt;
+  if (!pid || !count || names == nullptr || *pid != static_cast<std::uint64_t>(::getpid())) return taken;
   std::string_view rest = names;
   for (std::uint64_t i = 0; i < *count; ++i) {
     const auto colon = rest.find(':');
-    if (rest.substr(0, colon) == name) {
-      const int fd = kFirstPassedDescriptor + static_cast<int>(i);
-      if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return std::nullopt;
-      return fd;
-    }
+    const int fd = kFirstPassedDescriptor + static_cast<int>(i);
+    if (rest.substr(0, colon) == name && ::fcntl(fd, F_SETFD, FD_CLOEXEC) == 0) taken.push_back(fd);
     if (colon == std::string_view::npos) break;
     rest.remove_prefix(colon + 1);
   }
-  return std::nullopt;
+  return taken;
 }
 
 void forget_service_environment() {

@@ -2,8 +2,8 @@
 // Where there is none, nothing happens. Descriptors given to systemd's store come back at the next start.
 #pragma once
 
-#include <optional>
 #include <string>
+#include <vector>
 
 namespace holdfast::node {
 
@@ -13,8 +13,12 @@ bool notify_service(const std::string& state);
 // Leaves a copy of the descriptor with systemd (FDSTORE=1), which hands it back if this service is started again.
 bool store_descriptor(int fd, const std::string& name);
 
-// A descriptor that systemd handed over under this name (LISTEN_FDS, sd_listen_fds_with_names(3)). The caller owns it.
-std::optional<int> take_descriptor(const std::string& name);
+// Has systemd forget what it keeps under this name (FDSTOREREMOVE=1).
+void forget_descriptors(const std::string& name);
+
+// The descriptors that systemd handed over under this name (LISTEN_FDS, sd_listen_fds_with_names(3)). The caller owns
+// them.
+std::vector<int> take_descriptors(const std::string& name);
 
 // For a child that is not the service's main process: it must not speak for it.
 void forget_service_environment();

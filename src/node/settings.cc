@@ -143,8 +143,8 @@ const Setting kSettings[] = {
     {.name = "prepared-segments",
      .value = "N",
      .group = kStorage,
-     .help = "Segments kept ready ahead of the one being written: 2..64 (default 4). The receive windows of all "
-             "connections share them",
+     .help = "Segments kept ready ahead of the one being written, beyond those that receive windows are promised from: "
+             "2..64 (default 4)",
      .apply = [](ServeOptions& o,
                  const std::string& v) { return assign(parse_number(v, 2, 64), o.log.prepared_segments); }},
     {.name = "max-bytes",

@@ -192,7 +192,7 @@ class KeeperTest(case.Case):
         manager.close()  # with the descriptor that it was given again
         with open(os.devnull, "rb") as nothing:  # and where what was kept is of no use, it is opened anew
             self.start_with_descriptor(node, nothing.fileno())
-        self.assertIn("what systemd kept is of no use", node.log())
+        self.assertIn("of what systemd kept a descriptor is of no use", node.log())
         connection.sendall(b"and after")
         connection.shutdown(socket.SHUT_WR)
         self.assertEqual(connection.recv(1), b"")

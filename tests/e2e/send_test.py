@@ -72,6 +72,43 @@ class SendTest(case.Case):
         with open(self.directory.file("got"), "rb") as file:
             self.assert_same(file.read(), data)
 
+    def test_a_peer_is_told_of_an_error_of_ours(self):
+        with open("/dev/full", "wb") as full:
+            sender = subprocess.Popen(self.command(), stdin=subprocess.PIPE, stdout=full, stderr=subprocess.PIPE)
+        peer, _ = self.listener.accept()
+        peer.settimeout(20)
+        peer.sendall(b"an answer that finds no room")
+        self.assertEqual(sender.wait(20), 1)
+        with self.assertRaises(ConnectionResetError):
+            while peer.recv(1000):
+                pass
+        sender.stdin.close()
+        sender.stderr.close()
+        peer.close()
+
+    def test_a_file_that_shrinks_is_an_error(self):
+        path = self.directory.file("shrinks")
+        with open(path, "wb") as file:
+            file.truncate(64 * case.MIB)
+        sender = subprocess.Popen(self.command(path), stderr=subprocess.PIPE)
+        peer, _ = self.listener.accept()
+        peer.settimeout(20)
+        peer.recv(1000)
+        os.truncate(path, case.MIB)
+        with self.assertRaises(ConnectionResetError):
+            while peer.recv(1 << 20):
+                pass
+        self.assertEqual(sender.wait(20), 1)
+        self.assertIn(b"became shorter", sender.stderr.read())
+        sender.stderr.close()
+        peer.close()
+
+    def test_a_closed_standard_input_is_an_error(self):
+        done = subprocess.run(["sh", "-c", 'exec "$0" "$@" <&-', *self.command()], capture_output=True, text=True, timeout=30,
+                              check=False)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("standard input", done.stderr)
+
     def test_a_closed_port_is_an_error_in_one_line(self):
         done = subprocess.run(self.command(port=9999), input=b"x", capture_output=True, timeout=60, check=False)
         self.assertEqual(done.returncode, 1)

@@ -105,6 +105,23 @@ class StorageTest(case.Case):
         node.data.remove(broken)
         self.assertEqual(self.stored(node, 1), b"before and after")
 
+    def test_a_directory_that_hangs_holds_up_nobody(self):
+        hanging = self.mount_ext4("hanging", 1024)
+        node = self.node(data=[self.directory.make("a"), self.directory.make("b"), hanging])
+        data = case.random_bytes(512 * case.MIB)
+        connection = self.connect(timeout=60)
+        connection.sendall(data[:case.MIB])
+        subprocess.run(["fsfreeze", "--freeze", hanging], check=True)
+        try:
+            connection.sendall(data[case.MIB:])
+            connection.shutdown(socket.SHUT_WR)
+            self.assertEqual(connection.recv(1), b"")
+            self.assertTrue(node.events("location-behind"))
+        finally:
+            subprocess.run(["fsfreeze", "--unfreeze", hanging], check=True)
+        node.data.remove(hanging)
+        self.assert_same(self.stored(node, 1), data)
+
     def a_log_of_segments(self, directories):
         """So many segments of 1 MiB that a progress record covers the first; what they hold."""
         data = case.random_bytes(40 * case.MIB)

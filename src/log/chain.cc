@@ -59,19 +59,18 @@ std::optional<EpochRun> Chain::read_start(Epoch epoch, SegmentNumber first_segme
   return std::nullopt;
 }
 
-Result<void> Chain::find() {
+void Chain::find() {
   runs_.clear();
   std::optional<Epoch> below;
   while (const auto top = newest_top(below)) {
     if (auto run = read_start(top->epoch, top->epoch_segment)) {
       top_ = *top;
       runs_.push_back(*run);
-      return {};
+      return;
     }
     // Its first batch never got there: nothing of that epoch counts. (Or it rotted: recovery looks for signs of that.)
     below = top->epoch;
   }
-  return {};
 }
 
 Result<void> Chain::extend_to(SegmentNumber segment) {

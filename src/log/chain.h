@@ -31,9 +31,8 @@ class Chain {
  public:
   explicit Chain(std::vector<Source*> sources) : sources_(std::move(sources)) {}
 
-  // Finds the newest epoch whose start is there. kCorrupt where an older epoch that is needed cannot be read.
-  // An empty log has no runs.
-  Result<void> find();
+  // Finds the newest epoch whose start is there. An empty log has no runs.
+  void find();
   // Makes sure that the runs reach back to this segment, or to the log's first.
   Result<void> extend_to(SegmentNumber segment);
 

@@ -109,7 +109,7 @@ Result<bool> LogView::refresh() {
   std::vector<Source*> all;
   for (const auto& source : sources_) all.push_back(source.get());
   auto fresh = std::make_unique<Chain>(all);
-  if (auto found = fresh->find(); !found) return std::unexpected(found.error());
+  fresh->find();
   if (fresh->empty()) {
     tell_damage();
     return false;

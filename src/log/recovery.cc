@@ -135,7 +135,7 @@ Result<void> Recovery::choose_and_promise_epoch() {
                 fmt::format("{} of this log's {} locations can be read, {} are needed to know its end: {}", readable,
                             replicas, needed, problems()));
   }
-  if (auto found = chain_->find(); !found) return found;
+  chain_->find();
   std::uint64_t highest = 0, unknown = 0;
   for (std::size_t i = 0; i < sources_.size(); ++i) {
     for (const auto& [number, size] : sources_[i]->segments()) {

@@ -100,6 +100,7 @@ class WriteAheadLog final : public Log {
   bool segment_ready(SegmentNumber segment) const;
   std::uint64_t ready_room() const;
   std::uint64_t room_beside(std::uint64_t kept) const;
+  bool lies_in_a_good_batch(location::Location& location, const Extent& extent);
   Result<void> read_from(location::Location& location, const Extent& extent, std::uint64_t from_offset,
                          MutableBytes into);
 
@@ -114,6 +115,12 @@ class WriteAheadLog final : public Log {
   BatchSlots slots_;
   FooterWriter footers_;
   std::vector<std::byte> scratch_;
+  struct GoodBatch {
+    const location::Location* location;
+    SegmentNumber segment;
+    std::uint32_t begin, end;
+  };
+  std::vector<GoodBatch> good_batches_;  // of those that read() found records in: the last few
   std::vector<Replica> replicas_;
   std::vector<SegmentNumber> progress_at_;  // segment in which each location's progress was last stored; 0: not yet
   std::vector<Lsn> prefixes_;               // scratch of update_durable()

@@ -5,9 +5,15 @@
 #include <array>
 
 #include "log/record_codec.h"
+#include "log/source.h"
 #include "log/write_ahead_log.h"
 
 namespace holdfast::log {
+namespace {
+
+constexpr std::size_t kMostGoodBatches = 64;
+
+}  // namespace
 
 Result<void> WriteAheadLog::read(const Extent& extent, std::uint64_t from_offset, MutableBytes into) {
   const std::uint64_t end = extent.offset + extent.length;
@@ -24,6 +30,29 @@ Result<void> WriteAheadLog::read(const Extent& extent, std::uint64_t from_offset
   return fail(Error::Kind::kCorrupt, fmt::format("bytes [{}, {}) in segment {} at {} cannot be read: {}", from_offset,
                                                  from_offset + into.size(), extent.segment.value, extent.position,
                                                  problems.empty() ? "no location is active" : problems));
+}
+
+bool WriteAheadLog::lies_in_a_good_batch(location::Location& location, const Extent& extent) {
+  const auto known = std::ranges::find_if(good_batches_, [&](const GoodBatch& batch) {
+    return batch.location == &location && batch.segment == extent.segment && batch.begin <= extent.position &&
+           extent.position < batch.end;
+  });
+  if (known != good_batches_.end()) return true;
+  Source source(&location, key_);
+  source.note_segment(extent.segment);
+  // Where it begins is not known: back from the record, block by block.
+  for (std::uint64_t at = extent.position / kBlock * kBlock; extent.position - at < kMaxBatch; at -= kBlock) {
+    const BatchPosition begin{extent.segment, static_cast<std::uint32_t>(at)};
+    const auto header = source.header_at(begin, false);
+    if (header) {
+      if (header->end() <= extent.position || !source.batch_at(begin, PayloadCheck::kSkip)) return false;
+      if (good_batches_.size() >= kMostGoodBatches) good_batches_.erase(good_batches_.begin());
+      good_batches_.push_back({&location, extent.segment, begin.offset, header->end()});
+      return true;
+    }
+    if (at == 0) break;
+  }
+  return false;
 }
 
 Result<void> WriteAheadLog::read_from(location::Location& location, const Extent& extent, std::uint64_t from_offset,
@@ -46,6 +75,8 @@ Result<void> WriteAheadLog::read_from(location::Location& location, const Extent
   const auto bad = [&](const char* what) {
     return fail(Error::Kind::kCorrupt, fmt::format("{}: {}", location.name(), what));
   };
+  // A record's header has no checksum of its own: that of its batch covers it.
+  if (in_memory == nullptr && !lies_in_a_good_batch(location, extent)) return bad("no good batch there");
   if (auto done = fetch(extent.position, header_bytes); !done) return done;
   const auto header = decode_record_header(header_bytes.data());
   if (!header || header->type != extent.type) return bad("no such record there");

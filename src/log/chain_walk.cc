@@ -24,7 +24,7 @@ std::optional<ChainWalk::Step> ChainWalk::look(BatchPosition at) {
     if (fits && !found) found = Step{batch->header, batch->bytes, 0};
     if (fits && batch->header.mac == found->header.mac) found->present |= bit;
     if (found && look_ == Look::kAny) break;
-    if (!fits && look_ == Look::kAll && source->is_damaged(at)) damaged |= bit;
+    if (!batch && look_ == Look::kAll && source->has(at.segment) && !source->is_blank(at)) damaged |= bit;
     bit <<= 1;
   }
   if (found) found->damaged = damaged;

@@ -106,9 +106,7 @@ void LogView::inspect_locations() {
 
 Result<bool> LogView::refresh() {
   inspect_locations();
-  std::vector<Source*> all;
-  for (const auto& source : sources_) all.push_back(source.get());
-  auto fresh = std::make_unique<Chain>(all);
+  auto fresh = std::make_unique<Chain>(all_sources());
   fresh->find();
   if (fresh->empty()) {
     tell_damage();
@@ -140,12 +138,10 @@ void LogView::tell_damage() {
 
 // Once, and only in a log that nobody writes: beside an owner, what follows a batch may be read before that batch is.
 void LogView::look_for_rot() {
-  std::vector<Source*> all;
-  for (const auto& source : sources_) all.push_back(source.get());
   const bool begun = chain_ && !chain_->empty();
   const BatchPosition end = begun ? walk_->position() : BatchPosition{};
   const Lsn missing = begun ? walk_->expected().value_or(info_.end + 1) : Lsn{1};
-  const auto sound = check_for_rot(all, key_, end, missing, kLeastReach);
+  const auto sound = check_for_rot(all_sources(), key_, end, missing, kLeastReach);
   if (!sound && !has_owner()) rot_ = sound.error().message;
   tell_damage();
 }
@@ -174,7 +170,8 @@ SegmentNumber LogView::index_stable_segments() {
   const Lsn durable = std::max(chain_->top().durable, chain_->runs().back().previous.end_lsn);
   for (std::size_t i = 0; i < segments_.size(); ++i) {
     ChainSegment& segment = segments_[i];
-    if (latest_end(i) == Lsn{} || latest_end(i) > durable) return segment.number;
+    const Lsn latest = latest_end(i);
+    if (latest == Lsn{} || latest > durable) return segment.number;
     if (segment.last == Lsn{}) {
       take_what_is_left(segment);
       continue;
@@ -248,6 +245,12 @@ Result<SegmentIndex> LogView::index_of(SegmentNumber number) {
   if (auto scanned = scan(*segment, index); !scanned) return std::unexpected(scanned.error());
   scanned_[number.value] = index;
   return index;
+}
+
+std::vector<Source*> LogView::all_sources() const {
+  std::vector<Source*> all;
+  for (const auto& source : sources_) all.push_back(source.get());
+  return all;
 }
 
 bool LogView::has_owner() const {

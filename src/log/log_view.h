@@ -41,6 +41,7 @@ class LogView {
   Lsn latest_end(std::size_t index) const;
   void take_what_is_left(ChainSegment& segment);
   Result<void> scan(const ChainSegment& segment, SegmentIndex& index) const;
+  std::vector<Source*> all_sources() const;
   bool has_owner() const;
   Lsn probe();
   unsigned absent_holders() const;

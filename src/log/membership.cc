@@ -211,8 +211,8 @@ Result<void> seat_empty(std::vector<Found>& all, Membership& membership, const O
   const auto seated = std::ranges::count_if(membership.members, [](const Member& m) { return m.location != nullptr; });
   const bool all_there = static_cast<std::size_t>(empty + seated) == membership.members.size();
   const bool finish_formatting = all_there && never_started(membership);
-  const auto unknown = std::ranges::find_if(
-      all, [](const Found& f) { return f.location != nullptr && f.problem && !f.identity; });
+  const auto unknown =
+      std::ranges::find_if(all, [](const Found& f) { return f.location != nullptr && f.problem && !f.identity; });
   for (Found& found : all) {
     if (found.location == nullptr || found.problem) continue;
     // Which seat is the unknown one's? A healthy location that is away for a moment must find its own again.

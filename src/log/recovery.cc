@@ -80,12 +80,6 @@ void Recovery::find_sources() {
       member.fail(listed.error().message);
       continue;
     }
-    // The new epoch begins behind everything that is there, and must have numbers left.
-    if (!source->segments().empty() && source->segments().rbegin()->first > kSegmentNumberLimit.value / 2) {
-      member.fail(
-          fmt::format("segment number {:#x} is no log's: move that file away", source->segments().rbegin()->first));
-      continue;
-    }
     sources_.push_back(std::move(source));
     member_index_.push_back(i);
   }
@@ -93,7 +87,7 @@ void Recovery::find_sources() {
 }
 
 // The new epoch begins behind everything that is there: a file with an absurd number must not send it there. A log's
-// own numbers have no large gaps.
+// own numbers have no large gaps, and always others left above them.
 void Recovery::leave_out_strays() {
   std::set<std::uint64_t> numbers;
   for (const auto& source : sources_) {
@@ -101,14 +95,16 @@ void Recovery::leave_out_strays() {
   }
   std::optional<std::uint64_t> before, stray;
   for (const std::uint64_t number : numbers) {
-    if (before && number - *before > kMostSkipped) stray = stray.value_or(number);
+    const bool absurd = number > kSegmentNumberLimit.value / 2 || (before && number - *before > kMostSkipped);
+    if (absurd) stray = stray.value_or(number);
     before = number;
   }
   if (!stray) return;
   for (std::size_t i = sources_.size(); i-- > 0;) {
-    if (sources_[i]->segments().lower_bound(*stray) == sources_[i]->segments().end()) continue;
+    const auto found = sources_[i]->segments().lower_bound(*stray);
+    if (found == sources_[i]->segments().end()) continue;
     const auto at = static_cast<std::ptrdiff_t>(i);
-    member_of(i).fail(fmt::format("segment number {:#x} is no log's: move that file away", *stray));
+    member_of(i).fail(fmt::format("segment number {:#x} is no log's: move that file away", found->first));
     sources_.erase(sources_.begin() + at);
     member_index_.erase(member_index_.begin() + at);
   }
@@ -246,8 +242,9 @@ void Recovery::restore_lost_segments(std::size_t source, const std::map<std::uin
     if (done) continue;
     problem = done.error().message;
     const bool its_own = done.error().kind != Error::Kind::kCorrupt && done.error().kind != Error::Kind::kFull;
-    if (its_own) fail_source(source, done.error());
-    if (its_own) break;
+    if (!its_own) continue;
+    fail_source(source, done.error());
+    break;
   }
   if (restored + lost == 0 || !options_.on_lost_segments) return;
   options_.on_lost_segments(member_of(source).name, restored, lost, problem);

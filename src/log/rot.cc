@@ -16,7 +16,8 @@ class Search {
   // The first batch of this segment, from `from` on, that was issued when `missing` was durable.
   std::optional<BatchHeader> find(SegmentNumber segment, std::uint64_t from) {
     left_ = std::max<std::uint64_t>(left_, kBlock);
-    if (from == 0 && was_written(segment)) left_ = reach_;
+    // Its first block is not blank, whatever it is now: the batch there may be the rotten one.
+    if (from == 0 && !source_.is_blank({segment, 0})) left_ = reach_;
     for (std::uint64_t offset = from; left_ > 0 && offset < key_.segment_size; offset += kBlock) {
       const auto header = source_.header_at({segment, static_cast<std::uint32_t>(offset)}, left_ > kBlock);
       if (header && header->durable >= missing_) return header;
@@ -27,12 +28,6 @@ class Search {
   }
 
  private:
-  // Its first block is not blank, whatever it is now: the batch there may be the rotten one.
-  bool was_written(SegmentNumber segment) {
-    const auto first = source_.view(segment, 0, kBlock, false);
-    return !first || std::ranges::any_of(*first, [](std::byte b) { return b != std::byte{}; });
-  }
-
   Source& source_;
   const LogKey& key_;
   Lsn missing_;

@@ -82,10 +82,9 @@ std::optional<Source::Batch> Source::batch_at(BatchPosition at, PayloadCheck pay
   return Batch{*header, *bytes};
 }
 
-bool Source::is_damaged(BatchPosition at) {
-  if (!has(at.segment) || batch_at(at)) return false;
+bool Source::is_blank(BatchPosition at) {
   const auto block = view(at.segment, at.offset, kBlock, false);
-  return !block || std::ranges::any_of(*block, [](std::byte b) { return b != std::byte{}; });
+  return block && std::ranges::all_of(*block, [](std::byte b) { return b == std::byte{}; });
 }
 
 const std::optional<BatchHeader>& Source::first_header(SegmentNumber segment) {

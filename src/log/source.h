@@ -45,8 +45,8 @@ class Source {
   };
   std::optional<Batch> batch_at(BatchPosition at, PayloadCheck payloads = PayloadCheck::kVerify);
 
-  // Something was written there which is no whole batch, or which cannot be read.
-  bool is_damaged(BatchPosition at);
+  // The block there can be read and holds nothing but zeros: nothing was ever written to it.
+  bool is_blank(BatchPosition at);
 
   // First header of a segment, kept.
   const std::optional<BatchHeader>& first_header(SegmentNumber segment);

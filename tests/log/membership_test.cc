@@ -22,6 +22,14 @@ void write_some(World& world) {
   world.settle();
 }
 
+// A segment file of this number at the second location.
+void leave_stray(World& world, SegmentNumber number) {
+  test::Memory handle(world.disks[1]);
+  ASSERT_TRUE(handle.lock(std::chrono::seconds(1)));
+  handle.prepare(1, number, 1U << 20);
+  world.disks[1]->complete_all();
+}
+
 TEST(Membership, EmptyLocationsAreFormatted) {
   World world(3);
   ASSERT_EQ(world.open(), "");
@@ -195,12 +203,7 @@ TEST(Membership, AStrayNumberSendsTheOthersNowhere) {
   World world(3);
   write_some(world);
   world.log.reset();
-  {
-    test::Memory handle(world.disks[1]);
-    ASSERT_TRUE(handle.lock(std::chrono::seconds(1)));
-    handle.prepare(1, SegmentNumber{(std::uint64_t{1} << 45) - 1}, 1U << 20);
-    world.disks[1]->complete_all();
-  }
+  leave_stray(world, SegmentNumber{(std::uint64_t{1} << 45) - 1});
   for (int start = 0; start < 3; ++start) {
     ASSERT_EQ(world.open(), "");
     world.settle();
@@ -214,12 +217,7 @@ TEST(Membership, ASegmentNumberThatNoLogReachesIsItsLocationsOwnProblem) {
     World world(3);
     write_some(world);
     world.log.reset();
-    {
-      test::Memory handle(world.disks[1]);
-      ASSERT_TRUE(handle.lock(std::chrono::seconds(1)));
-      handle.prepare(1, SegmentNumber{number}, 1U << 20);
-      world.disks[1]->complete_all();
-    }
+    leave_stray(world, SegmentNumber{number});
     ASSERT_EQ(world.open(), "");
     EXPECT_EQ(world.log->locations()[1].state, LocationState::kFailed);
     EXPECT_TRUE(mentions(world.log->locations()[1].reason, "move that file away"));

@@ -251,23 +251,24 @@ TEST(Reader, ShowsNothingThatIsNotDurableOfAStoppedLogEither) {
   EXPECT_EQ(Onlooker(world, {0}).reader->show(StreamId{1})->in.end, StreamOffset{12}) << "the other may have it";
 }
 
-// One of the two copies of bytes that were acknowledged has rotted.
-TEST(Reader, TheEndOfTheLogIsReadFromTheCopyThatIsGood) {
-  World world(2);
+void store_and_stop(World& world) {
   world.start();
   world.put(1, 0, "durable");
   world.settle();
   world.log.reset();
+}
+
+// One of the two copies of bytes that were acknowledged has rotted.
+TEST(Reader, TheEndOfTheLogIsReadFromTheCopyThatIsGood) {
+  World world(2);
+  store_and_stop(world);
   world.disks[0]->zero(SegmentNumber{1}, 0, 1U << 20);
   EXPECT_EQ(Onlooker(world).read(1, Direction::kIn, 0, 7), "durable");
 }
 
 TEST(Reader, ABadCopyOfTheLastBatchIsNoReasonToHideIt) {
   World world(2);
-  world.start();
-  world.put(1, 0, "durable");
-  world.settle();
-  world.log.reset();
+  store_and_stop(world);
   world.disks[0]->flip(SegmentNumber{1}, kBlock + 80, std::byte{1});
   EXPECT_EQ(Onlooker(world).read(1, Direction::kIn, 0, 7), "durable");
 }

@@ -16,11 +16,13 @@ import survival
 
 @unittest.skipUnless(shutil.which("tshark"), "tshark is not installed")
 class CaptureTest(case.Case):
-    def tshark(self, path, *arguments):
+    # `cut`: whoever wrote the file was killed, or writes on: it may end in the middle of a packet.
+    def tshark(self, path, *arguments, cut=False):
         # Our ports are others' by registration: what is in them is data.
         done = subprocess.run(["tshark", "-r", path, "-d", "tcp.port==7000,data", "-d", "tcp.port==7001,data", "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", *arguments],
                               capture_output=True, text=True, check=False)
-        self.assertEqual(done.returncode, 0, done.stderr)
+        if not (cut and done.returncode == 2 and "appears to have been cut short in the middle of a packet" in done.stderr):
+            self.assertEqual(done.returncode, 0, done.stderr)
         return [line for line in done.stdout.splitlines() if line]
 
     def check(self, path):
@@ -49,16 +51,16 @@ class CaptureTest(case.Case):
         self.assertEqual(retransmitted, [])
 
     # The highest ACK of the node's, as an offset in the client's stream: the SYN counts as one.
-    def highest_ack(self, path):
+    def highest_ack(self, path, cut=False):
         acks = self.tshark(path, "-Y", f"ip.src == {lab.NODE} && tcp.flags.ack == 1 && tcp.flags.reset == 0", "-T", "fields", "-e",
-                           "tcp.ack")
+                           "tcp.ack", cut=cut)
         return max(int(ack) for ack in acks) - 1
 
     # The same of a file that is still written to.
     def highest_ack_so_far(self, path):
         try:
-            return self.highest_ack(path)
-        except (AssertionError, ValueError):  # cut off in mid-packet, or empty
+            return self.highest_ack(path, cut=True)
+        except (AssertionError, ValueError):  # cut off in its header, or empty
             return -1
 
     def test_a_session_with_a_kill_reads_without_a_fault(self):
@@ -76,7 +78,7 @@ class CaptureTest(case.Case):
         stored = len(self.stored(node, 1))
         # dumpcap hands on what it has every second: all that the client saw is in.
         lab.wait_for(lambda: self.highest_ack_so_far(whole) >= survival.bytes_acked(connection), 20, lambda: "the capture lags")
-        self.assertLessEqual(self.highest_ack(whole), stored)
+        self.assertLessEqual(self.highest_ack(whole, cut=True), stored)
         node.process.send_signal(signal.SIGCONT)
         connection.sendall(case.random_bytes(case.MIB))
         connection.shutdown(socket.SHUT_WR)
@@ -89,9 +91,9 @@ class CaptureTest(case.Case):
         self.assertEqual(self.tshark(whole, "-Y", "_ws.malformed || tcp.analysis.ack_lost_segment"), [])
         # Our own: the first file ends where the node was killed; the second begins in mid-stream.
         bad = "_ws.malformed || tcp.checksum.status == 0 || ip.checksum.status == 0"
-        for part in (path, path + ".2"):
-            self.assertGreater(len(self.tshark(part)), 5)
-            self.assertEqual(self.tshark(part, "-Y", bad), [])
+        for part, cut in ((path, True), (path + ".2", False)):
+            self.assertGreater(len(self.tshark(part, cut=cut)), 5)
+            self.assertEqual(self.tshark(part, "-Y", bad, cut=cut), [])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -72,7 +73,11 @@ class Input {
     if (!input.file_ || ::fstat(input.file_.get(), &status) != 0) return std::unexpected(input.error(errno));
     if (S_ISDIR(status.st_mode)) return std::unexpected(input.error(EISDIR));
     if (S_ISREG(status.st_mode)) {
-      input.size_ = static_cast<std::uint64_t>(status.st_size);
+      // Somebody may have read a part of it before.
+      const off_t at = ::lseek(input.file_.get(), 0, SEEK_CUR);
+      if (at < 0) return std::unexpected(input.error(errno));
+      input.end_ = status.st_size;
+      input.size_ = static_cast<std::uint64_t>(std::max<off_t>(0, status.st_size - at));
     } else {
       input.readable_ = std::make_unique<location::Readiness>(ring, input.file_.get(), POLLIN);
     }
@@ -97,28 +102,33 @@ class Input {
       return std::unexpected(error(errno));
     }
     at_end_ = size == 0;
-    taken_ += static_cast<std::uint64_t>(size);
-    if (at_end_ && size_ && taken_ < *size_) {
-      return fail(Error::Kind::kIo,
-                  fmt::format("{} became shorter while it was sent: {} of {} bytes were left, and the "
-                              "connection is reset",
-                              name_, taken_, *size_));
+    if (at_end_ && size_) {
+      if (auto whole = check_not_shorter(); !whole) return std::unexpected(whole.error());
     }
     return Bytes(into.first(static_cast<std::size_t>(size)));
   }
 
  private:
+  // The size that the file system tells, not what could be read: /proc and /sys hold less than they say.
+  Result<void> check_not_shorter() const {
+    struct stat status{};
+    if (::fstat(file_.get(), &status) != 0) return std::unexpected(error(errno));
+    if (status.st_size >= end_) return {};
+    return fail(Error::Kind::kIo, fmt::format("{} became shorter while it was sent, {} bytes instead of {}: the "
+                                              "connection is reset",
+                                              name_, status.st_size, end_));
+  }
   Error error(int number) const {
     return {Error::Kind::kUnavailable, fmt::format("can't read {}: {}: check FILE", name_, std::strerror(number))};
   }
 
   std::string name_;
   location::UniqueFd file_;
-  std::optional<std::uint64_t> size_;
+  std::optional<std::uint64_t> size_;  // bytes to be read
+  off_t end_ = 0;                      // of a regular file, when it was opened
   std::unique_ptr<location::Readiness> readable_;  // null for a regular file
   bool ready_ = false;
   bool at_end_ = false;
-  std::uint64_t taken_ = 0;
 };
 
 class Sender {

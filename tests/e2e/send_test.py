@@ -103,6 +103,26 @@ class SendTest(case.Case):
         sender.stderr.close()
         peer.close()
 
+    def test_a_file_that_was_read_in_part_goes_out_from_there(self):
+        data = case.random_bytes(3 * case.MIB)
+        path = self.directory.file("rest")
+        with open(path, "wb") as file:
+            file.write(data)
+        job = self.in_background(self.receive_all)
+        with open(path, "rb", buffering=0) as rest:
+            rest.seek(case.MIB)
+            done = subprocess.run(self.command(), stdin=rest, capture_output=True, timeout=60, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assert_same(job.join(), data[case.MIB:])
+
+    def test_a_file_may_hold_less_than_it_says(self):
+        path = "/sys/class/net/lo/mtu"  # 4096 bytes, says stat(2)
+        job = self.in_background(self.receive_all)
+        done = subprocess.run(self.command(path), capture_output=True, timeout=60, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        with open(path, "rb") as file:
+            self.assert_same(job.join(), file.read())
+
     def test_a_closed_standard_input_is_an_error(self):
         done = subprocess.run(["sh", "-c", 'exec "$0" "$@" <&-', *self.command()], capture_output=True, text=True, timeout=30,
                               check=False)

@@ -100,8 +100,15 @@ void Recovery::leave_out_strays() {
     before = number;
   }
   if (!stray) return;
+  const auto first_stray = [&](const auto& source) { return source->segments().lower_bound(*stray); };
+  // Unless the log has been there: a header says where it belongs.
+  for (const auto& source : sources_) {
+    for (auto at = first_stray(source); at != source->segments().end(); ++at) {
+      if (source->first_header(SegmentNumber{at->first})) return;
+    }
+  }
   for (std::size_t i = sources_.size(); i-- > 0;) {
-    const auto found = sources_[i]->segments().lower_bound(*stray);
+    const auto found = first_stray(sources_[i]);
     if (found == sources_[i]->segments().end()) continue;
     const auto at = static_cast<std::ptrdiff_t>(i);
     member_of(i).fail(fmt::format("segment number {:#x} is no log's: move that file away", found->first));
@@ -213,41 +220,48 @@ void Recovery::restore_lost_segments() {
   }
   std::erase_if(lacking, [](const auto& entry) { return entry.second == 0; });
   if (lacking.empty()) return;
-  // Files of no run are an owner's that lost, or were prepared for one: nobody misses these.
-  if (auto reached = chain_->extend_to(SegmentNumber{lacking.begin()->first}); !reached) return;
-  std::erase_if(lacking, [this](const auto& entry) {
-    const EpochRun* run = chain_->run_of(SegmentNumber{entry.first});
-    return run == nullptr || !chain_->first_header(SegmentNumber{entry.first}, run->epoch);
-  });
   std::uint64_t left = options_.copy_limit;
-  for (std::size_t i = 0; i < sources_.size(); ++i) restore_lost_segments(i, lacking, left);
+  const auto reached = chain_->extend_to(SegmentNumber{lacking.begin()->first});
+  // Files of no run are an owner's that lost, or were prepared for one: nobody misses these. Where the runs do not reach
+  // back far enough it cannot be told which are.
+  const std::uint64_t oldest = chain_->runs().front().first_segment.value;
+  std::erase_if(lacking, [&](const auto& entry) {
+    return chain_->run_of(SegmentNumber{entry.first}) == nullptr && (reached || entry.first > oldest);
+  });
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    std::vector<SegmentNumber> lost;
+    for (const auto& [number, who] : lacking) {
+      if ((who >> i & 1U) != 0) lost.push_back(SegmentNumber{number});
+    }
+    if (!lost.empty()) restore_lost_segments(i, lost, reached ? std::string() : reached.error().message, left);
+  }
 }
 
-void Recovery::restore_lost_segments(std::size_t source, const std::map<std::uint64_t, std::uint32_t>& lacking,
+void Recovery::restore_lost_segments(std::size_t source, const std::vector<SegmentNumber>& lost, std::string problem,
                                      std::uint64_t& left) {
   Repair repair(*chain_, key_, tail_);
   const SegmentNumber spare = first_segment_ + ready_[source];
-  std::uint64_t restored = 0, lost = 0;
-  std::string problem;
-  for (const auto& [number, who] : lacking) {
-    if ((who >> source & 1U) == 0) continue;
+  const std::uint64_t most = std::min<std::uint64_t>(lost.size(), left / key_.segment_size);
+  if (options_.on_copy && most * key_.segment_size >= kWorthTelling) {
+    options_.on_copy(member_of(source).name, most * key_.segment_size);
+  }
+  std::uint64_t restored = 0;
+  for (const SegmentNumber segment : lost) {
+    if (chain_->run_of(segment) == nullptr) continue;
     if (left < key_.segment_size) {
       problem = "more than is copied at a start (--copy-limit)";
-      ++lost;
-      continue;
+      break;
     }
+    const auto done = repair.restore(source, segment, spare);
+    if (!done) problem = done.error().message;
+    // The location's own trouble, a full disk as a rule, is there with the next one too.
+    if (!done && done.error().kind != Error::Kind::kCorrupt) break;
+    restored += done ? 1 : 0;
     left -= key_.segment_size;
-    const auto done = repair.restore(source, SegmentNumber{number}, spare);
-    (done ? restored : lost) += 1;
-    if (done) continue;
-    problem = done.error().message;
-    const bool its_own = done.error().kind != Error::Kind::kCorrupt && done.error().kind != Error::Kind::kFull;
-    if (!its_own) continue;
-    fail_source(source, done.error());
-    break;
   }
-  if (restored + lost == 0 || !options_.on_lost_segments) return;
-  options_.on_lost_segments(member_of(source).name, restored, lost, problem);
+  if (options_.on_lost_segments) {
+    options_.on_lost_segments(member_of(source).name, restored, lost.size() - restored, problem);
+  }
 }
 
 // A start does not wait for a long copy, unless without it there would be no start: then for the shortest.

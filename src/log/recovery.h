@@ -2,7 +2,8 @@
 // .cc.
 #pragma once
 
-#include <map>
+#include <string>
+#include <vector>
 
 #include "log/history.h"
 #include "log/membership.h"
@@ -25,7 +26,7 @@ class Recovery {
   Result<void> read_tail();
   Result<void> decide_who_is_behind();
   void restore_lost_segments();
-  void restore_lost_segments(std::size_t source, const std::map<std::uint64_t, std::uint32_t>& lacking,
+  void restore_lost_segments(std::size_t source, const std::vector<SegmentNumber>& lost, std::string problem,
                              std::uint64_t& left);
   void leave_behind_what_is_not_needed();
   Result<void> bring_up_to_date();

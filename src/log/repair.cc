@@ -7,12 +7,43 @@
 
 #include "log/aligned_buffer.h"
 #include "log/blocking.h"
+#include "log/chain_walk.h"
 #include "log/footer_reader.h"
 
 namespace holdfast::log {
 namespace {
 
 constexpr std::size_t kCopyPiece = 1U << 20;  // bytes a write, but for one larger batch
+
+// Batches that follow each other, written in pieces of a useful size.
+class PieceWriter {
+ public:
+  PieceWriter(location::Location& location, SegmentNumber into, std::uint32_t offset)
+      : location_(location), into_(into), offset_(offset), buffer_(std::max<std::size_t>(kCopyPiece, kMaxBatch)) {}
+
+  Result<void> add(Bytes batch) {
+    if (held_ + batch.size() > buffer_.size()) {
+      if (auto done = flush(); !done) return done;
+    }
+    std::ranges::copy(batch, buffer_.data() + held_);
+    held_ += batch.size();
+    return held_ < kCopyPiece ? Result<void>() : flush();
+  }
+  Result<void> flush() {
+    if (held_ == 0) return {};
+    auto done = write_now(location_, into_, offset_, Bytes(buffer_.data(), held_));
+    offset_ += held_;
+    held_ = 0;
+    return done;
+  }
+
+ private:
+  location::Location& location_;
+  const SegmentNumber into_;
+  std::uint64_t offset_;
+  AlignedBuffer buffer_;
+  std::size_t held_ = 0;
+};
 
 }  // namespace
 
@@ -53,32 +84,19 @@ std::optional<Source::Batch> Repair::good_copy(BatchPosition at, std::uint32_t p
   return std::nullopt;
 }
 
-Result<void> Repair::copy_range(Source& target, const MissingRange& range, SegmentNumber into) {
+Result<void> Repair::copy_range(Source& target, const MissingRange& range) {
   const SegmentNumber segment = range.begin.segment;
-  AlignedBuffer buffer(std::max<std::size_t>(kCopyPiece, kMaxBatch));
-  std::uint32_t from = range.begin.offset;  // of what is in the buffer
-  std::uint32_t at = from;
-  const auto flush = [&]() -> Result<void> {
-    if (at == from) return {};
-    auto done = write_now(target.location(), into, from, Bytes(buffer.data(), at - from));
-    from = at;
-    return done;
-  };
-  while (at < range.end) {
+  PieceWriter writer(target.location(), segment, range.begin.offset);
+  for (std::uint32_t at = range.begin.offset; at < range.end;) {
     const auto batch = good_copy({segment, at}, range.present);
     if (!batch) {
       return fail(Error::Kind::kCorrupt,
                   fmt::format("segment {} offset {}: the good copy cannot be read again", segment.value, at));
     }
-    if (at - from + batch->bytes.size() > buffer.size()) {
-      if (auto done = flush(); !done) return done;
-    }
-    std::ranges::copy(batch->bytes, buffer.data() + (at - from));
+    if (auto done = writer.add(batch->bytes); !done) return done;
     at += batch->header.size();
-    if (at - from < kCopyPiece) continue;
-    if (auto done = flush(); !done) return done;
   }
-  return flush();
+  return writer.flush();
 }
 
 Result<void> Repair::copy(std::size_t index) {
@@ -90,7 +108,7 @@ Result<void> Repair::copy(std::size_t index) {
   std::ranges::sort(ranges, {}, &MissingRange::begin);
   for (const MissingRange& range : ranges) {
     if (auto room = make_room(target, range.begin.segment); !room) return room;
-    if (auto done = copy_range(target, range, range.begin.segment); !done) return done;
+    if (auto done = copy_range(target, range); !done) return done;
     target.drop_window();
     target.forget_first_header(range.begin.segment);
   }
@@ -106,34 +124,46 @@ std::optional<Lsn> Repair::end_of(SegmentNumber segment) const {
   return next ? std::optional(Lsn{next->lsn.value - 1}) : std::nullopt;
 }
 
-// A good footer of a segment in front of the tail, as some location has it; empty where none has.
-std::vector<std::byte> Repair::footer_of(SegmentNumber segment, Lsn last, std::uint32_t& data_end) const {
-  for (Source* source : chain_.sources()) {
-    const auto trailer = find_trailer(*source, key_, segment, chain_.run_of(segment)->epoch, last);
-    if (!trailer) continue;
-    const auto bytes = source->view(segment, key_.segment_size - trailer->size(), trailer->size(), false);
-    if (!bytes || !SegmentIndex::decode(*bytes, *trailer)) continue;
-    data_end = trailer->data_end;
-    return {bytes->begin(), bytes->end()};
-  }
-  return {};
-}
-
-Result<void> Repair::write_footer(Source& target, SegmentNumber segment, Bytes content) {
-  AlignedBuffer footer(content.size());
-  std::ranges::copy(content, footer.data());
+Result<void> Repair::write_footer(Source& target, const SegmentIndex& index, SegmentNumber into) {
+  AlignedBuffer footer(index.footer_size());
+  if (index.data_end() + footer.size() > key_.segment_size) return {};  // another program's idea of room
+  index.encode(key_, footer.bytes());
   target.drop_window();
-  return write_now(target.location(), segment, key_.segment_size - content.size(), footer.bytes());
+  return write_now(target.location(), into, key_.segment_size - footer.size(), footer.bytes());
 }
 
 // Of a segment in front of the tail: as another location has it. Where none has, readers scan.
 Result<void> Repair::copy_footer(std::size_t index, SegmentNumber segment) {
   Source& target = *chain_.sources()[index];
   const auto last = end_of(segment);
-  if (!last || find_trailer(target, key_, segment, chain_.run_of(segment)->epoch, *last)) return {};
-  std::uint32_t data_end = 0;
-  const auto footer = footer_of(segment, *last, data_end);
-  return footer.empty() ? Result<void>() : write_footer(target, segment, footer);
+  if (!last) return {};
+  const Epoch epoch = chain_.run_of(segment)->epoch;
+  if (find_trailer(target, key_, segment, epoch, *last)) return {};
+  for (Source* source : chain_.sources()) {
+    if (const auto footer = read_footer(*source, key_, segment, epoch, *last)) {
+      return write_footer(target, *footer, segment);
+    }
+  }
+  return {};
+}
+
+// What the chain has of it, batch after batch: a location may also hold what an owner wrote there that lost.
+Result<SegmentIndex> Repair::copy_chain(Source& target, SegmentNumber segment, Lsn last, SegmentNumber into) {
+  SegmentIndex index;
+  index.reset(segment, chain_.run_of(segment)->epoch);
+  PieceWriter writer(target.location(), into, 0);
+  ChainWalk walk(chain_, {segment, 0}, ChainWalk::Look::kAny);
+  while (!walk.last() || walk.last()->lsn < last) {
+    const auto step = walk.next();
+    if (!step || !*step || (*step)->header.at.segment != segment) {
+      return fail(Error::Kind::kCorrupt, fmt::format("segment {} offset {}: a stored batch cannot be read at any location",
+                                                     segment.value, walk.position().offset));
+    }
+    if (auto done = writer.add((*step)->bytes); !done) return std::unexpected(done.error());
+    index.add_stored_batch((*step)->header, (*step)->bytes);
+  }
+  if (auto done = writer.flush(); !done) return std::unexpected(done.error());
+  return index;
 }
 
 // Written under a number behind the end, where an interrupted start's leavings are cleared away, and then renamed: a
@@ -141,22 +171,20 @@ Result<void> Repair::copy_footer(std::size_t index, SegmentNumber segment) {
 Result<void> Repair::restore(std::size_t index, SegmentNumber segment, SegmentNumber spare) {
   Source& target = *chain_.sources()[index];
   const auto last = end_of(segment);
-  std::uint32_t data_end = 0;
-  const auto footer = last ? footer_of(segment, *last, data_end) : std::vector<std::byte>();
-  if (footer.empty()) {
-    return fail(Error::Kind::kCorrupt,
-                fmt::format("segment {}: no location says that it has all of it", segment.value));
+  if (!last) {
+    return fail(Error::Kind::kCorrupt, fmt::format("segment {}: where it ends cannot be told", segment.value));
   }
   if (auto room = make_room(target, spare); !room) return room;
-  const std::uint32_t others = ~(std::uint32_t{1} << index);
-  auto done = copy_range(target, {{segment, 0}, data_end, others, ~others}, spare);
-  if (done) done = write_footer(target, spare, footer);
+  const auto copied = copy_chain(target, segment, *last, spare);
+  auto done = copied ? write_footer(target, *copied, spare) : std::unexpected(copied.error());
   if (done && target.segments().contains(segment.value)) done = remove_now(target.location(), segment);
   if (done) done = recycle_now(target.location(), spare, segment);
-  if (!done) (void)remove_now(target.location(), spare);  // else the next start clears it away
   target.forget_segment(spare);
   target.drop_window();
-  if (!done) return done;
+  if (!done) {
+    (void)remove_now(target.location(), spare);  // else the next start clears it away
+    return done;
+  }
   target.note_segment(segment);
   target.forget_first_header(segment);
   return {};
@@ -173,13 +201,7 @@ Result<void> Repair::write_footers(std::size_t index) {
   }
   for (const ScannedSegment& scanned : tail_.segments) {
     if ((scanned.without_footer >> index & 1U) == 0) continue;
-    AlignedBuffer footer(scanned.index.footer_size());
-    if (scanned.index.data_end() + footer.size() > key_.segment_size) continue;  // another program's idea of room
-    scanned.index.encode(key_, footer.bytes());
-    const SegmentNumber segment = scanned.index.segment();
-    if (auto done = write_now(target.location(), segment, key_.segment_size - footer.size(), footer.bytes()); !done) {
-      return done;
-    }
+    if (auto done = write_footer(target, scanned.index, scanned.index.segment()); !done) return done;
   }
   return {};
 }

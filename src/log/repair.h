@@ -24,15 +24,15 @@ class Repair {
   Result<void> write_footers(std::size_t source);
 
   // Makes a whole segment in front of the tail anew which this location had and has lost. `spare`: a number behind the
-  // end that nothing uses. An error leaves the location as it was.
+  // end that nothing uses. After an error it still lacks the segment, and nothing else; a damaged file may be gone.
   Result<void> restore(std::size_t source, SegmentNumber segment, SegmentNumber spare);
 
  private:
   Result<void> make_room(Source& target, SegmentNumber segment);
-  Result<void> copy_range(Source& target, const MissingRange& range, SegmentNumber into);
+  Result<void> copy_range(Source& target, const MissingRange& range);
+  Result<SegmentIndex> copy_chain(Source& target, SegmentNumber segment, Lsn last, SegmentNumber into);
   std::optional<Lsn> end_of(SegmentNumber segment) const;
-  std::vector<std::byte> footer_of(SegmentNumber segment, Lsn last, std::uint32_t& data_end) const;
-  Result<void> write_footer(Source& target, SegmentNumber segment, Bytes content);
+  Result<void> write_footer(Source& target, const SegmentIndex& index, SegmentNumber into);
   Result<void> copy_footer(std::size_t source, SegmentNumber segment);
   std::optional<Source::Batch> good_copy(BatchPosition at, std::uint32_t present);
 

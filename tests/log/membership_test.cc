@@ -212,6 +212,22 @@ TEST(Membership, AStrayNumberSendsTheOthersNowhere) {
   }
 }
 
+// A log that once went on behind a gap has its own files there.
+TEST(Membership, ALogsOwnSegmentsAreNoStrays) {
+  World world(3);
+  write_some(world);
+  world.log.reset();
+  leave_stray(world, SegmentNumber{(std::uint64_t{1} << 20) + 4});
+  for (int start = 0; start < 3; ++start) {
+    ASSERT_EQ(world.open(), "");
+    world.settle();
+    for (const LocationStatus& location : world.log->locations()) {
+      EXPECT_EQ(location.state, LocationState::kActive) << location.name << ": " << location.reason;
+    }
+    EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "stored");
+  }
+}
+
 TEST(Membership, ASegmentNumberThatNoLogReachesIsItsLocationsOwnProblem) {
   for (const std::uint64_t number : {std::uint64_t{1} << 63, (std::uint64_t{1} << 45) + 1}) {
     World world(3);

@@ -6,7 +6,9 @@
 #include <map>
 
 #include "base/crc32c.h"
+#include "log/aligned_buffer.h"
 #include "log/batch_codec.h"
+#include "log/blocking.h"
 #include "log/identity.h"
 #include "log/rot.h"
 #include "log/world.h"
@@ -16,6 +18,7 @@ namespace {
 
 using location::Fate;
 using location::Memory;
+using location::MemoryDisk;
 using location::PendingOperation;
 using test::in_record;
 using test::pattern;
@@ -782,6 +785,126 @@ TEST(Checkpoint, OldSegmentsThatVanishedAreCopiedAnew) {
   world.crash();
   ASSERT_EQ(world.open(), "");
   EXPECT_EQ(told.size(), 1U) << "once is enough";
+}
+
+// As a file system's copy would.
+void copy_disk(const MemoryDisk& from, const std::shared_ptr<MemoryDisk>& to) {
+  Memory handle(to);
+  ASSERT_TRUE(handle.lock(std::chrono::seconds(1)));
+  for (const auto& segment : from.segments()) {
+    AlignedBuffer buffer(segment.size);
+    ASSERT_TRUE(from.read(segment.number, 0, buffer.bytes()));
+    ASSERT_TRUE(prepare_now(handle, segment.number, segment.size));
+    ASSERT_TRUE(write_now(handle, segment.number, 0, buffer.bytes()));
+  }
+  for (const auto& [name, content] : from.blobs()) ASSERT_TRUE(handle.write_blob(name, content));
+}
+
+void expect_same_segment(World& world, unsigned disk, unsigned like, SegmentNumber segment) {
+  std::vector<std::byte> here(1U << 20), there(1U << 20);
+  ASSERT_TRUE(world.disks[disk]->read(segment, 0, here));
+  ASSERT_TRUE(world.disks[like]->read(segment, 0, there));
+  EXPECT_TRUE(here == there) << "segment " << segment.value;
+}
+
+class LostSegments : public ::testing::Test {
+ protected:
+  // A log whose oldest segments are covered by every location's progress record.
+  void start_and_fill(World& world, const std::vector<unsigned>& on = {}, int batches = 1000) {
+    world.options.checkpoint_every = 256U << 10;
+    world.options.on_lost_segments = [this](const std::string& name, std::uint64_t restored, std::uint64_t lost,
+                                            const std::string& problem) {
+      told.push_back(fmt::format("{} {} {} {}", name, restored, lost, problem));
+    };
+    ASSERT_EQ(world.open(on), "");
+    world.settle();
+    Source source(world, 10);
+    world.log->set_checkpoint_source(&source);
+    std::uint64_t end = 0;
+    append_batches(world, batches, end);
+    world.crash();
+  }
+  std::vector<std::string> told;
+};
+
+// An owner that lost wrote at one location what another one wrote elsewhere under the same number.
+TEST_F(LostSegments, AreNotCopiedFromAnOwnerThatLost) {
+  World world(3), loser(3, test::small_options(), 2);
+  world.start();
+  world.crash();
+  for (unsigned i = 0; i < 3; ++i) copy_disk(*world.disks[i], loser.disks[i]);
+  start_and_fill(loser, {}, 300);
+  ASSERT_EQ(world.open({1, 2}), "");
+  world.crash();
+  start_and_fill(world, {1, 2});
+  world.disks[0] = loser.disks[0];
+  world.disks[0]->lose_blob(kProgressBlob);
+  SegmentNumber both;
+  for (const auto& segment : world.disks[0]->segments()) {
+    if (header_on(world, 0, {segment.number, 0}) && header_on(world, 1, {segment.number, 0})) both = segment.number;
+  }
+  ASSERT_NE(header_on(world, 0, {both, 0})->epoch, header_on(world, 1, {both, 0})->epoch);
+  world.disks[1]->lose_segment(both);
+  world.options.copy_limit = 2U << 20;
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.log->locations()[0].state, LocationState::kBehind);
+  EXPECT_EQ(told, std::vector<std::string>{"/disk/b 1 0 "});
+  expect_same_segment(world, 1, 2, both);
+}
+
+TEST_F(LostSegments, AreToldWhereTheOtherCopyIsBadToo) {
+  World world(2);
+  start_and_fill(world);
+  world.disks[0]->lose_segment(SegmentNumber{3});
+  world.disks[1]->flip(SegmentNumber{3}, 100, std::byte{1});
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(told, std::vector<std::string>{
+                      "/disk/a 0 1 segment 3 offset 0: a stored batch cannot be read at any location"});
+}
+
+TEST_F(LostSegments, AreToldWhereTheirEpochCannotBeRead) {
+  World world(2);
+  start_and_fill(world);
+  start_and_fill(world);
+  world.disks[0]->lose_segment(SegmentNumber{3});
+  for (auto& disk : world.disks) disk->flip(SegmentNumber{1}, 100, std::byte{1});
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(told, std::vector<std::string>{
+                      "/disk/a 0 1 segment 1: the start of epoch 1 cannot be read at any location"});
+}
+
+TEST_F(LostSegments, OfAFullLocationTakeNothingFromTheOthers) {
+  World world(3);
+  start_and_fill(world);
+  for (const std::uint64_t number : {2, 3, 4}) world.disks[0]->lose_segment(SegmentNumber{number});
+  for (const std::uint64_t number : {5, 6}) world.disks[1]->lose_segment(SegmentNumber{number});
+  world.disks[0]->faults.full = true;
+  world.options.copy_limit = 2U << 20;
+  ASSERT_EQ(world.open(), "");
+  ASSERT_EQ(told.size(), 2U);
+  EXPECT_TRUE(told[0].starts_with("/disk/a 0 3 ")) << told[0];
+  EXPECT_EQ(told[1], "/disk/b 2 0 ");
+  EXPECT_EQ(world.log->locations()[0].state, LocationState::kActive);
+}
+
+// They were not needed for this start.
+TEST_F(LostSegments, ThatCannotBeWrittenStopNoStart) {
+  World world(2);
+  start_and_fill(world);
+  world.disks[0]->lose_segment(SegmentNumber{2});
+  MemoryDisk& disk = *world.disks[0];
+  disk.faults.automatic = false;
+  disk.faults.pass_time = [&disk](Duration) {
+    if (disk.pending().empty()) return Duration::zero();
+    const PendingOperation& next = disk.pending().front();
+    const bool restoring = next.kind == PendingOperation::Kind::kRecycle && next.to == SegmentNumber{2};
+    disk.complete(0, {.kind = restoring ? location::Ending::Kind::kError : location::Ending::Kind::kDone});
+    return Duration(1);
+  };
+  ASSERT_EQ(world.open(), "");
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_TRUE(told[0].starts_with("/disk/a 0 1 ")) << told[0];
+  EXPECT_EQ(world.log->locations()[0].state, LocationState::kActive);
 }
 
 TEST(Checkpoint, AnIncompleteOneDoesNotCount) {

@@ -59,6 +59,7 @@ Result<std::vector<SegmentInfo>> Memory::segments() {
 
 Result<void> Memory::read(SegmentNumber segment, std::uint64_t offset, MutableBytes into) {
   if (dead_) return std::unexpected(dead_error());
+  disk_->bytes_read_ += into.size();
   if (disk_->faults.failing || disk_->faults.failing_reads || disk_->is_unreadable(segment, offset, into.size())) {
     return std::unexpected(disk_->io_error("cannot read", segment));
   }

@@ -150,6 +150,8 @@ class MemoryDisk {
   std::vector<SegmentInfo> segments() const;
   Result<void> read(SegmentNumber segment, std::uint64_t offset, MutableBytes into) const;
   const std::map<std::string, std::vector<std::byte>>& blobs() const { return blobs_; }
+  // What its processes have asked for of segments, over the disk's whole life.
+  std::uint64_t bytes_read() const { return bytes_read_; }
 
  private:
   friend class Memory;
@@ -194,6 +196,7 @@ class MemoryDisk {
   std::vector<PendingOperation> pending_;
   std::vector<PendingOperation> late_;
   std::uint64_t last_id_ = 0;
+  std::uint64_t bytes_read_ = 0;
   Memory* holder_ = nullptr;  // of the directory's lock
 };
 

@@ -2,7 +2,9 @@
 // to happen before (locks, promise, choice of the end, copies) is recovery's; see recovery.h.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "log/batch_builder.h"
@@ -100,6 +102,7 @@ class WriteAheadLog final : public Log {
   bool segment_ready(SegmentNumber segment) const;
   std::uint64_t ready_room() const;
   std::uint64_t room_beside(std::uint64_t kept) const;
+  std::optional<BatchHeader> header_before(location::Location& location, const Extent& extent);
   bool lies_in_a_good_batch(location::Location& location, const Extent& extent);
   Result<void> read_from(location::Location& location, const Extent& extent, std::uint64_t from_offset,
                          MutableBytes into);
@@ -115,12 +118,13 @@ class WriteAheadLog final : public Log {
   BatchSlots slots_;
   FooterWriter footers_;
   std::vector<std::byte> scratch_;
-  struct GoodBatch {
+  struct Place {
     const location::Location* location;
     SegmentNumber segment;
-    std::uint32_t begin, end;
+    std::uint32_t begin;
+    auto operator<=>(const Place&) const = default;
   };
-  std::vector<GoodBatch> good_batches_;  // of those that read() found records in: the last few
+  std::map<Place, std::uint32_t> good_batches_;  // in which read() found records: where they end
   std::vector<Replica> replicas_;
   std::vector<SegmentNumber> progress_at_;  // segment in which each location's progress was last stored; 0: not yet
   std::vector<Lsn> prefixes_;               // scratch of update_durable()

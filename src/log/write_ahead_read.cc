@@ -11,7 +11,9 @@
 namespace holdfast::log {
 namespace {
 
-constexpr std::size_t kMostGoodBatches = 64;
+constexpr std::size_t kMostGoodBatches = 16384;  // of the least size, more than lie between two checkpoints
+constexpr std::size_t kSearchPiece = 64U << 10;  // bytes
+static_assert(kSearchPiece <= kMaxRecordPayload);
 
 }  // namespace
 
@@ -32,27 +34,38 @@ Result<void> WriteAheadLog::read(const Extent& extent, std::uint64_t from_offset
                                                  problems.empty() ? "no location is active" : problems));
 }
 
+// Where the batch of a record begins is not known: back from there.
+std::optional<BatchHeader> WriteAheadLog::header_before(location::Location& location, const Extent& extent) {
+  const std::uint64_t highest = extent.position / kBlock * kBlock;
+  const std::uint64_t lowest = highest - std::min<std::uint64_t>(highest, kMaxBatch - kBlock);
+  for (std::uint64_t end = highest + kBlock; end > lowest;) {
+    const std::uint64_t begin = std::max(lowest, end - std::min<std::uint64_t>(end, kSearchPiece));
+    const MutableBytes piece(scratch_.data(), end - begin);
+    if (!location.read(extent.segment, begin, piece)) return std::nullopt;
+    for (; end > begin; end -= kBlock) {
+      const BatchPosition at{extent.segment, static_cast<std::uint32_t>(end - kBlock)};
+      if (auto header = decode_batch_header(piece.subspan(at.offset - begin, kBlock), key_, at)) return header;
+    }
+  }
+  return std::nullopt;
+}
+
 bool WriteAheadLog::lies_in_a_good_batch(location::Location& location, const Extent& extent) {
-  const auto known = std::ranges::find_if(good_batches_, [&](const GoodBatch& batch) {
-    return batch.location == &location && batch.segment == extent.segment && batch.begin <= extent.position &&
-           extent.position < batch.end;
-  });
-  if (known != good_batches_.end()) return true;
+  // The last good one that begins there or before.
+  auto known = good_batches_.upper_bound({&location, extent.segment, extent.position});
+  if (known != good_batches_.begin()) {
+    const auto& [place, end] = *--known;
+    if (place.location == &location && place.segment == extent.segment && extent.position < end) return true;
+  }
+  const auto header = header_before(location, extent);
+  if (!header || header->end() <= extent.position) return false;
   Source source(&location, key_);
   source.note_segment(extent.segment);
-  // Where it begins is not known: back from the record, block by block.
-  for (std::uint64_t at = extent.position / kBlock * kBlock; extent.position - at < kMaxBatch; at -= kBlock) {
-    const BatchPosition begin{extent.segment, static_cast<std::uint32_t>(at)};
-    const auto header = source.header_at(begin, false);
-    if (header) {
-      if (header->end() <= extent.position || !source.batch_at(begin, PayloadCheck::kSkip)) return false;
-      if (good_batches_.size() >= kMostGoodBatches) good_batches_.erase(good_batches_.begin());
-      good_batches_.push_back({&location, extent.segment, begin.offset, header->end()});
-      return true;
-    }
-    if (at == 0) break;
-  }
-  return false;
+  const auto batch = source.view(extent.segment, header->at.offset, header->size(), false);
+  if (!batch || !check_body(*header, key_, *batch, PayloadCheck::kSkip)) return false;
+  if (good_batches_.size() >= kMostGoodBatches) good_batches_.clear();
+  good_batches_[{&location, extent.segment, header->at.offset}] = header->end();
+  return true;
 }
 
 Result<void> WriteAheadLog::read_from(location::Location& location, const Extent& extent, std::uint64_t from_offset,

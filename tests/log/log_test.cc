@@ -404,6 +404,51 @@ TEST(Log, ReadBackTrustsNoRecordHeaderThatItsBatchDoesNotVouchFor) {
   EXPECT_TRUE(world.log->read(extent, 4000, got));
 }
 
+// Each of many connections has a little in every batch: what one read needs, the next one knows already.
+TEST(Log, ReadingBackReadsLittleMoreThanThereIs) {
+  constexpr std::uint64_t kStreams = 20, kBatches = 200, kSize = 1000;
+  World world(1);
+  world.options.prepared_segments = 16;
+  world.start();
+  std::vector<std::vector<Extent>> extents(kStreams);
+  for (std::uint64_t batch = 0; batch < kBatches; ++batch) {
+    for (std::uint64_t stream = 0; stream < kStreams; ++stream) {
+      ASSERT_NE(world.log->append(in_record(stream + 1, batch * kSize), pattern(stream + 1, batch * kSize, kSize)), Lsn{});
+      extents[stream].push_back(world.log->last_extent());
+    }
+    world.settle();
+  }
+  ASSERT_EQ(world.open(), "");
+  const std::uint64_t before = world.disks[0]->bytes_read();
+  std::vector<std::byte> got(kSize);
+  for (std::uint64_t stream = 0; stream < kStreams; ++stream) {
+    for (const Extent& extent : extents[stream]) {
+      ASSERT_TRUE(world.log->read(extent, extent.offset, got));
+      ASSERT_EQ(to_text(got), to_text(pattern(stream + 1, extent.offset, kSize)));
+    }
+  }
+  const std::uint64_t read = world.disks[0]->bytes_read() - before;
+  EXPECT_LT(read, 8 * kStreams * kBatches * kSize);
+}
+
+// A device that answers nothing but errors is not asked for every block.
+TEST(Log, ReadingBackStopsAtTheFirstError) {
+  World world(1);
+  world.start();
+  world.log->append(in_record(1, 0), pattern(1, 0, 100000));
+  const Extent first = world.log->last_extent();
+  world.log->append(in_record(1, 100000), pattern(1, 100000, 100));
+  const Extent last = world.log->last_extent();
+  ASSERT_EQ(first.segment, last.segment);
+  world.settle();
+  ASSERT_EQ(world.open(), "");
+  world.disks[0]->faults.failing_reads = true;
+  const std::uint64_t before = world.disks[0]->bytes_read();
+  std::vector<std::byte> got(100);
+  EXPECT_FALSE(world.log->read(last, 100000, got));
+  EXPECT_LE(world.disks[0]->bytes_read() - before, 64U << 10);
+}
+
 // ---- Space ----
 
 TEST(LogSpace, WhatIsReservedCanBeAppended) {

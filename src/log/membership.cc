@@ -20,6 +20,7 @@ struct Found {
   std::optional<Identity> identity;  // none: empty, or unreadable
   std::optional<std::string> problem;
   bool foreign = false;  // the problem: it holds something that is not a log's
+  bool locked = true;    // else its identity only tells whose seat it is, which nobody else may take
 };
 
 Result<void> check_names(const Locations& locations) {
@@ -76,6 +77,13 @@ Result<Found> identify(std::unique_ptr<location::Location> location) {
   return found;
 }
 
+std::optional<Identity> identity_of(location::Location& location) {
+  const auto blob = location.read_blob(kIdentityBlob);
+  if (!blob || !*blob) return std::nullopt;
+  auto identity = decode_identity(**blob, location.name());
+  return identity ? std::optional(std::move(*identity)) : std::nullopt;
+}
+
 Result<std::vector<Found>> lock_and_identify(Locations locations, Duration lock_bound) {
   std::vector<Found> all;
   for (auto& location : locations) {
@@ -83,18 +91,15 @@ Result<std::vector<Found>> lock_and_identify(Locations locations, Duration lock_
     // Two owners are a mistake to stop at. All else is this location's own problem.
     if (!locked && locked.error().kind == Error::Kind::kBusy) return std::unexpected(locked.error());
     const bool foreign = !locked && locked.error().kind == Error::Kind::kIncompatible;
-    if (foreign) {
-      all.push_back({std::move(location), std::nullopt, locked.error().message, true});
+    if (locked) {
+      auto found = identify(std::move(location));
+      if (!found) return std::unexpected(found.error());
+      all.push_back(std::move(*found));
       continue;
     }
-    // Without the lock only to know whose seat it is, which nobody else may take.
-    auto found = identify(std::move(location));
-    if (!found) return std::unexpected(found.error());
-    if (!locked) {
-      found->problem = locked.error().message;
-      found->foreign = false;
-    }
-    all.push_back(std::move(*found));
+    Found found{std::move(location), std::nullopt, locked.error().message, foreign, false};
+    if (!foreign) found.identity = identity_of(*found.location);
+    all.push_back(std::move(found));
   }
   return all;
 }
@@ -129,13 +134,20 @@ Result<Membership> format(std::vector<Found> all, const Options& options, const 
   return membership;
 }
 
-// The identity in force: the highest generation among full members.
-Result<Identity> choose_identity(const std::vector<Found>& all, const Options& options) {
+// The highest generation among full members. One that could not be locked may know of a change that the others missed.
+const Found* newest_member(const std::vector<Found>& all, bool locked) {
   const Found* best = nullptr;
   for (const Found& found : all) {
-    if (!found.identity || found.identity->refilling) continue;
+    if (found.locked != locked || !found.identity || found.identity->refilling) continue;
     if (best == nullptr || found.identity->generation > best->identity->generation) best = &found;
   }
+  return best;
+}
+
+// The one in force, and `changing`: one that could not be locked says more than those that could.
+Result<Identity> choose_identity(std::vector<Found>& all, const Options& options, bool& changing) {
+  const Found* best = newest_member(all, true);
+  if (best == nullptr) best = newest_member(all, false);
   if (best == nullptr) {
     const auto foreign = std::ranges::find_if(all, &Found::foreign);
     if (foreign != all.end()) return fail(Error::Kind::kIncompatible, *foreign->problem);
@@ -146,8 +158,12 @@ Result<Identity> choose_identity(const std::vector<Found>& all, const Options& o
     if (problems.empty()) problems = "only locations that are still being refilled were given";
     return fail(Error::Kind::kUnavailable, problems);
   }
-  for (const Found& found : all) {
+  for (Found& found : all) {
     if (!found.identity || found.identity->log_id == best->identity->log_id) continue;
+    if (!found.locked) {  // and is nobody's here
+      found.identity.reset();
+      continue;
+    }
     return fail(
         Error::Kind::kIncompatible,
         fmt::format("{} belongs to log {}, {} to log {}: give the locations of one log", best->location->name(),
@@ -158,7 +174,9 @@ Result<Identity> choose_identity(const std::vector<Found>& all, const Options& o
                 fmt::format("this log was formatted to be stored on {} of {} locations, not {}",
                             best->identity->stored_on, best->identity->members.size(), options.stored_on));
   }
-  return *best->identity;
+  const Found* unlocked = newest_member(all, false);
+  changing = unlocked != nullptr && (!best->locked || unlocked->identity->generation > best->identity->generation);
+  return *(changing ? unlocked : best)->identity;
 }
 
 // Locations that say who they are go to their places. One that could not be locked is there, and failed.
@@ -167,6 +185,10 @@ Result<void> seat_identified(std::vector<Found>& all, Membership& membership) {
     if (!found.identity) continue;
     const Identity& own = *found.identity;
     if (own.index >= membership.members.size()) {
+      if (!found.locked) {
+        found.identity.reset();
+        continue;
+      }
       return fail(Error::Kind::kCorrupt, fmt::format("{}: no such member in this log", found.location->name()));
     }
     Member& seat = membership.members[own.index];
@@ -197,6 +219,7 @@ Member* free_seat(Membership& membership) {
 bool never_started(const Membership& membership) {
   for (const Member& member : membership.members) {
     if (member.location == nullptr) continue;
+    if (!member.usable()) return false;
     const auto promise = member.location->read_blob(kPromiseBlob);
     const auto segments = member.location->segments();
     if (!promise || *promise || !segments || !segments->empty()) return false;
@@ -204,7 +227,7 @@ bool never_started(const Membership& membership) {
   return true;
 }
 
-Result<void> seat_empty(std::vector<Found>& all, Membership& membership, const Options& options,
+Result<void> seat_empty(std::vector<Found>& all, Membership& membership, bool changing, const Options& options,
                         const Entropy& entropy) {
   // Only where all are there: one that is missing may have been started without these.
   const auto empty = std::ranges::count_if(all, [](const Found& f) { return f.location != nullptr && !f.problem; });
@@ -221,6 +244,12 @@ Result<void> seat_empty(std::vector<Found>& all, Membership& membership, const O
           "{}: is empty, and in whose place it is to be refilled cannot be told beside {}: leave "
           "that one out, or mend it",
           found.location->name(), unknown->location->name());
+      continue;
+    }
+    if (changing) {
+      found.problem = fmt::format("{}: is empty, and the newest list of this log's locations is at one that cannot be "
+                                  "used: leave the empty one out, or mend the other",
+                                  found.location->name());
       continue;
     }
     Member* seat = free_seat(membership);
@@ -306,7 +335,8 @@ Result<Membership> establish(Locations locations, const Options& options, const 
   if (std::ranges::all_of(*all, [](const Found& f) { return !f.identity && !f.problem; })) {
     return format(std::move(*all), options, entropy);
   }
-  auto identity = choose_identity(*all, options);
+  bool changing = false;
+  auto identity = choose_identity(*all, options, changing);
   if (!identity) return std::unexpected(identity.error());
   Membership membership;
   membership.identity = std::move(*identity);
@@ -318,7 +348,7 @@ Result<Membership> establish(Locations locations, const Options& options, const 
     }
   }
   if (auto done = seat_identified(*all, membership); !done) return std::unexpected(done.error());
-  if (auto done = seat_empty(*all, membership, options, entropy); !done) return std::unexpected(done.error());
+  if (auto done = seat_empty(*all, membership, changing, options, entropy); !done) return std::unexpected(done.error());
   if (auto done = seat_broken(*all, membership); !done) return std::unexpected(done.error());
   spread_identity(membership, generations);
   return membership;

@@ -174,6 +174,43 @@ TEST(Membership, ALocationThatCannotBeLockedFailsAlone) {
   EXPECT_TRUE(mentions(world.log->locations()[2].reason, "on their way")) << world.log->locations()[2].reason;
 }
 
+// A backup of something else, say, on a medium that cannot be written to.
+TEST(Membership, WhoseDirectoryItIsThatCannotBeLockedIsItsOwnProblem) {
+  World world(3), other(3, test::small_options(), 2);
+  write_some(world);
+  world.log.reset();
+  write_some(other);
+  other.put(1, 6, " and more");
+  other.log->pump(true);
+  other.log.reset();
+  ASSERT_FALSE(other.disks[2]->late().empty());
+  world.disks[2] = other.disks[2];
+  world.disks[2]->faults.pass_time = [](Duration) { return Duration::zero(); };
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.log->locations()[2].state, LocationState::kFailed);
+  EXPECT_TRUE(mentions(world.log->locations()[2].reason, "on their way")) << world.log->locations()[2].reason;
+}
+
+TEST(Membership, NobodyIsRefilledWhereTheNewestListCannotBeUsed) {
+  World world(5);
+  world.options.stored_on = 3;
+  write_some(world);
+  world.log.reset();
+  world.disks[1]->lose_everything();
+  ASSERT_EQ(world.open({0, 1, 2, 3}), "");  // which disk 4 does not know of
+  world.settle();
+  for (auto& disk : world.disks) disk->faults.automatic = false;
+  world.put(1, 6, "+more");
+  world.log->pump(true);
+  for (unsigned i = 1; i < 4; ++i) world.disks[i]->complete_all();
+  world.log.reset();
+  for (auto& disk : world.disks) disk->faults.automatic = true;
+  world.disks[0]->faults.pass_time = [](Duration) { return Duration::zero(); };
+  world.disks[2]->lose_everything();
+  EXPECT_TRUE(mentions(world.open({0, 2, 4}), "leave the empty one out"));
+  EXPECT_TRUE(world.disks[2]->blobs().empty());
+}
+
 // Its device is slow for a moment: an empty directory in another one's place must not get its seat.
 TEST(Membership, AnEmptyLocationNeverTakesTheSeatOfOneThatIsStuck) {
   for (const unsigned replicas : {3U, 5U}) {

@@ -33,7 +33,7 @@ struct Entry {
       0;                  // bytes from the stored edge: promised by the next data record, in force once that is stored
   StreamOffset grown_at;  // received edge at the last growth
   bool starved = false;   // the log had less room than was wanted
-  bool promise_owed = false;  // room is reserved that no record tells of yet
+  bool promise_owed = false;  // room is reserved that no record told of when it should have
 
   // Where the unacknowledged outbound bytes lie, for checkpoints. Ascending. Empty for a volatile node.
   std::deque<log::Extent> outbound;

@@ -59,7 +59,7 @@ Entry* Gate::add(std::unique_ptr<tcp::Connection> connection, ServiceKind servic
   const Lsn lsn = log_ ? append_record(entry) : Lsn{0};
   if (log_ && lsn == Lsn{0}) {
     log_->unreserve(entry.reserved_edge.value);
-    std::erase(starved_, &entry);
+    forget_wishes(entry);
     return nullptr;
   }
   const StreamId id = entry.id;

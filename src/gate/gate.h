@@ -160,6 +160,9 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   std::uint32_t first_window(unsigned window_shift) const;
   void reserve_window(Entry& entry, StreamOffset end);
   void promise_more(Entry& entry);
+  bool tell_promise(Entry& entry);
+  void tell_owed_promises();
+  void forget_wishes(Entry& entry);
   std::uint64_t wall_time() const;
   void all_allowances_changed();
 
@@ -178,7 +181,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   std::vector<Entry*> touched_, turn_;
   std::vector<Entry*> folded_;
   std::vector<std::byte> kept_;  // a payload, while the log may move the original
-  std::vector<Entry*> starved_;
+  std::vector<Entry*> starved_, owed_;
   std::vector<Entry*> unspoken_;  // resumed, their peers not reachable yet
   std::vector<StreamId> finished_;
   std::uint64_t wall_clock_;

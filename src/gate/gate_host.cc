@@ -42,7 +42,7 @@ bool Gate::deliver(tcp::Connection& connection, StreamOffset at, Bytes payload, 
       refused_ = true;
       return false;
     }
-    refused_ = entry.promise_owed = false;
+    refused_ = false;
     if (entry.reserved_edge > at) log_->unreserve(std::min(entry.reserved_edge, end) - at);
   }
   entry.reserved_edge = std::max(entry.reserved_edge, end);

@@ -46,7 +46,7 @@ Result<Entry*> Gate::resume(StreamId id, RecoveredConnection& recovered, tcp::Co
     entry.outbound.pop_front();
   }
   if (auto read = read_outbound(entry, s); !read) {
-    std::erase(starved_, &entry);
+    forget_wishes(entry);
     if (granted > 0) log_->unreserve(granted);
     return std::unexpected(read.error());
   }

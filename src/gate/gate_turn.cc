@@ -48,6 +48,7 @@ void Gate::pump(Time now) {
       flush_wanted_ &= log_->has_unissued();
       watch_for_stall(moved);
     }
+    tell_owed_promises();
     feed_starved();
     const bool work = !touched_.empty() || (!queue_.empty() && queue_.front().lsn <= durable());
     if (!work && !moved) break;
@@ -227,7 +228,7 @@ void Gate::remove_finished() {
       hand_to_client(entry);
       entry.handler->finished(entry.close_reason);
     }
-    if (entry.starved) std::erase(starved_, &entry);
+    forget_wishes(entry);
     if (!unspoken_.empty()) std::erase(unspoken_, &entry);  // it stays there a while after it spoke
     entries_.erase(found);
     return true;

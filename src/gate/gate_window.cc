@@ -5,6 +5,11 @@
 #include "gate/gate.h"
 
 namespace holdfast::gate {
+namespace {
+
+constexpr std::size_t kWindowsPerTurn = 64;
+
+}  // namespace
 
 // Of the room that is left as much as would do for as many more as there are: a burst of connections is quicker than
 // the disk that makes room for their windows.
@@ -66,10 +71,9 @@ void Gate::starve(Entry& entry) {
 // The log has room again: those that got less than they wanted ask once more, a bounded number a turn, the longest
 // waiting first.
 void Gate::feed_starved() {
-  constexpr std::size_t kPerTurn = 64;
   constexpr std::uint64_t kWorthwhile = 64U << 10;
   if (starved_.empty() || (log_ && log_->unreserved() < kWorthwhile)) return;
-  const std::size_t count = std::min(kPerTurn, starved_.size());
+  const std::size_t count = std::min(kWindowsPerTurn, starved_.size());
   turn_.assign(starved_.begin(), starved_.begin() + static_cast<std::ptrdiff_t>(count));
   starved_.erase(starved_.begin(), starved_.begin() + static_cast<std::ptrdiff_t>(count));
   for (Entry* entry : turn_) {
@@ -86,12 +90,37 @@ void Gate::promise_more(Entry& entry) {
   if (entry.appended.in_fin) return;
   const StreamOffset before = entry.reserved_edge;
   reserve_window(entry, entry.appended.in_end);
-  if (entry.reserved_edge == before && !entry.promise_owed) return;
+  if (entry.reserved_edge > before) tell_promise(entry);
+}
+
+bool Gate::tell_promise(Entry& entry) {
   const Lsn lsn = log_ ? append_record(entry) : Lsn{0};
-  // Not now: the next data record would carry it, but behind a closed window none may come.
-  entry.promise_owed = log_ && lsn == Lsn{0};
-  if (entry.promise_owed) return starve(entry);
+  if (log_ && lsn == Lsn{0}) {
+    // Not now: the next data record would carry it, but behind a closed window none may come.
+    if (!entry.promise_owed) owed_.push_back(&entry);
+    entry.promise_owed = true;
+    return false;
+  }
   note_stored_edges(entry, lsn);
+  return true;
+}
+
+// Their room is reserved already, however little there is now.
+void Gate::tell_owed_promises() {
+  for (std::size_t i = 0; i < kWindowsPerTurn && !owed_.empty(); ++i) {
+    Entry& entry = *owed_.front();
+    if (!entry.finished) {
+      if (!tell_promise(entry)) return;
+      touch(entry);
+    }
+    entry.promise_owed = false;
+    owed_.erase(owed_.begin());
+  }
+}
+
+void Gate::forget_wishes(Entry& entry) {
+  if (entry.starved) std::erase(starved_, &entry);
+  if (entry.promise_owed) std::erase(owed_, &entry);
 }
 
 void Gate::all_allowances_changed() {

@@ -67,7 +67,8 @@ Result<UniqueFd> lock_directory(const Files& files, Duration bound) {
 
 bool is_locked(const Files& files) {
   const UniqueFd file(::openat(files.fd(), kLockFile, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  if (!file) return true;
+  // Whoever writes has made it first; a directory that was copied from elsewhere may lack it.
+  if (!file) return errno != ENOENT;
   return ::flock(file.get(), LOCK_SH | LOCK_NB) != 0;  // ends with the descriptor, at once
 }
 

@@ -5,6 +5,17 @@
 #include "base/assert.h"
 
 namespace holdfast::log {
+namespace {
+
+// Something was there, as far as the location shows: segments are made one after the other, and whole.
+bool is_damaged(Source& source, BatchPosition at) {
+  if (source.has(at.segment)) return !source.is_blank(at);
+  const auto& there = source.segments();
+  return there.contains(at.segment.value) || there.contains(at.segment.value - 1) ||
+         there.upper_bound(at.segment.value) != there.end();
+}
+
+}  // namespace
 
 ChainWalk::ChainWalk(const Chain& chain, BatchPosition start, Look look)
     : chain_(chain), look_(look), run_(chain.run_of(start.segment)), position_(start) {
@@ -24,7 +35,7 @@ std::optional<ChainWalk::Step> ChainWalk::look(BatchPosition at) {
     if (fits && !found) found = Step{batch->header, batch->bytes, 0};
     if (fits && batch->header.mac == found->header.mac) found->present |= bit;
     if (found && look_ == Look::kAny) break;
-    if (!batch && look_ == Look::kAll && source->has(at.segment) && !source->is_blank(at)) damaged |= bit;
+    if (!batch && look_ == Look::kAll && is_damaged(*source, at)) damaged |= bit;
     bit <<= 1;
   }
   if (found) found->damaged = damaged;

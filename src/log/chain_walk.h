@@ -22,7 +22,7 @@ class ChainWalk {
     Bytes bytes;                // of the first location that has it; valid until the next call
     std::uint32_t present = 0;  // bit i: sources()[i] has it, every check passed
     std::uint32_t damaged =
-        0;  // bit i: sources()[i] has something else there that is no batch, or cannot be read there
+        0;  // bit i: sources()[i] has something else there that is no batch, cannot be read there, or lacks the file
   };
   // The next batch; nullopt where no location has one. kCorrupt where that is inside an epoch that a later one has
   // closed.

@@ -505,6 +505,17 @@ TEST_F(DirectoryTest, ReaderChangesNothingAndNeedsNoLock) {
   EXPECT_THAT(files(), testing::UnorderedElementsAreArray(before));
 }
 
+// A directory that was copied from elsewhere: nobody writes there.
+TEST_F(DirectoryTest, ADirectoryWithoutALockFileHasNoOwner) {
+  {
+    const auto writer = open_and_lock();
+    prepare(*writer, kOne);
+    EXPECT_TRUE((*open_directory_for_reading(path))->has_owner());
+  }
+  ASSERT_EQ(::unlink((path + "/" + kLockFile).c_str()), 0);
+  EXPECT_FALSE((*open_directory_for_reading(path))->has_owner());
+}
+
 TEST_F(DirectoryTest, AFifoUnderOneOfOurNamesKeepsNobodyWaiting) {
   const auto location = open_and_lock();
   ASSERT_EQ(::mkfifo((path + "/" + blob_file("promise")).c_str(), 0600), 0);

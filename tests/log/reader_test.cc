@@ -273,6 +273,23 @@ TEST(Reader, ABadCopyOfTheLastBatchIsNoReasonToHideIt) {
   EXPECT_EQ(Onlooker(world).read(1, Direction::kIn, 0, 7), "durable");
 }
 
+TEST(Reader, AVanishedOrCutOffCopyOfTheLastSegmentIsNoReasonToHideIt) {
+  for (const bool vanished : {true, false}) {
+    World world(2);
+    store_and_stop(world);
+    ASSERT_EQ(world.open(), "");
+    world.put(1, 7, " too");
+    world.settle();
+    const SegmentNumber newest = world.log->last_extent().segment;
+    world.log.reset();
+    if (vanished) world.disks[0]->lose_segment(newest);
+    if (!vanished) world.disks[0]->truncate(newest, 4096);
+    world.disks[1]->lose_blob(kProgressBlob);
+    world.disks[0]->lose_blob(kProgressBlob);
+    EXPECT_EQ(Onlooker(world).reader->show(StreamId{1})->in.end, StreamOffset{11}) << vanished;
+  }
+}
+
 // What proves that an older segment ends, and where, is the first batch of the next one: without it the footers do.
 TEST(Reader, ABadFirstBatchOfAnOlderSegmentHidesNothingElse) {
   TwoStreams two;

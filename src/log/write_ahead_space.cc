@@ -9,6 +9,7 @@ namespace holdfast::log {
 namespace {
 
 constexpr std::uint64_t kProgressEvery = 16;       // segments between two progress records
+constexpr std::uint64_t kProgressLag = 4;          // batches: a location that is a little slower keeps up too
 constexpr std::uint64_t kKeptPart = 16;            // one part in so many of the room is for small records
 constexpr std::uint64_t kMostReserved = 1U << 16;  // segments
 constexpr std::uint64_t kLeastFree = 256U << 10;   // bytes, for windows that are to grow
@@ -53,7 +54,7 @@ void WriteAheadLog::store_progress(std::size_t i) {
       first ? at_ease || cursor_.segment() > epoch_segment_ : cursor_.segment() >= progress_at_[i] + kProgressEvery;
   if (!due || held < epoch_start_) return;
   // It would block everything at a device that hangs: only one that keeps up is asked.
-  if (replica.prefix() < durable_) return;
+  if (replica.prefix().value + kProgressLag < durable_.value) return;
   progress_at_[i] = cursor_.segment();
   const auto stored = replica.location()->write_blob(kProgressBlob, encode(Progress{key_.id, held}));
   if (!stored) fail_replica(i, LocationState::kFailed, stored.error().message);

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "log/identity.h"
 #include "log/world.h"
 
 namespace holdfast::log {
@@ -379,6 +382,35 @@ TEST(Log, OneStuckWriteDoesNotHoldUpTheRest) {
     }
     ASSERT_EQ(world.log->durable(), lsn);
   }
+  world.disks[2]->faults.automatic = true;
+  world.settle();
+}
+
+// Else its next recovery would look at every footer again.
+TEST(Log, ALocationThatIsALittleSlowerStoresItsProgressToo) {
+  World world(3);
+  world.start();
+  ASSERT_TRUE(world.disks[2]->blobs().contains(kProgressBlob));
+  const auto before = world.disks[2]->blobs().at(kProgressBlob);
+  test::MemoryDisk& slower = *world.disks[2];
+  slower.faults.automatic = false;
+  const auto is_write = [](const location::PendingOperation& o) {
+    return o.kind == location::PendingOperation::Kind::kWrite;
+  };
+  const auto complete_all_but_two_writes = [&] {
+    for (std::size_t i = 0; i < slower.pending().size();) {
+      const bool kept = is_write(slower.pending()[i]) && std::ranges::count_if(slower.pending(), is_write) <= 2;
+      kept ? static_cast<void>(++i) : slower.complete(i);
+    }
+  };
+  for (std::uint64_t i = 0; i < 18 * 16; ++i) {
+    ASSERT_NE(world.put(1, i * 60000, std::string(60000, 'x')), Lsn{});
+    for (int k = 0; k < 5; ++k) {
+      complete_all_but_two_writes();
+      world.log->pump(true);
+    }
+  }
+  EXPECT_NE(world.disks[2]->blobs().at(kProgressBlob), before);
   world.disks[2]->faults.automatic = true;
   world.settle();
 }

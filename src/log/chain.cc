@@ -41,7 +41,7 @@ std::optional<BatchHeader> Chain::newest_top(std::optional<Epoch> below) const {
 
 std::optional<EpochRun> Chain::read_start(Epoch epoch, SegmentNumber first_segment) const {
   for (Source* source : sources_) {
-    const auto batch = source->batch_at({first_segment, 0});
+    const auto batch = source->batch_at({first_segment, 0}, PayloadCheck::kVerify, false);
     if (!batch || batch->header.epoch != epoch) continue;
     RecordWalk walk(body_of(batch->header, batch->bytes));
     const auto record = walk.next();

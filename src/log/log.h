@@ -124,8 +124,7 @@ class Log {
 
   // Takes completions, issues what policy says (full batches while fewer than max_in_flight are in flight; a partial
   // one when nothing is in flight and `flush` is set), prepares and seals segments, drives checkpoints. Returns true
-  // when durable() moved. Waits for no write; a small blob is
-  // replaced now and then at a location that keeps up.
+  // when durable() moved. Waits for no write; a small blob is replaced now and then at a location that keeps up.
   virtual bool pump(bool flush) = 0;
   // Something is appended or asked for that no write in flight carries.
   virtual bool has_unissued() const = 0;

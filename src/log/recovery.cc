@@ -24,6 +24,8 @@ constexpr unsigned kMostKept = 4096;
 
 constexpr std::uint64_t kMostSkipped = 1U << 20;  // numbers between two segments of one log
 
+constexpr int kEpochsLookedAt = 64;  // for segments that no location has
+
 constexpr std::uint64_t kWorthTelling = 64U << 20;  // bytes to copy: a second or so
 
 Result<std::optional<Promise>> read_promise(location::Location& location, const LogId& log_id) {
@@ -207,38 +209,76 @@ Result<void> Recovery::decide_who_is_behind() {
 // file that another has, gets it back. What cannot be mended stands in nobody's way: it was not needed for this start.
 void Recovery::restore_lost_segments() {
   if (tail_.empty) return;
-  std::map<std::uint64_t, std::uint32_t> lacking;  // by segment: who lacks it
+  std::map<std::uint64_t, std::uint32_t> lacking;  // by segment in front of the tail that somebody has: who lacks it
   for (const auto& source : sources_) {
     for (const std::uint64_t number : source->segments() | std::views::keys) {
       if (number < tail_.start.segment.value && source->has(SegmentNumber{number})) lacking[number] = 0;
     }
   }
+  if (lacking.empty()) return;
   for (auto& [number, who] : lacking) {
     for (std::size_t i = 0; i < sources_.size(); ++i) {
       if (member_of(i).state == LocationState::kActive && !sources_[i]->has(SegmentNumber{number})) who |= 1U << i;
     }
   }
+  std::string problem;
+  const std::uint64_t gone = gone_everywhere(lacking, problem);
   std::erase_if(lacking, [](const auto& entry) { return entry.second == 0; });
-  if (lacking.empty()) return;
-  std::uint64_t left = options_.copy_limit;
-  const auto reached = chain_->extend_to(SegmentNumber{lacking.begin()->first});
+  bool reached = true;
+  if (!lacking.empty()) {
+    const auto extended = chain_->extend_to(SegmentNumber{lacking.begin()->first});
+    reached = extended.has_value();
+    if (!reached) problem = extended.error().message;
+  }
   // Files of no run are an owner's that lost, or were prepared for one: nobody misses these. Where the runs do not reach
   // back far enough it cannot be told which are.
-  const std::uint64_t oldest = chain_->runs().front().first_segment.value;
+  const std::uint64_t known_from = chain_->runs().front().first_segment.value;
   std::erase_if(lacking, [&](const auto& entry) {
-    return chain_->run_of(SegmentNumber{entry.first}) == nullptr && (reached || entry.first > oldest);
+    return chain_->run_of(SegmentNumber{entry.first}) == nullptr && (reached || entry.first > known_from);
   });
+  std::uint64_t left = options_.copy_limit;
   for (std::size_t i = 0; i < sources_.size(); ++i) {
+    if (member_of(i).state != LocationState::kActive) continue;
     std::vector<SegmentNumber> lost;
     for (const auto& [number, who] : lacking) {
       if ((who >> i & 1U) != 0) lost.push_back(SegmentNumber{number});
     }
-    if (!lost.empty()) restore_lost_segments(i, lost, reached ? std::string() : reached.error().message, left);
+    if (!lost.empty() || gone > 0) restore_lost_segments(i, lost, gone, problem, left);
   }
 }
 
-void Recovery::restore_lost_segments(std::size_t source, const std::vector<SegmentNumber>& lost, std::string problem,
-                                     std::uint64_t& left) {
+// How many segments of the chain are not among those that are there somewhere, from the first of these on. Looks only
+// at the epochs of late: a start must not wait for a look at each there ever was.
+std::uint64_t Recovery::gone_everywhere(const std::map<std::uint64_t, std::uint32_t>& there, std::string& problem) {
+  const SegmentNumber oldest{there.begin()->first};
+  for (int epochs = 0; epochs < kEpochsLookedAt; ++epochs) {
+    const EpochRun& front = chain_->runs().front();
+    if (front.first_segment <= oldest || front.previous.end_lsn.value == 0) break;
+    const auto reached = chain_->extend_to(front.previous.end_segment);
+    if (reached) continue;
+    problem = reached.error().message;
+    break;
+  }
+  std::uint64_t gone = problem.empty() ? 0 : 1;
+  for (const EpochRun& run : chain_->runs()) {
+    const std::uint64_t end = std::min(run.closed ? run.end_segment + 1 : tail_.start.segment, tail_.start.segment).value;
+    std::uint64_t next = std::max(run.first_segment, oldest).value;
+    const auto note_gap = [&](std::uint64_t upto) {
+      if (upto <= next) return;
+      if (gone == 0) problem = fmt::format("no location has segment {}", next);
+      gone += upto - next;
+    };
+    for (auto at = there.lower_bound(next); at != there.end() && at->first < end; ++at) {
+      note_gap(at->first);
+      next = at->first + 1;
+    }
+    note_gap(end);
+  }
+  return gone;
+}
+
+void Recovery::restore_lost_segments(std::size_t source, const std::vector<SegmentNumber>& lost, std::uint64_t gone,
+                                     std::string problem, std::uint64_t& left) {
   Repair repair(*chain_, key_, tail_);
   const SegmentNumber spare = first_segment_ + ready_[source];
   const std::uint64_t most = std::min<std::uint64_t>(lost.size(), left / key_.segment_size);
@@ -260,7 +300,7 @@ void Recovery::restore_lost_segments(std::size_t source, const std::vector<Segme
     left -= key_.segment_size;
   }
   if (options_.on_lost_segments) {
-    options_.on_lost_segments(member_of(source).name, restored, lost.size() - restored, problem);
+    options_.on_lost_segments(member_of(source).name, restored, lost.size() - restored + gone, problem);
   }
 }
 

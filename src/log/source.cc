@@ -74,10 +74,10 @@ std::optional<BatchHeader> Source::header_at(BatchPosition at, bool ahead) {
   return decode_batch_header(*block, key_, at);
 }
 
-std::optional<Source::Batch> Source::batch_at(BatchPosition at, PayloadCheck payloads) {
-  const auto header = header_at(at, true);
+std::optional<Source::Batch> Source::batch_at(BatchPosition at, PayloadCheck payloads, bool ahead) {
+  const auto header = header_at(at, ahead);
   if (!header) return std::nullopt;
-  const auto bytes = view(at.segment, at.offset, header->size(), true);
+  const auto bytes = view(at.segment, at.offset, header->size(), ahead);
   if (!bytes || !check_body(*header, key_, *bytes, payloads)) return std::nullopt;
   return Batch{*header, *bytes};
 }

@@ -43,7 +43,7 @@ class Source {
     BatchHeader header;
     Bytes bytes;
   };
-  std::optional<Batch> batch_at(BatchPosition at, PayloadCheck payloads = PayloadCheck::kVerify);
+  std::optional<Batch> batch_at(BatchPosition at, PayloadCheck payloads = PayloadCheck::kVerify, bool ahead = true);
 
   // The block there can be read and holds nothing but zeros: nothing was ever written to it.
   bool is_blank(BatchPosition at);

@@ -869,8 +869,33 @@ TEST_F(LostSegments, AreToldWhereTheirEpochCannotBeRead) {
   world.disks[0]->lose_segment(SegmentNumber{3});
   for (auto& disk : world.disks) disk->flip(SegmentNumber{1}, 100, std::byte{1});
   ASSERT_EQ(world.open(), "");
-  EXPECT_EQ(told, std::vector<std::string>{
-                      "/disk/a 0 1 segment 1: the start of epoch 1 cannot be read at any location"});
+  EXPECT_EQ(told, (std::vector<std::string>{
+                      "/disk/a 0 2 segment 1: the start of epoch 1 cannot be read at any location",
+                      "/disk/b 0 1 segment 1: the start of epoch 1 cannot be read at any location"}));
+}
+
+TEST_F(LostSegments, AreToldWhereNobodyHasThem) {
+  World world(2);
+  start_and_fill(world);
+  start_and_fill(world);
+  for (auto& disk : world.disks) disk->lose_segment(SegmentNumber{3});
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(told, (std::vector<std::string>{"/disk/a 0 1 no location has segment 3",
+                                            "/disk/b 0 1 no location has segment 3"}));
+}
+
+// Somebody has removed an old epoch: that is no loss, and neither are the numbers between two epochs.
+TEST_F(LostSegments, AreNotMissedInFrontOfTheOldest) {
+  World world(2);
+  start_and_fill(world);
+  const SegmentNumber newest = newest_written_segment(world, 0);
+  start_and_fill(world);
+  start_and_fill(world);
+  for (auto& disk : world.disks) {
+    for (std::uint64_t number = 1; number <= newest.value; ++number) disk->lose_segment(SegmentNumber{number});
+  }
+  ASSERT_EQ(world.open(), "");
+  EXPECT_TRUE(told.empty());
 }
 
 TEST_F(LostSegments, OfAFullLocationTakeNothingFromTheOthers) {

@@ -221,9 +221,15 @@ def demonstrate(directory, size):
     return checks.failed == 0
 
 
+def mebibytes(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number of MiB, 1 or more")
+    return int(text)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=768, metavar="MIB", help="of the upload (default: 768)")
+    parser.add_argument("--size", type=mebibytes, default=768, metavar="MIB", help="of the upload (default: 768)")
     parser.add_argument("--keep", action="store_true", help="leave the files in build/demo")
     options = parser.parse_args()
     if not os.access(lab.BINARY, os.X_OK):

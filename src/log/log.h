@@ -30,6 +30,8 @@ struct Options {
   // Bytes that open() copies to a location that was away. One that lacks more is kBehind, unless without it there would
   // be too few to start with.
   std::uint64_t copy_limit = 1ULL << 30;
+  // Told when a log is made, because no location holds one: W and R. May be empty.
+  std::function<void(unsigned, unsigned)> on_format;
   // Told when an empty location takes the place of a lost one: its name. May be empty.
   std::function<void(const std::string&)> on_replace;
   // Told when a location had lost segment files: its name, how many were restored from others and how many could not

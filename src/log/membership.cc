@@ -131,6 +131,7 @@ Result<Membership> format(std::vector<Found> all, const Options& options, const 
     member.id = identity.members[i];
     membership.members.push_back(std::move(member));
   }
+  if (options.on_format) options.on_format(identity.stored_on, replicas);
   return membership;
 }
 

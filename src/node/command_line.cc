@@ -193,6 +193,12 @@ class SendFlags {
     if (!to || !to->address.is_unicast_host() || to->port == wire::Port{}) {
       return usage(fmt::format("--to {}: must be a host's address and port, such as 10.77.0.1:9000", to_));
     }
+    if (to->address == shared.address.address) {
+      return usage(fmt::format("--to {}: is our own --address: give another host's", to_));
+    }
+    if (!shared.address.contains(to->address) && !shared.gateway) {
+      return usage(fmt::format("--to {}: is not on the link ({}): give a --gateway", to_, address_));
+    }
     command_.link = shared.link;
     command_.address = shared.address;
     command_.gateway = shared.gateway;
@@ -285,6 +291,7 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
   auto* send_app = app.add_subcommand("send", "Send a file to any TCP peer through Holdfast's own stack");
   auto* version_app = app.add_subcommand("version", "Show the version");
   app.require_subcommand(1);
+  app.set_version_flag("--version", help::version(), "Show the version");
   app.footer(help::kExamples);
   serve.add_to(*serve_app);
   serve_app->footer(help::kServe);
@@ -303,6 +310,8 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
       innermost = innermost->get_subcommands().front();
     }
     return TextCommand{innermost->help(path)};
+  } catch (const CLI::CallForVersion&) {
+    return TextCommand{help::version()};
   } catch (const CLI::ArgumentMismatch& error) {
     const std::string text = one_line(error.what());
     const auto end = text.find(" was given a disallowed flag override");

@@ -60,7 +60,8 @@ Result<void> apply_config(std::string_view text, const std::string& path, const 
                           ServeOptions& options) {
   const toml::parse_result parsed = toml::parse(text, path);
   if (!parsed) {
-    return fail_at(path, parsed.error().source().begin, std::string(parsed.error().description()));
+    return fail_at(path, parsed.error().source().begin,
+                   fmt::format("{} (text stands in quotes: key = \"value\")", parsed.error().description()));
   }
   for (const auto& [key, node] : parsed.table()) {
     const auto* setting = find_setting(key.str());

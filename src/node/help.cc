@@ -41,7 +41,7 @@ The file has the same names as keys:
   stored-on = 2
   service = ["store:7000", "echo:7"]
 
-SIGTERM and SIGINT end the node without closing connections: they go on at its next start. The device, its address and
+SIGTERM, SIGINT and SIGHUP end the node without closing connections: they go on at its next start. The device, its address and
 its route stay for the same reason; `ip link del NAME` removes them.
 )";
 

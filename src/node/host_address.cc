@@ -66,6 +66,25 @@ NewAddress new_address(unsigned index, const wire::Ipv4Prefix& address) {
   return message;
 }
 
+std::uint32_t value_of(const sockaddr* address) {
+  sockaddr_in in{};
+  std::memcpy(&in, address, sizeof in);
+  return load_be32(reinterpret_cast<const std::byte*>(&in.sin_addr.s_addr));
+}
+
+// Of all interfaces; none where the kernel does not tell: ARP conflicts will.
+template <class Take>
+void for_each_address(Take&& take) {
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0) return;
+  const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner(list, ::freeifaddrs);
+  for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
+    if (entry->ifa_addr == nullptr || entry->ifa_addr->sa_family != AF_INET) continue;
+    const std::uint32_t mask = entry->ifa_netmask == nullptr ? ~std::uint32_t{0} : value_of(entry->ifa_netmask);
+    take(entry->ifa_name, wire::Ipv4Address{value_of(entry->ifa_addr)}, mask);
+  }
+}
+
 // The kernel's verdict on a request: 0 or an errno.
 int verdict(int socket) {
   alignas(nlmsghdr) char answer[4096];
@@ -91,21 +110,23 @@ Result<void> configure_host_end(const std::string& interface, const wire::Ipv4Pr
   return {};
 }
 
+std::string rival_interface(const std::string& interface, wire::Ipv4Address address) {
+  std::string rival;
+  for_each_address([&](const char* name, wire::Ipv4Address own, std::uint32_t mask) {
+    if (interface != name && (own.value & mask) == (address.value & mask)) rival = name;
+  });
+  return rival;
+}
+
 Result<void> check_not_ours(wire::Ipv4Address address) {
-  ifaddrs* list = nullptr;
-  if (::getifaddrs(&list) != 0) return {};  // unknown: ARP conflicts will tell
-  const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner(list, ::freeifaddrs);
-  for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
-    if (entry->ifa_addr == nullptr || entry->ifa_addr->sa_family != AF_INET) continue;
-    sockaddr_in own{};
-    std::memcpy(&own, entry->ifa_addr, sizeof own);
-    if (load_be32(reinterpret_cast<const std::byte*>(&own.sin_addr.s_addr)) == address.value) {
-      return fail(Error::Kind::kUnavailable,
-                  fmt::format("address {} is in use: this host's interface {} has it: choose another for --address",
-                              address.to_string(), entry->ifa_name));
-    }
-  }
-  return {};
+  std::string owner;
+  for_each_address([&](const char* name, wire::Ipv4Address own, std::uint32_t /*mask*/) {
+    if (own == address) owner = name;
+  });
+  if (owner.empty()) return {};
+  return fail(Error::Kind::kUnavailable,
+              fmt::format("address {} is in use: this host's interface {} has it: choose another for --address",
+                          address.to_string(), owner));
 }
 
 }  // namespace holdfast::node

@@ -168,7 +168,10 @@ class Node {
   }
 
   Result<std::unique_ptr<log::Log>> open_log(gate::Recovery& recovered) {
-    if (options_.is_volatile) return nullptr;
+    if (options_.is_volatile) {
+      spdlog::warn("--volatile: nothing is stored, and connections of an earlier start at this address are reset");
+      return nullptr;
+    }
     std::vector<std::unique_ptr<location::Location>> locations;
     std::vector<const location::Directory*> directories;
     for (const auto& path : options_.data) {
@@ -182,6 +185,11 @@ class Node {
       locations.push_back(*std::move(directory));
     }
     log::Options log_options = options_.log;
+    log_options.on_format = [this](unsigned stored_on, unsigned replicas) {
+      spdlog::info("no log in {}: a new one is made, ACKed is what {} of {} have", fmt::join(options_.data, ", "),
+                   stored_on, replicas);
+      events_.write("log-made", {{"stored_on", std::to_string(stored_on)}, {"of", std::to_string(replicas)}});
+    };
     log_options.on_replace = [this](const std::string& location) {
       spdlog::warn("location {} is empty: it is refilled in the place of a lost one, which must not come back",
                    location);
@@ -261,7 +269,12 @@ class Node {
   }
 
   void stop() {
-    spdlog::info("stopping: {} to go on with at the next start", counted(engine_->connections()));
+    const auto open = engine_->connections();
+    if (options_.is_volatile && open > 0) {
+      spdlog::warn("stopping, and {} with it: with --volatile nothing is kept", counted(open));
+    } else {
+      spdlog::info("stopping: {} to go on with at the next start", counted(open));
+    }
     events_.write("stopping", {{"connections", std::to_string(engine_->connections())}});
     Time now = shard::monotonic_now();
     const Time bound = now + kStopBound;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -35,6 +36,7 @@ constexpr std::size_t kReadSize = 256U << 10;
 // After both directions have ended: our ACK of the peer's FIN is on its way, and TIME-WAIT keeps nothing that a process
 // about to exit could still answer.
 constexpr std::uint32_t kSendBuffer = 8U << 20;
+constexpr auto kTellAfter = std::chrono::seconds(5);
 
 // What the connection has told us.
 class Dialogue final : public stack::ClientHandler {
@@ -151,8 +153,9 @@ class Sender {
   Result<void> work() {
     Progress progress("send", input_->size(), !command_.quiet);
     while (!dialogue_.ended()) {
-      shard_->turn(kNever);
+      shard_->turn(dialogue_.is_established() ? kNever : tell_at_);
       stop_->take();
+      look_at_time();
       if (stop_->asked()) return give_up();
       if (tap_->failure()) return std::unexpected(*tap_->failure());
       if (dialogue_.output_error()) return std::unexpected(*dialogue_.output_error());
@@ -187,6 +190,7 @@ class Sender {
     engine_ = std::make_unique<stack::Engine>(engine_config(), *tap_, nullptr, gate::Recovery(),
                                               std::span<const std::byte, 64>(draw_entropy<64>()), nullptr, now);
     shard_ = std::make_unique<shard::Shard>(*engine_, *tap_, *ring_);
+    tell_at_ = now + kTellAfter;
     auto stream = engine_->connect(command_.to, dialogue_, now);
     if (!stream) return std::unexpected(stream.error());
     stream_ = *stream;
@@ -232,9 +236,21 @@ class Sender {
   }
 
   Result<void> give_up() const {
-    return fail(
-        Error::Kind::kUnavailable,
-        fmt::format("interrupted: {}: the connection was reset, the peer may have a part", command_.to.to_string()));
+    return fail(Error::Kind::kUnavailable,
+                fmt::format("interrupted: {}: {}", command_.to.to_string(),
+                            dialogue_.is_established() ? "the connection was reset, the peer may have a part"
+                                                       : "there was no connection yet"));
+  }
+
+  // People at a terminal should not wait for the time-out to learn what is up.
+  void look_at_time() {
+    const Time now = shard::monotonic_now();
+    if (dialogue_.is_established() || now < tell_at_) return;
+    tell_at_ = kNever;
+    if (!command_.quiet) {
+      std::fputs(fmt::format("holdfast: no answer from {} yet: trying on, Ctrl-C ends it\n", command_.to.to_string()).c_str(),
+                 stderr);
+    }
   }
 
   Result<void> verdict(tcp::CloseReason reason) const {
@@ -269,6 +285,7 @@ class Sender {
   std::unique_ptr<stack::Engine> engine_;
   std::unique_ptr<shard::Shard> shard_;
   StreamId stream_;
+  Time tell_at_ = kNever;
   bool fin_sent_ = false;
 };
 

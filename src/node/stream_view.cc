@@ -105,9 +105,12 @@ std::string table(const std::vector<StreamView>& streams) {
   std::vector<Row> rows{{"ID", "SERVICE", "LOCAL", "PEER", "STATE", "IN", "OUT", "OPENED"}};
   for (const auto& stream : streams) {
     const auto* record = stream.record ? &*stream.record : nullptr;
+    const bool cut_short =
+        stream.info.closed && static_cast<tcp::CloseReason>(stream.info.close_reason) != tcp::CloseReason::kNormal;
+    const std::string state = cut_short ? fmt::format("{}: {}", stream.state, stream.closed_because) : stream.state;
     rows.push_back({std::to_string(stream.info.id.value), stream.service,
                     record != nullptr ? record->snapshot.tuple.local.to_string() : "-",
-                    record != nullptr ? record->snapshot.tuple.peer.to_string() : "-", stream.state,
+                    record != nullptr ? record->snapshot.tuple.peer.to_string() : "-", state,
                     human_size(stream.info.in.end.value), human_size(stream.info.out.end.value),
                     record != nullptr ? iso_time(record->opened) : "-"});
   }

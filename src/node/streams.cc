@@ -96,6 +96,11 @@ class Streams {
     return direction == log::Direction::kIn ? stream.in : stream.out;
   }
 
+  static void tell_unfinished(const log::StreamInfo& stream, const log::StreamRange& stored) {
+    if (!stream.closed || stored.fin) return;
+    warn(fmt::format("stream {} was not finished: {}", stream.id.value, view(stream).closed_because));
+  }
+
   // Copies [from, from + length) to standard output.
   Result<bool> copy(StreamOffset from, std::uint64_t length, Progress& progress) {
     if (length == 0) return true;
@@ -122,7 +127,9 @@ class Streams {
     const auto length = std::min(wanted, stored.end - from);
     Progress progress("cat", length, true);
     auto copied = copy(from, length, progress);
-    if (stored.fin || wanted == length) return copied;
+    if (wanted == length) return copied;
+    tell_unfinished(*stream, stored);
+    if (stored.fin) return copied;
     return complete(std::move(copied),
                     fmt::format("stream {} may go on behind byte {}", command_.stream.value, stored.end.value));
   }
@@ -142,7 +149,10 @@ class Streams {
         if (!copied || !*copied) return copied;
         next = stored.end;
       }
-      if (stored.fin || stream->closed) return true;
+      if (stored.fin || stream->closed) {
+        tell_unfinished(*stream, stored);
+        return true;
+      }
       // Waits, and learns when nobody reads our output any more.
       pollfd output{.fd = STDOUT_FILENO, .events = 0, .revents = 0};
       if (::poll(&output, 1, kFollowEveryMs) > 0) return false;

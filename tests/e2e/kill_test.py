@@ -198,6 +198,19 @@ class KeeperTest(case.Case):
         connection.shutdown(socket.SHUT_WR)
         self.assertEqual(connection.recv(1), b"")
 
+    def test_a_new_log_and_a_rival_device_are_told_of(self):
+        node = self.node()
+        self.assertEqual(len(node.events("log-made")), 1)
+        self.assertIn("a new one is made", node.log())
+        self.assertNotIn("has an address in the node's network too", node.log())
+        self.assertEqual(node.stop(), 0)
+        node.arguments[node.arguments.index(f"tap:{lab.LINK}")] = "tap:hfother"
+        self.addCleanup(subprocess.run, ["ip", "link", "del", "hfother"], check=True)
+        node.start()
+        self.assertIn(f"interface {lab.LINK} has an address in the node's network too", node.log())
+        self.assertEqual(len(node.events("log-made")), 1)
+        self.assertEqual(node.stop(), 0)
+
     def test_connections_of_another_address_wait_for_it(self):
         node = self.node()
         connection = self.connect()

@@ -2,6 +2,7 @@
 """`holdfast send`: the active side, against the kernel's own TCP."""
 
 import os
+import signal
 import socket
 import subprocess
 
@@ -133,6 +134,15 @@ class SendTest(case.Case):
         done = subprocess.run(self.command(port=9999), input=b"x", capture_output=True, timeout=60, check=False)
         self.assertEqual(done.returncode, 1)
         self.assertEqual(done.stderr, f"holdfast: connection refused: {PEER}:9999: nothing listens there\n".encode())
+
+    def test_who_waits_for_an_absent_host_is_told(self):
+        command = [f"{PEER[:-1]}77:9000" if word == f"{PEER}:9000" else word for word in self.command()]
+        sender = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.addCleanup(self.end_process, sender)
+        self.assertIn(b"no answer from", sender.stderr.readline())
+        sender.send_signal(signal.SIGINT)
+        self.assertEqual(sender.wait(20), 1)
+        self.assertIn(b"there was no connection yet", sender.stderr.read())
 
     def test_a_reset_is_an_error_in_one_line(self):
         def reset():

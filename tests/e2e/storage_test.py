@@ -163,6 +163,16 @@ class StorageTest(case.Case):
         self.assertEqual(alone.returncode, 0, alone.stderr)
         self.assert_same(alone.stdout, data)
 
+    def test_a_segment_that_vanished_everywhere_is_told_at_the_start(self):
+        paths = [self.directory.make("a"), self.directory.make("b")]
+        node, _ = self.a_log_of_segments(paths)
+        for path in paths:
+            os.unlink(os.path.join(path, "segment-0000000000000003"))
+        node.start()
+        self.assertEqual([event["lost"] for event in node.events("segments-vanished")], [1, 1])
+        self.assertIn("no location has segment 3", node.log())
+        self.assertEqual(node.stop(), 0)
+
     def test_a_full_disk_makes_the_client_wait(self):
         self.upload_to_a_full_disk(lambda node: None)
 

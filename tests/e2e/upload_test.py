@@ -4,6 +4,7 @@
 import fcntl
 import json
 import resource
+import socket
 import struct
 import subprocess
 import termios
@@ -98,6 +99,26 @@ class UploadTest(case.Case):
         connection.shutdown(1)
         self.assertEqual(tail.wait(20), 0)
 
+    def test_a_stream_that_was_cut_off_is_told_from_one_that_was_finished(self):
+        node = self.node()
+        self.upload(b"whole")
+        connection = self.connect()
+        connection.sendall(b"half")
+        lab.wait_for(lambda: node.streams()[1]["in_bytes"] == 4, 10, lambda: "not stored")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+        lab.wait_for(lambda: node.streams()[1]["state"] == "CLOSED", 10, lambda: "not closed")
+        listed = subprocess.run([lab.BINARY, "streams", "list", "--data", node.data[0]], capture_output=True, text=True, check=True)
+        self.assertNotIn("reset", listed.stdout.splitlines()[1])
+        self.assertIn("CLOSED: reset by the peer", listed.stdout.splitlines()[2])
+        for action, extra in (("cat", []), ("tail", ["--from", "0"])):
+            for stream, wanted, warning in (("1", b"whole", b""), ("2", b"half", b"stream 2 was not finished: reset by the peer")):
+                done = subprocess.run([lab.BINARY, "streams", action, stream, "--data", node.data[0], *extra], capture_output=True,
+                                      check=True)
+                self.assertEqual(done.stdout, wanted)
+                self.assertIn(warning, done.stderr)
+                self.assertEqual(done.stderr == b"", warning == b"")
+
     def test_a_reader_that_goes_away_is_no_error(self):
         node = self.node()
         self.upload(case.random_bytes(8 * case.MIB))
@@ -143,6 +164,15 @@ class EchoTest(case.Case):
         self.node(data=0, services=["echo:7001"], extra=["--volatile"])
         data = case.random_bytes(8 * case.MIB)
         self.assert_same(self.exchange(data), data)
+
+    def test_a_volatile_node_says_that_its_connections_end(self):
+        node = self.node(data=0, services=["echo:7001"], extra=["--volatile"])
+        connection = self.connect(7001)
+        connection.sendall(b"x")
+        self.assertEqual(connection.recv(1), b"x")
+        self.assertEqual(node.stop(), 0)
+        self.assertIn("stopping, and 1 connection with it", node.log())
+        self.assertNotIn("to go on with", node.log())
 
 
 class HostTest(case.Case):

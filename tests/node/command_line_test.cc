@@ -124,6 +124,18 @@ TEST(CommandLine, SendTakesItsFlags) {
   EXPECT_EQ(send.to.to_string(), "10.77.0.1:9000");
   EXPECT_EQ(send.file, "file");
   EXPECT_THAT(refusal({"send", "--link", "tap:x", "--address", "10.0.0.2/8", "--to", "10.0.0.1"}), HasSubstr("--to"));
+  EXPECT_THAT(refusal({"send", "--link", "tap:x", "--address", "10.0.0.2/8", "--to", "10.0.0.2:9"}),
+              HasSubstr("our own --address"));
+  EXPECT_THAT(refusal({"send", "--link", "tap:x", "--address", "10.0.0.2/8", "--to", "11.0.0.2:9"}),
+              HasSubstr("--gateway"));
+  EXPECT_TRUE(parse(
+      {"send", "--link", "tap:x", "--address", "10.0.0.2/8", "--to", "11.0.0.2:9", "--gateway", "10.0.0.1"}));
+}
+
+TEST(CommandLine, TheVersionIsShownEitherWay) {
+  const auto flag = parse({"--version"}), command = parse({"version"});
+  ASSERT_TRUE(flag && command);
+  EXPECT_EQ(std::get<TextCommand>(*flag).text, std::get<TextCommand>(*command).text);
 }
 
 TEST(CommandLine, HelpShowsEverySettingAndExamples) {

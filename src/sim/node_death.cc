@@ -193,9 +193,17 @@ void NodeHost::forge_tail(unsigned number) {
   if (!last || !model.key()) return;
   location::MemoryDisk& memory = disks_[number]->memory();
   std::vector<std::byte> block(log::kBlock);
-  if (!memory.read(last->segment, last->offset, block)) return;
-  auto header = log::decode_batch_header(block, *model.key(), *last);
-  if (!header || header->end() + 2 * log::kBlock > model.key()->segment_size) return;
+  std::optional<log::BatchHeader> header;
+  log::BatchPosition at = *last;
+  // To where its batches end: one whose write ended in an error may be there all the same, and be counted on.
+  while (memory.read(at.segment, at.offset, block)) {
+    const auto next = log::decode_batch_header(block, *model.key(), at);
+    if (!next) break;
+    header = next;
+    at.offset = next->end();
+    if (at.offset + 2 * log::kBlock > model.key()->segment_size) return;
+  }
+  if (!header) return;
   const auto victim = std::ranges::find_if(model.streams(), [](const auto& entry) { return !entry.second.closed; });
   if (victim == model.streams().end()) return;
 

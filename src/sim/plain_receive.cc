@@ -18,7 +18,8 @@ void PlainPeer::Connection::receive(const TcpView& view, Bytes payload) {
   if (state_ == State::kSynSent) return receive_syn_ack(view);
   const std::uint64_t at = static_cast<std::uint32_t>(view.tcp.seq - (irs_ + 1));
   if (view.tcp.flags.rst) {
-    if (at != received_ + (fin_received_ ? 1 : 0)) return;  // not exact: a challenge would be due; nobody forges to us
+    // Behind a FIN that was lost, say: RFC 9293 section 3.10.7.4.
+    if (at != received_ + (fin_received_ ? 1 : 0)) return send_empty({.ack = true});
     state_ = State::kReset;
     const bool was_done = done_;
     done_ = true;

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "base/assert.h"
 #include "base/endian.h"
 #include "gate/service.h"
 
@@ -140,12 +143,24 @@ Result<ConnectionRecord> decode_connection_record(Bytes bytes) {
   return record;
 }
 
-std::vector<std::byte> encode(const ConnectionRecord& record, const std::deque<log::Extent>& outbound) {
+ExtentRange newest_extents(const Extents& all) {
+  return {all.end() - static_cast<std::ptrdiff_t>(std::min(all.size(), kMaxOutboundExtents)), all.end()};
+}
+
+ExtentRange extents_from(const Extents& all, std::uint64_t offset) {
+  const auto first = std::ranges::lower_bound(all, offset, {}, &log::Extent::offset);
+  const auto left = static_cast<std::size_t>(all.end() - first);
+  return {first, first + static_cast<std::ptrdiff_t>(std::min(left, kMaxOutboundExtents))};
+}
+
+std::vector<std::byte> encode(const ConnectionRecord& record, ExtentRange outbound) {
   const EncodedConnectionRecord fixed = encode(record);
-  std::vector<std::byte> out(kConnectionRecordSize + 4 + outbound.size() * kEncodedExtentSize);
+  const auto count = static_cast<std::size_t>(outbound.size());
+  HF_ASSERT(count <= kMaxOutboundExtents);
+  std::vector<std::byte> out(encoded_size(count));
   std::copy(fixed.begin(), fixed.end(), out.begin());
   Writer w(out.data() + kConnectionRecordSize);
-  w.put(static_cast<std::uint32_t>(outbound.size()));
+  w.put(static_cast<std::uint32_t>(count));
   for (const log::Extent& extent : outbound) {
     w.put(extent.segment.value);
     w.put(extent.position);
@@ -176,6 +191,9 @@ Result<std::vector<log::Extent>> decode_outbound(Bytes bytes) {
     extent.flags = r.take<std::uint8_t>();
     r.take<std::uint16_t>();
     r.take<std::uint32_t>();
+  }
+  if (!std::ranges::is_sorted(outbound, {}, &log::Extent::offset)) {
+    return fail(Error::Kind::kCorrupt, "connection record whose outbound extents are out of order");
   }
   return outbound;
 }

@@ -2,14 +2,13 @@
 // peer.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <vector>
 
 #include "base/units.h"
+#include "gate/connection_record.h"
 #include "gate/release_queue.h"
 #include "gate/service.h"
-#include "log/record.h"
 #include "tcp/connection.h"
 
 namespace holdfast::gate {
@@ -36,7 +35,7 @@ struct Entry {
   bool promise_owed = false;  // room is reserved that no record told of when it should have
 
   // Where the unacknowledged outbound bytes lie, for checkpoints. Ascending. Empty for a volatile node.
-  std::deque<log::Extent> outbound;
+  Extents outbound;
 
   // kClient of a durable node: received and not yet stored.
   std::vector<std::byte> unread;

@@ -105,7 +105,11 @@ void Gate::push(Item item) {
 
 // ---- Records ----
 
-Lsn Gate::append_record(Entry& entry) {
+// Where there are more outbound extents than fit, a recovery knows of the others from the records of that data, or from
+// the checkpoint that it begins with.
+Lsn Gate::append_record(Entry& entry) { return append_record(entry, newest_extents(entry.outbound)); }
+
+Lsn Gate::append_record(Entry& entry, ExtentRange outbound) {
   ConnectionRecord record{entry.connection->snapshot(), static_cast<std::uint8_t>(entry.service), entry.opened};
   // The record speaks of what the log holds at this place, and of what may be advertised once it is stored.
   tcp::Snapshot& s = record.snapshot;
@@ -118,7 +122,7 @@ Lsn Gate::append_record(Entry& entry) {
   log::RecordHeader header;
   header.type = log::RecordType::kConnection;
   header.stream = entry.id;
-  const Lsn lsn = log_->append(header, encode(record, entry.outbound));
+  const Lsn lsn = log_->append(header, encode(record, outbound));
   if (lsn != Lsn{0}) entry.record_dirty = false;
   return lsn;
 }
@@ -140,13 +144,17 @@ bool Gate::await_record(Entry& entry) {
 }
 
 Lsn Gate::append_close(Entry& entry, tcp::CloseReason reason) {
-  log::RecordHeader header;
-  header.type = log::RecordType::kClose;
-  header.stream = entry.id;
-  header.extra = static_cast<std::uint32_t>(reason);
-  const Lsn lsn = log_->append(header, {});
+  const Lsn lsn = append_close(entry.id, reason);
   entry.close_recorded = lsn != Lsn{0};
   return lsn;
+}
+
+Lsn Gate::append_close(StreamId id, tcp::CloseReason reason) {
+  log::RecordHeader header;
+  header.type = log::RecordType::kClose;
+  header.stream = id;
+  header.extra = static_cast<std::uint32_t>(reason);
+  return log_->append(header, {});
 }
 
 void Gate::remember_outbound(Entry& entry) {

@@ -69,7 +69,9 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   Result<Entry*> resume(StreamId id, RecoveredConnection& recovered, tcp::Config config, Time now);
   // A recovered connection that is not resumed: it cannot be read back, or is of an address that this node does not
   // have. It stays in the log, over checkpoints too; nothing is said for it.
-  void set_aside(StreamId id, const RecoveredConnection& connection);
+  void set_aside(StreamId id, RecoveredConnection connection);
+  // The peer of one that was set aside is gone. False where the log has no room to say so.
+  bool drop_aside(StreamId id);
   // Every resumed connection speaks, as soon as its peer can be reached: to be called once, when the epoch's start is
   // stored. Until then a gate with a log is silent.
   void speak_all(Time now);
@@ -129,8 +131,13 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
 
   void note_stored_edges(Entry& entry, Lsn lsn);
   Lsn append_record(Entry& entry);
+  Lsn append_record(Entry& entry, ExtentRange outbound);
+  Lsn append_aside(StreamId id, const RecoveredConnection& connection, ExtentRange outbound);
+  template <class Append>
+  bool checkpoint(StreamId id, const Extents& outbound, Append&& append);
   bool await_record(Entry& entry);
   Lsn append_close(Entry& entry, tcp::CloseReason reason);
+  Lsn append_close(StreamId id, tcp::CloseReason reason);
   bool append_fin(Entry& entry);
   void remember_outbound(Entry& entry);
   void hold_until(Lsn lsn, HeldFrame frame);
@@ -189,7 +196,10 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   std::uint64_t volatile_id_ = 0;
 
   StreamId checkpoint_cursor_, checkpoint_limit_, aside_cursor_;
-  std::map<StreamId, std::vector<std::byte>> aside_;  // connection records
+  // Of a connection that has more outbound extents than one record lists: from which on they are still to be listed.
+  StreamId listed_of_;
+  std::uint64_t listed_upto_ = 0;
+  std::map<StreamId, RecoveredConnection> aside_;
   bool silent_;
   bool stalled_ = false;
   bool refused_ = false;  // the log had no room for the last bytes that arrived

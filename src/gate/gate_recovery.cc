@@ -41,13 +41,14 @@ Result<Entry*> Gate::resume(StreamId id, RecoveredConnection& recovered, tcp::Co
   config.send_buffer = static_cast<std::uint32_t>(std::min<std::uint64_t>(send_buffer, ~std::uint32_t{0}));
   entry.connection = tcp::Connection::resume(*this, config, id, s, now);
   entry.connection->user = &entry;
-  entry.outbound.assign(recovered.outbound.begin(), recovered.outbound.end());
+  entry.outbound = recovered.outbound;
   while (!entry.outbound.empty() && entry.outbound.front().offset + entry.outbound.front().length <= s.snd_una.value) {
     entry.outbound.pop_front();
   }
   if (auto read = read_outbound(entry, s); !read) {
     forget_wishes(entry);
     if (granted > 0) log_->unreserve(granted);
+    observer_.not_resumed(id, s.tuple, read.error());
     return std::unexpected(read.error());
   }
   if (s.snd_fin) entry.connection->queue_fin();
@@ -105,43 +106,74 @@ void Gate::speak_first(Entry& entry, Time now) {
   touch(entry);
 }
 
-void Gate::set_aside(StreamId id, const RecoveredConnection& connection) {
-  const std::deque<log::Extent> outbound(connection.outbound.begin(), connection.outbound.end());
-  aside_[id] = encode(connection.record, outbound);
+void Gate::set_aside(StreamId id, RecoveredConnection connection) { aside_[id] = std::move(connection); }
+
+bool Gate::drop_aside(StreamId id) {
+  const auto found = aside_.find(id);
+  HF_ASSERT(found != aside_.end());
+  const Lsn lsn = append_close(id, tcp::CloseReason::kPeerReset);
+  if (lsn == Lsn{0}) return false;
+  observer_.closed(id, found->second.record.snapshot.tuple, tcp::CloseReason::kPeerReset);
+  aside_.erase(found);
+  return true;
 }
 
 void Gate::checkpoint_begin() {
-  checkpoint_cursor_ = aside_cursor_ = StreamId{0};
+  checkpoint_cursor_ = aside_cursor_ = listed_of_ = StreamId{0};
   // While connections are still to be resumed all of them count.
   checkpoint_limit_ = silent_ ? StreamId{~std::uint64_t{0}} : entries_.empty() ? StreamId{0} : entries_.rbegin()->first;
+}
+
+Lsn Gate::append_aside(StreamId id, const RecoveredConnection& connection, ExtentRange outbound) {
+  log::RecordHeader header;
+  header.type = log::RecordType::kConnection;
+  header.stream = id;
+  return log_->append(header, encode(connection.record, outbound));
+}
+
+// One connection, from where the step before left it; false where it is not done with.
+template <class Append>
+bool Gate::checkpoint(StreamId id, const Extents& outbound, Append&& append) {
+  if (listed_of_ != id) listed_upto_ = 0;
+  listed_of_ = id;
+  for (;;) {
+    const ExtentRange listed = extents_from(outbound, listed_upto_);
+    const bool last = listed.end() == outbound.end();
+    const std::uint64_t next = last ? 0 : listed.end()->offset;
+    if (!append(listed)) return false;
+    if (last) return true;
+    listed_upto_ = next;
+  }
 }
 
 // One more record where nothing was written yet, whatever its size: a large one must get its turn.
 bool Gate::checkpoint_step(std::size_t budget) {
   if (silent_) return true;
   bool written = false;
-  const auto fits = [&](std::size_t size) {
+  const auto fits = [&](ExtentRange listed) {
+    const std::size_t size = log::kRecordHeaderSize + encoded_size(static_cast<std::size_t>(listed.size()));
     if (written && size > budget) return false;
     written = true;
     budget -= std::min(budget, size);
     return true;
   };
   for (auto at = aside_.upper_bound(aside_cursor_); at != aside_.end(); ++at) {
-    if (!fits(log::kRecordHeaderSize + at->second.size())) return true;
-    log::RecordHeader header;
-    header.type = log::RecordType::kConnection;
-    header.stream = at->first;
-    if (log_->append(header, at->second) == Lsn{0}) return true;
-    aside_cursor_ = at->first;
+    const auto& [id, connection] = *at;
+    const bool done = checkpoint(id, connection.outbound, [&](ExtentRange listed) {
+      return fits(listed) && append_aside(id, connection, listed) != Lsn{0};
+    });
+    if (!done) return true;
+    aside_cursor_ = id;
   }
   for (auto at = entries_.upper_bound(checkpoint_cursor_); at != entries_.end() && at->first <= checkpoint_limit_;
        ++at) {
     Entry& entry = *at->second;
-    if (!fits(log::kRecordHeaderSize + kConnectionRecordSize + 4 + entry.outbound.size() * kEncodedExtentSize)) {
-      return true;
-    }
     // One whose close is recorded must not be raised again.
-    if (!entry.finished && !entry.close_recorded && append_record(entry) == Lsn{0}) return true;
+    const bool ended = entry.finished || entry.close_recorded;
+    const bool done = ended || checkpoint(entry.id, entry.outbound, [&](ExtentRange listed) {
+                        return fits(listed) && append_record(entry, listed) != Lsn{0};
+                      });
+    if (!done) return true;
     checkpoint_cursor_ = at->first;
   }
   return false;

@@ -1,6 +1,8 @@
 #include "gate/recovery.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 namespace holdfast::gate {
 namespace {
@@ -28,6 +30,22 @@ void outbound_ended(tcp::Snapshot& s) {
   s.snd_fin = true;
   if (s.state == tcp::State::kSynReceived || s.state == tcp::State::kEstablished) s.state = tcp::State::kFinWait1;
   if (s.state == tcp::State::kCloseWait) s.state = tcp::State::kLastAck;
+}
+
+bool ends_by(const log::Extent& extent, std::uint64_t offset) { return extent.offset + extent.length <= offset; }
+
+// What a record lists adds to what is known already: a record need not list all.
+void add_extents(Extents& known, const std::vector<log::Extent>& listed, std::uint64_t una) {
+  while (!known.empty() && ends_by(known.front(), una)) known.pop_front();
+  if (listed.empty()) return;
+  const auto ascends = [](const log::Extent& a, const log::Extent& b) { return a.offset < b.offset; };
+  if (known.empty() || ascends(known.back(), listed.front())) {
+    known.insert(known.end(), listed.begin(), listed.end());
+    return;
+  }
+  Extents merged;
+  std::ranges::set_union(known, listed, std::back_inserter(merged), ascends);
+  known = std::move(merged);
 }
 
 }  // namespace
@@ -71,7 +89,9 @@ void Recovery::on_connection(const log::RecordHeader& header, Bytes payload) {
     connections_.erase(header.stream);
     return;
   }
-  connections_[header.stream] = RecoveredConnection{*record, std::move(*outbound)};
+  RecoveredConnection& connection = connections_[header.stream];
+  connection.record = *record;
+  add_extents(connection.outbound, *outbound, record->snapshot.snd_una.value);
 }
 
 void Recovery::on_inbound(const log::RecordHeader& header, const log::Extent& where) {

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <map>
-#include <vector>
 
 #include "gate/connection_record.h"
 #include "log/log.h"
@@ -13,7 +12,7 @@ namespace holdfast::gate {
 
 struct RecoveredConnection {
   ConnectionRecord record;
-  std::vector<log::Extent> outbound;  // ascending; may begin below snd_una; not beyond snd_end
+  Extents outbound;  // ascending; may begin below snd_una; not beyond snd_end
 };
 
 class Recovery : public log::RecordVisitor {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "base/error.h"
 #include "base/units.h"
 #include "tcp/connection.h"
 #include "wire/address.h"
@@ -24,6 +25,9 @@ class Observer {
   virtual void closed(StreamId, const wire::FourTuple&, tcp::CloseReason) {}
   // Taken over from the log; it has not spoken yet.
   virtual void resumed(StreamId, const wire::FourTuple&, tcp::State) {}
+  // Its outbound bytes cannot be read back, and why. It stays in the log, and is tried again at the next start; until
+  // then nothing is said for it but a challenge (RFC 5961).
+  virtual void not_resumed(StreamId, const wire::FourTuple&, const Error&) {}
   virtual void stalled(bool) {}
 };
 

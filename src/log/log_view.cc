@@ -292,6 +292,8 @@ Lsn LogView::probe() {
     if (static_cast<unsigned>(holders) + absent_holders() < identity_.stored_on) break;
     durable = lsn;
   }
+  info_.undecided =
+      tell_damaged && !found.empty() ? found.back().lsn.value - std::min(durable, found.back().lsn).value : 0;
   return durable;
 }
 

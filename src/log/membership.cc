@@ -248,9 +248,10 @@ Result<void> seat_empty(std::vector<Found>& all, Membership& membership, bool ch
       continue;
     }
     if (changing) {
-      found.problem = fmt::format("{}: is empty, and the newest list of this log's locations is at one that cannot be "
-                                  "used: leave the empty one out, or mend the other",
-                                  found.location->name());
+      found.problem = fmt::format(
+          "{}: is empty, and the newest list of this log's locations is at one that cannot be "
+          "used: leave the empty one out, or mend the other",
+          found.location->name());
       continue;
     }
     Member* seat = free_seat(membership);

@@ -62,6 +62,9 @@ struct LogInfo {
   Epoch epoch;
   Lsn first;  // first batch still there
   Lsn end;    // last batch that is shown
+  // Batches behind it, where no node runs, that are on fewer locations than is needed to have been acknowledged: whole
+  // there, blank elsewhere. A start adopts them.
+  std::uint64_t undecided = 0;
   std::vector<ReaderLocation> locations;
   // What was stored and cannot be read at any location, a line each: what it held of a stream may be missing from that
   // stream's ranges, and streams may be missing. Empty: everything that was acknowledged is shown.

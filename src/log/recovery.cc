@@ -230,8 +230,8 @@ void Recovery::restore_lost_segments() {
     reached = extended.has_value();
     if (!reached) problem = extended.error().message;
   }
-  // Files of no run are an owner's that lost, or were prepared for one: nobody misses these. Where the runs do not reach
-  // back far enough it cannot be told which are.
+  // Files of no run are an owner's that lost, or were prepared for one: nobody misses these. Where the runs do not
+  // reach back far enough it cannot be told which are.
   const std::uint64_t known_from = chain_->runs().front().first_segment.value;
   std::erase_if(lacking, [&](const auto& entry) {
     return chain_->run_of(SegmentNumber{entry.first}) == nullptr && (reached || entry.first > known_from);
@@ -261,7 +261,8 @@ std::uint64_t Recovery::gone_everywhere(const std::map<std::uint64_t, std::uint3
   }
   std::uint64_t gone = problem.empty() ? 0 : 1;
   for (const EpochRun& run : chain_->runs()) {
-    const std::uint64_t end = std::min(run.closed ? run.end_segment + 1 : tail_.start.segment, tail_.start.segment).value;
+    const std::uint64_t end =
+        std::min(run.closed ? run.end_segment + 1 : tail_.start.segment, tail_.start.segment).value;
     std::uint64_t next = std::max(run.first_segment, oldest).value;
     const auto note_gap = [&](std::uint64_t upto) {
       if (upto <= next) return;

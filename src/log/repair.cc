@@ -156,8 +156,9 @@ Result<SegmentIndex> Repair::copy_chain(Source& target, SegmentNumber segment, L
   while (!walk.last() || walk.last()->lsn < last) {
     const auto step = walk.next();
     if (!step || !*step || (*step)->header.at.segment != segment) {
-      return fail(Error::Kind::kCorrupt, fmt::format("segment {} offset {}: a stored batch cannot be read at any location",
-                                                     segment.value, walk.position().offset));
+      return fail(Error::Kind::kCorrupt,
+                  fmt::format("segment {} offset {}: a stored batch cannot be read at any location", segment.value,
+                              walk.position().offset));
     }
     if (auto done = writer.add((*step)->bytes); !done) return std::unexpected(done.error());
     index.add_stored_batch((*step)->header, (*step)->bytes);

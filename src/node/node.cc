@@ -51,6 +51,13 @@ class Chronicle final : public stack::Observer {
   void resumed(StreamId id, const wire::FourTuple& tuple, tcp::State state) override {
     spdlog::debug("stream {} resumed: {} {}", id.value, tuple.to_string(), tcp::to_string(state));
   }
+  void not_resumed(StreamId id, const wire::FourTuple& tuple, const Error& error) override {
+    spdlog::error("stream {} from {} cannot go on, its peer waits: {}: give all directories, or mend them, and restart",
+                  id.value, tuple.peer.to_string(), error.message);
+    events_.write("connection-muted", {{"stream", std::to_string(id.value)},
+                                       {"peer", json_string(tuple.peer.to_string())},
+                                       {"reason", json_string(error.message)}});
+  }
   void stalled(bool now) override {
     events_.write("stalled", {{"value", now ? "true" : "false"}});
     if (now) {
@@ -130,11 +137,6 @@ class Node {
                                               std::span<const std::byte, 64>(draw_entropy<64>()), &chronicle_,
                                               shard::monotonic_now());
     shard_ = std::make_unique<shard::Shard>(*engine_, *tap_, *ring_);
-    for (const Error& error : engine_->resume_errors()) {
-      spdlog::error("a connection cannot go on, its peer waits: {}: give all directories, or mend them, and restart",
-                    error.message);
-      events_.write("connection-muted", {{"reason", json_string(error.message)}});
-    }
     const auto ms = milliseconds(shard::monotonic_now() - started_);
     events_.write("recovered", {{"connections", std::to_string(connections)}, {"ms", fmt::format("{:.3f}", ms)}});
     if (connections > 0) spdlog::info("recovered {} in {:.1f} ms", counted(connections), ms);

@@ -126,8 +126,8 @@ class Input {
 
   std::string name_;
   location::UniqueFd file_;
-  std::optional<std::uint64_t> size_;  // bytes to be read
-  off_t end_ = 0;                      // of a regular file, when it was opened
+  std::optional<std::uint64_t> size_;              // bytes to be read
+  off_t end_ = 0;                                  // of a regular file, when it was opened
   std::unique_ptr<location::Readiness> readable_;  // null for a regular file
   bool ready_ = false;
   bool at_end_ = false;
@@ -248,8 +248,9 @@ class Sender {
     if (dialogue_.is_established() || now < tell_at_) return;
     tell_at_ = kNever;
     if (!command_.quiet) {
-      std::fputs(fmt::format("holdfast: no answer from {} yet: trying on, Ctrl-C ends it\n", command_.to.to_string()).c_str(),
-                 stderr);
+      std::fputs(
+          fmt::format("holdfast: no answer from {} yet: trying on, Ctrl-C ends it\n", command_.to.to_string()).c_str(),
+          stderr);
     }
   }
 

@@ -71,9 +71,10 @@ Result<std::unique_ptr<link::Tap>> open_link(const ServeOptions& options, const 
     auto configured = configure_host_end(options.link.device, *options.host_address);
     if (!configured) return std::unexpected(configured.error());
     if (const auto rival = rival_interface(options.link.device, options.address.address); !rival.empty()) {
-      spdlog::warn("interface {} has an address in the node's network too: programs of this host may look for {} there; "
-                   "`ip link del {}` if it is an earlier --link",
-                   rival, options.address.address.to_string(), rival);
+      spdlog::warn(
+          "interface {} has an address in the node's network too: programs of this host may look for {} there; "
+          "`ip link del {}` if it is an earlier --link",
+          rival, options.address.address.to_string(), rival);
     }
   }
   return opened;

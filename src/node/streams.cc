@@ -60,6 +60,12 @@ class Streams {
     for (const auto& found : reader_->info().locations) {
       if (!found.problem.empty()) warn(log::with_name(found.name, found.problem));
     }
+    if (const auto undecided = reader_->info().undecided; undecided > 0) {
+      warn(fmt::format(
+          "the last {} not in enough directories to have been acknowledged, unless a copy was lost: not "
+          "shown; the next start adopts {}",
+          undecided == 1 ? "batch is" : fmt::format("{} batches are", undecided), undecided == 1 ? "it" : "them"));
+    }
     return {};
   }
 

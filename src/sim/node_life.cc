@@ -139,9 +139,6 @@ void NodeHost::run_engine() {
                                            watcher_.get(), context_.now());
   });
   if (!runner_.running()) return;  // died in its first call
-  for (const Error& error : runner_.engine().resume_errors()) {
-    context_.fail("a connection could not be brought back: {}", error.message);
-  }
   std::deque<Packet> kept = std::exchange(kept_, {});
   for (Packet& packet : kept) receive(std::move(packet));
   if (runner_.running() && after_start) after_start();

@@ -22,6 +22,9 @@ class NodeHost::Watcher final : public stack::Observer {
     // promised.
     host_.oracle_.resumed(tuple, host_.runner().engine().log()->full());
   }
+  void not_resumed(StreamId id, const wire::FourTuple& tuple, const Error& error) override {
+    host_.context_.fail("stream {}, {}, could not be brought back: {}", id.value, tuple.to_string(), error.message);
+  }
   void stalled(bool is) override { host_.context_.note("node: storage {}", is ? "stands still" : "moves again"); }
 
  private:

@@ -193,7 +193,6 @@ bool Engine::recovering() const { return impl_->recovering(); }
 std::size_t Engine::connections() const { return impl_->demux.size(); }
 const ip::Counters& Engine::ip_counters() const { return impl_->ip.counters(); }
 log::Log* Engine::log() { return impl_->log(); }
-const std::vector<Error>& Engine::resume_errors() const { return impl_->resume_errors; }
 
 const Counters& Engine::counters() const {
   Counters& counters = impl_->counters;

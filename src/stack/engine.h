@@ -107,9 +107,6 @@ class Engine {
   std::vector<ConnectionInfo> list() const;
   const Counters& counters() const;
   const ip::Counters& ip_counters() const;
-  // Connections that could not be brought back, and why (rot in their outbound bytes). They stay in the log and are
-  // tried again at the next start; nothing is said for them. Likewise, without an error, those of another address.
-  const std::vector<Error>& resume_errors() const;
   log::Log* log();
 
  private:

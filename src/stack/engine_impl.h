@@ -2,13 +2,14 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <memory>
-#include <set>
 #include <vector>
 
 #include "gate/gate.h"
 #include "ip/ip.h"
 #include "stack/engine.h"
+#include "tcp/challenge.h"
 #include "tcp/demux.h"
 #include "tcp/listener.h"
 
@@ -46,6 +47,7 @@ struct Engine::Impl final : ip::Host, gate::Output {
     Service service;
     tcp::Listener listener;
   };
+  void on_muted(const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now);
   void accept(Listening& at, const wire::FourTuple& tuple, const tcp::SegmentIn& syn, Time now);
   Listening* listening_at(wire::Port port);
 
@@ -71,10 +73,13 @@ struct Engine::Impl final : ip::Host, gate::Output {
   gate::Gate gate;
   ip::Ip ip;
   std::vector<std::byte> scratch;
-  std::vector<Error> resume_errors;
-  // Connections that are in the log and could not be brought back: no segment of theirs is answered, least of all with
-  // a refusal.
-  std::set<wire::FourTuple> muted;
+  // Connections that are in the log and could not be brought back: no segment of theirs is answered with a refusal.
+  struct Muted {
+    StreamId id;
+    wire::SeqNum snd_nxt, rcv_nxt;
+    tcp::ChallengeLimit challenges;
+  };
+  std::map<wire::FourTuple, Muted> muted;
   gate::Recovery recovered;  // until they are resumed
   Time resume_by = kNever;   // set once the epoch's start is stored
   bool started = false;

@@ -46,7 +46,7 @@ void Engine::Impl::on_segment(const wire::FourTuple& tuple, const tcp::SegmentIn
 }
 
 void Engine::Impl::on_unknown(const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now) {
-  if (muted.contains(tuple)) return;
+  if (muted.contains(tuple)) return on_muted(tuple, segment, now);
   Listening* at = listening_at(tuple.local.port);
   switch (at != nullptr ? at->listener.judge(tuple, segment) : tcp::Verdict::kRefuse) {
     case tcp::Verdict::kAccept:
@@ -63,6 +63,26 @@ void Engine::Impl::on_unknown(const wire::FourTuple& tuple, const tcp::SegmentIn
     ++counters.refused;
     gate.hold_refusal(tuple, *refusal);
   }
+}
+
+// A peer that is gone says so in answer to a challenge, with the exact sequence number (RFC 5961 sections 3.2 and 4.2).
+// What the challenge asserts is stored.
+void Engine::Impl::on_muted(const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now) {
+  const auto found = muted.find(tuple);
+  Muted& connection = found->second;
+  const wire::TcpHeader& in = segment.header;
+  if (in.flags.rst && in.seq == connection.rcv_nxt) {
+    if (gate.drop_aside(connection.id)) muted.erase(found);
+    return;
+  }
+  if ((!in.flags.rst && !in.flags.syn) || !connection.challenges.take(now)) return;
+  tcp::SegmentOut challenge;
+  challenge.header.source = tuple.local.port;
+  challenge.header.destination = tuple.peer.port;
+  challenge.header.seq = connection.snd_nxt;
+  challenge.header.ack = connection.rcv_nxt;
+  challenge.header.flags.ack = true;
+  send_segment(tuple, challenge);
 }
 
 void Engine::Impl::accept(Listening& at, const wire::FourTuple& tuple, const tcp::SegmentIn& syn, Time now) {
@@ -170,14 +190,15 @@ void Engine::Impl::resume_all(Time now) {
   for (auto& [id, connection] : recovered.connections()) {
     const wire::FourTuple tuple = connection.record.snapshot.tuple;
     if (tuple.local.address != config.ip.address.address) {
-      gate.set_aside(id, connection);
+      gate.set_aside(id, std::move(connection));
       continue;
     }
     auto resumed = gate.resume(id, connection, tcp_config_for(tuple.peer.address, now), now);
     if (!resumed) {
-      resume_errors.push_back(resumed.error());
-      muted.insert(tuple);
-      gate.set_aside(id, connection);
+      const tcp::Snapshot& s = connection.record.snapshot;
+      const auto end = [](StreamOffset offset, bool fin) { return static_cast<std::uint32_t>(offset.value) + 1 + fin; };
+      muted[tuple] = {id, s.iss + end(s.snd_end, s.snd_fin), s.irs + end(s.rcv_end, s.rcv_fin), {}};
+      gate.set_aside(id, std::move(connection));
       continue;
     }
     gate::Entry& entry = **resumed;

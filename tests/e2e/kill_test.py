@@ -104,6 +104,39 @@ class KillTest(case.Case):
 
 
 class KeeperTest(case.Case):
+    def test_many_small_echoes_to_peers_out_of_reach_survive_checkpoints(self):
+        """A recovery finds more of them than one record can list."""
+        away = "10.77.0.5"
+        node = self.node(services=["echo:7001", "store:7000"])
+        subprocess.run(["ip", "addr", "add", f"{away}/24", "dev", lab.LINK], check=True)
+        clients = [socket.create_connection((lab.NODE, 7001), timeout=30, source_address=(away, 0)) for _ in range(2)]
+        for client in clients:
+            self.addCleanup(client.close)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        rounds = 80000
+
+        def drain(client):
+            left = rounds
+            while left > 0:
+                left -= len(client.recv(1 << 16))
+        jobs = [self.in_background(drain, client) for client in clients]
+        for _ in range(rounds):
+            for client in clients:
+                client.send(b"x")
+        for job in jobs:
+            job.join()
+        subprocess.run(["ip", "addr", "del", f"{away}/24", "dev", lab.LINK], check=True)
+        node.kill_node()
+        node.wait_ready(2)
+        self.upload(case.random_bytes(40 * case.MIB))  # checkpoints
+        self.assertEqual(len(node.events("node-died")), 1)
+        node.kill_node()
+        node.wait_ready(3)
+        subprocess.run(["ip", "addr", "add", f"{away}/24", "dev", lab.LINK], check=True)
+        for client in clients:
+            client.sendall(b"and on")
+            self.assertEqual(client.recv(100), b"and on")
+
     def test_the_node_dies_with_its_keeper(self):
         node = self.node()
         child = node.node_pid()

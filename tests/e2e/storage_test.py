@@ -173,6 +173,41 @@ class StorageTest(case.Case):
         self.assertIn("no location has segment 3", node.log())
         self.assertEqual(node.stop(), 0)
 
+    def test_a_connection_that_cannot_be_read_back_is_told_of_and_ends_with_its_client(self):
+        node = self.node(services=["echo:7001", "store:7000"])
+        client = socket.socket()
+        self.addCleanup(client.close)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect((lab.NODE, 7001))
+        port = client.getsockname()[1]
+        client.settimeout(2)
+        with self.assertRaises(TimeoutError):  # its echo has nowhere to go
+            for i in range(2000):
+                client.send(b"MARKER-%04d" % i + os.urandom(8192 - 11))
+        self.upload(case.random_bytes(80 * case.MIB))
+        node.kill_keeper()
+        for name in os.listdir(node.data[0]):
+            with open(os.path.join(node.data[0], name), "r+b") as file:
+                at = file.read().find(b"MARKER-0100")
+                if at >= 0:
+                    file.seek(at)
+                    file.write(b"X")
+        node.start()
+        self.assertEqual([event["stream"] for event in node.events("connection-muted")], [1])
+        self.assertIn("stream 1 from ", node.log())
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()  # a reset
+        again = socket.socket()
+        self.addCleanup(again.close)
+        again.settimeout(20)
+        again.bind(("", port))
+        again.connect((lab.NODE, 7001))
+        again.sendall(b"new")
+        self.assertEqual(again.recv(10), b"new")
+        self.assertEqual(node.stop(), 0)
+        node.start()
+        self.assertEqual(len(node.events("connection-muted")), 1, "it is gone from the log too")
+
     def test_a_full_disk_makes_the_client_wait(self):
         self.upload_to_a_full_disk(lambda node: None)
 

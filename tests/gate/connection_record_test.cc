@@ -86,7 +86,7 @@ TEST(ConnectionRecord, OutboundExtentsFollowIt) {
   std::deque<log::Extent> outbound;
   outbound.push_back({SegmentNumber{3}, 4096, 100, 1ULL << 33, log::RecordType::kOut, log::kFin});
   outbound.push_back({SegmentNumber{4}, 128, 1, (1ULL << 33) + 100, log::RecordType::kIn, log::kEcho});
-  const auto bytes = encode(example(), outbound);
+  const auto bytes = encode(example(), newest_extents(outbound));
   const auto out = decode_outbound(bytes);
   ASSERT_TRUE(out.has_value());
   ASSERT_EQ(out->size(), 2U);

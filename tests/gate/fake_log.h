@@ -23,6 +23,7 @@ class FakeLog : public log::Log {
   Lsn epoch_start() const override { return Lsn{1}; }
   MutableBytes receive_space() override { return {}; }
   Lsn append(log::RecordHeader header, Bytes payload, std::uint64_t consumed) override {
+    if (payload.size() > log::kMaxPayload) throw std::logic_error("a payload that no log takes");
     if (no_room) return Lsn{0};
     header.length = static_cast<std::uint32_t>(payload.size());
     records.push_back({header, {payload.begin(), payload.end()}, consumed, open});

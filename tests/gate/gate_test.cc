@@ -437,6 +437,65 @@ TEST_F(GateTest, AConnectionSetAsideStaysInTheLogOverCheckpoints) {
   EXPECT_EQ(decode_connection_record(log->records[0].payload)->snapshot.tuple, kTuple);
 }
 
+// Many small echoes that nobody has acknowledged, as far as the log knows: a recovery finds more of them than one
+// record lists.
+Recovery with_many_echoes(const FakeLog& log, StreamId id, std::uint64_t count) {
+  Recovery recovery;
+  for (const FakeLog::Appended& record : log.records) recovery.on_record(record.header, record.payload, {});
+  for (std::uint64_t i = 0; i < count; ++i) {
+    log::RecordHeader header;
+    header.type = log::RecordType::kIn;
+    header.flags = log::kEcho;
+    header.stream = id;
+    header.offset = i;
+    header.length = 1;
+    recovery.on_record(header, {},
+                       {SegmentNumber{1}, static_cast<std::uint32_t>(i * 64), 1, i, header.type, header.flags});
+  }
+  return recovery;
+}
+
+// What a recovery makes of it that begins with the checkpoint.
+void expect_whole(const FakeLog& log, StreamId id, std::uint64_t count) {
+  Recovery recovery;
+  for (const FakeLog::Appended& record : log.records) recovery.on_record(record.header, record.payload, {});
+  const auto& found = recovery.connections().at(id);
+  EXPECT_EQ(found.record.snapshot.snd_end.value, count);
+  ASSERT_EQ(found.outbound.size(), count);
+  for (std::uint64_t i = 0; i < count; ++i) ASSERT_EQ(found.outbound[i].offset, i);
+}
+
+TEST_F(GateTest, ACheckpointListsAllThatWasSetAside) {
+  establish(ServiceKind::kEcho);
+  Recovery recovery = with_many_echoes(*log, entry->id, 10000);
+  const StreamId other{77};
+  gate->set_aside(other, recovery.connections().begin()->second);
+  log->records.clear();
+  gate->checkpoint_begin();
+  for (int steps = 0; gate->checkpoint_step(std::size_t{16} << 10); ++steps) {
+    ASSERT_LT(steps, 10);
+    log->no_room = steps % 2 == 0;
+  }
+  expect_whole(*log, other, 10000);
+}
+
+TEST_F(GateTakeoverTest, ACheckpointListsAllOfAConnectionWithManyEchoes) {
+  establish(ServiceKind::kEcho);
+  const StreamId id = entry->id;
+  Recovery recovery = with_many_echoes(*log, id, 10000);
+  auto fresh = std::make_unique<FakeLog>();
+  log = fresh.get();
+  gate = std::make_unique<Gate>(Options{}, std::move(fresh), *this, *this, 0, now);
+  ASSERT_TRUE(gate->resume(id, recovery.connections().begin()->second, config, now));
+  gate->speak_all(now);
+  gate->checkpoint_begin();
+  for (int steps = 0; gate->checkpoint_step(std::size_t{16} << 10); ++steps) {
+    ASSERT_LT(steps, 10);
+    log->no_room = steps % 2 == 0;
+  }
+  expect_whole(*log, id, 10000);
+}
+
 // Whose bytes cannot be read back is no more, and holds no room.
 TEST_F(GateTakeoverTest, AConnectionThatCannotBeResumedLeavesNothingBehind) {
   establish(ServiceKind::kEcho);

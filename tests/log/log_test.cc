@@ -445,7 +445,8 @@ TEST(Log, ReadingBackReadsLittleMoreThanThereIs) {
   std::vector<std::vector<Extent>> extents(kStreams);
   for (std::uint64_t batch = 0; batch < kBatches; ++batch) {
     for (std::uint64_t stream = 0; stream < kStreams; ++stream) {
-      ASSERT_NE(world.log->append(in_record(stream + 1, batch * kSize), pattern(stream + 1, batch * kSize, kSize)), Lsn{});
+      ASSERT_NE(world.log->append(in_record(stream + 1, batch * kSize), pattern(stream + 1, batch * kSize, kSize)),
+                Lsn{});
       extents[stream].push_back(world.log->last_extent());
     }
     world.settle();

@@ -273,6 +273,16 @@ TEST(Reader, ABadCopyOfTheLastBatchIsNoReasonToHideIt) {
   EXPECT_EQ(Onlooker(world).read(1, Direction::kIn, 0, 7), "durable");
 }
 
+// A block of zeros looks as if nothing was ever written there.
+TEST(Reader, ABlankCopyOfTheLastBatchIsToldOf) {
+  World world(2);
+  store_and_stop(world);
+  EXPECT_EQ(Onlooker(world).reader->info().undecided, 0U);
+  world.disks[0]->zero(SegmentNumber{1}, kBlock, kBlock);
+  EXPECT_EQ(Onlooker(world).reader->info().undecided, 1U);
+  EXPECT_EQ(Onlooker(world, {1}).read(1, Direction::kIn, 0, 7), "durable");
+}
+
 TEST(Reader, AVanishedOrCutOffCopyOfTheLastSegmentIsNoReasonToHideIt) {
   for (const bool vanished : {true, false}) {
     World world(2);

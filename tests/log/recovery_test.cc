@@ -858,8 +858,8 @@ TEST_F(LostSegments, AreToldWhereTheOtherCopyIsBadToo) {
   world.disks[0]->lose_segment(SegmentNumber{3});
   world.disks[1]->flip(SegmentNumber{3}, 100, std::byte{1});
   ASSERT_EQ(world.open(), "");
-  EXPECT_EQ(told, std::vector<std::string>{
-                      "/disk/a 0 1 segment 3 offset 0: a stored batch cannot be read at any location"});
+  EXPECT_EQ(told,
+            std::vector<std::string>{"/disk/a 0 1 segment 3 offset 0: a stored batch cannot be read at any location"});
 }
 
 TEST_F(LostSegments, AreToldWhereTheirEpochCannotBeRead) {
@@ -869,9 +869,9 @@ TEST_F(LostSegments, AreToldWhereTheirEpochCannotBeRead) {
   world.disks[0]->lose_segment(SegmentNumber{3});
   for (auto& disk : world.disks) disk->flip(SegmentNumber{1}, 100, std::byte{1});
   ASSERT_EQ(world.open(), "");
-  EXPECT_EQ(told, (std::vector<std::string>{
-                      "/disk/a 0 2 segment 1: the start of epoch 1 cannot be read at any location",
-                      "/disk/b 0 1 segment 1: the start of epoch 1 cannot be read at any location"}));
+  EXPECT_EQ(told,
+            (std::vector<std::string>{"/disk/a 0 2 segment 1: the start of epoch 1 cannot be read at any location",
+                                      "/disk/b 0 1 segment 1: the start of epoch 1 cannot be read at any location"}));
 }
 
 TEST_F(LostSegments, AreToldWhereNobodyHasThem) {

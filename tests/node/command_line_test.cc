@@ -128,8 +128,8 @@ TEST(CommandLine, SendTakesItsFlags) {
               HasSubstr("our own --address"));
   EXPECT_THAT(refusal({"send", "--link", "tap:x", "--address", "10.0.0.2/8", "--to", "11.0.0.2:9"}),
               HasSubstr("--gateway"));
-  EXPECT_TRUE(parse(
-      {"send", "--link", "tap:x", "--address", "10.0.0.2/8", "--to", "11.0.0.2:9", "--gateway", "10.0.0.1"}));
+  EXPECT_TRUE(
+      parse({"send", "--link", "tap:x", "--address", "10.0.0.2/8", "--to", "11.0.0.2:9", "--gateway", "10.0.0.1"}));
 }
 
 TEST(CommandLine, TheVersionIsShownEitherWay) {

@@ -37,9 +37,11 @@ struct Options {
   // Told when a location had lost segment files: its name, how many were restored from others and how many could not
   // be, and why. May be empty.
   std::function<void(const std::string&, std::uint64_t, std::uint64_t, const std::string&)> on_lost_segments;
-  // Told before a long copy: the location's name, and bytes. May be empty.
+  // Told before a long copy (kWorthTelling): the location's name, and bytes. May be empty.
   std::function<void(const std::string&, std::uint64_t)> on_copy;
 };
+
+inline constexpr std::uint64_t kWorthTelling = 64U << 20;  // bytes to copy: a second or so
 
 // Largest payload of one append; larger data is split by the caller.
 inline constexpr std::size_t kMaxPayload = 128U << 10;

@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/mutant.h"
+#include "log/lost_segments.h"
 #include "log/quorum.h"
 #include "log/rot.h"
 
@@ -23,10 +24,6 @@ constexpr std::uint64_t kUnknownPromises = 1U << 20;
 constexpr unsigned kMostKept = 4096;
 
 constexpr std::uint64_t kMostSkipped = 1U << 20;  // numbers between two segments of one log
-
-constexpr int kEpochsLookedAt = 64;  // for segments that no location has
-
-constexpr std::uint64_t kWorthTelling = 64U << 20;  // bytes to copy: a second or so
 
 Result<std::optional<Promise>> read_promise(location::Location& location, const LogId& log_id) {
   const auto blob = location.read_blob(kPromiseBlob);
@@ -205,104 +202,14 @@ Result<void> Recovery::decide_who_is_behind() {
   return {};
 }
 
-// Files vanish: by a repair of the file system, by somebody's slip. Whoever says that it holds everything, and lacks a
-// file that another has, gets it back. What cannot be mended stands in nobody's way: it was not needed for this start.
 void Recovery::restore_lost_segments() {
   if (tail_.empty) return;
-  std::map<std::uint64_t, std::uint32_t> lacking;  // by segment in front of the tail that somebody has: who lacks it
-  for (const auto& source : sources_) {
-    for (const std::uint64_t number : source->segments() | std::views::keys) {
-      if (number < tail_.start.segment.value && source->has(SegmentNumber{number})) lacking[number] = 0;
-    }
-  }
-  if (lacking.empty()) return;
-  for (auto& [number, who] : lacking) {
-    for (std::size_t i = 0; i < sources_.size(); ++i) {
-      if (member_of(i).state == LocationState::kActive && !sources_[i]->has(SegmentNumber{number})) who |= 1U << i;
-    }
-  }
-  std::string problem;
-  const std::uint64_t gone = gone_everywhere(lacking, problem);
-  std::erase_if(lacking, [](const auto& entry) { return entry.second == 0; });
-  bool reached = true;
-  if (!lacking.empty()) {
-    const auto extended = chain_->extend_to(SegmentNumber{lacking.begin()->first});
-    reached = extended.has_value();
-    if (!reached) problem = extended.error().message;
-  }
-  // Files of no run are an owner's that lost, or were prepared for one: nobody misses these. Where the runs do not
-  // reach back far enough it cannot be told which are.
-  const std::uint64_t known_from = chain_->runs().front().first_segment.value;
-  std::erase_if(lacking, [&](const auto& entry) {
-    return chain_->run_of(SegmentNumber{entry.first}) == nullptr && (reached || entry.first > known_from);
-  });
-  std::uint64_t left = options_.copy_limit;
+  std::vector<std::optional<SegmentNumber>> spares;
   for (std::size_t i = 0; i < sources_.size(); ++i) {
-    if (member_of(i).state != LocationState::kActive) continue;
-    std::vector<SegmentNumber> lost;
-    for (const auto& [number, who] : lacking) {
-      if ((who >> i & 1U) != 0) lost.push_back(SegmentNumber{number});
-    }
-    if (!lost.empty() || gone > 0) restore_lost_segments(i, lost, gone, problem, left);
+    const bool active = member_of(i).state == LocationState::kActive;
+    spares.push_back(active ? std::optional(first_segment_ + ready_[i]) : std::nullopt);
   }
-}
-
-// How many segments of the chain are not among those that are there somewhere, from the first of these on. Looks only
-// at the epochs of late: a start must not wait for a look at each there ever was.
-std::uint64_t Recovery::gone_everywhere(const std::map<std::uint64_t, std::uint32_t>& there, std::string& problem) {
-  const SegmentNumber oldest{there.begin()->first};
-  for (int epochs = 0; epochs < kEpochsLookedAt; ++epochs) {
-    const EpochRun& front = chain_->runs().front();
-    if (front.first_segment <= oldest || front.previous.end_lsn.value == 0) break;
-    const auto reached = chain_->extend_to(front.previous.end_segment);
-    if (reached) continue;
-    problem = reached.error().message;
-    break;
-  }
-  std::uint64_t gone = problem.empty() ? 0 : 1;
-  for (const EpochRun& run : chain_->runs()) {
-    const std::uint64_t end =
-        std::min(run.closed ? run.end_segment + 1 : tail_.start.segment, tail_.start.segment).value;
-    std::uint64_t next = std::max(run.first_segment, oldest).value;
-    const auto note_gap = [&](std::uint64_t upto) {
-      if (upto <= next) return;
-      if (gone == 0) problem = fmt::format("no location has segment {}", next);
-      gone += upto - next;
-    };
-    for (auto at = there.lower_bound(next); at != there.end() && at->first < end; ++at) {
-      note_gap(at->first);
-      next = at->first + 1;
-    }
-    note_gap(end);
-  }
-  return gone;
-}
-
-void Recovery::restore_lost_segments(std::size_t source, const std::vector<SegmentNumber>& lost, std::uint64_t gone,
-                                     std::string problem, std::uint64_t& left) {
-  Repair repair(*chain_, key_, tail_);
-  const SegmentNumber spare = first_segment_ + ready_[source];
-  const std::uint64_t most = std::min<std::uint64_t>(lost.size(), left / key_.segment_size);
-  if (options_.on_copy && most * key_.segment_size >= kWorthTelling) {
-    options_.on_copy(member_of(source).name, most * key_.segment_size);
-  }
-  std::uint64_t restored = 0;
-  for (const SegmentNumber segment : lost) {
-    if (chain_->run_of(segment) == nullptr) continue;
-    if (left < key_.segment_size) {
-      problem = "more than is copied at a start (--copy-limit)";
-      break;
-    }
-    const auto done = repair.restore(source, segment, spare);
-    if (!done) problem = done.error().message;
-    // The location's own trouble, a full disk as a rule, is there with the next one too.
-    if (!done && done.error().kind != Error::Kind::kCorrupt) break;
-    restored += done ? 1 : 0;
-    left -= key_.segment_size;
-  }
-  if (options_.on_lost_segments) {
-    options_.on_lost_segments(member_of(source).name, restored, lost.size() - restored + gone, problem);
-  }
+  LostSegments(*chain_, key_, tail_, options_).restore(spares);
 }
 
 // A start does not wait for a long copy, unless without it there would be no start: then for the shortest.

@@ -2,7 +2,6 @@
 // .cc.
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -27,9 +26,6 @@ class Recovery {
   Result<void> read_tail();
   Result<void> decide_who_is_behind();
   void restore_lost_segments();
-  std::uint64_t gone_everywhere(const std::map<std::uint64_t, std::uint32_t>& there, std::string& problem);
-  void restore_lost_segments(std::size_t source, const std::vector<SegmentNumber>& lost, std::uint64_t gone,
-                             std::string problem, std::uint64_t& left);
   void leave_behind_what_is_not_needed();
   Result<void> bring_up_to_date();
   Result<void> require_quorum() const;

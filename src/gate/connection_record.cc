@@ -153,7 +153,7 @@ ExtentRange extents_from(const Extents& all, std::uint64_t offset) {
   return {first, first + static_cast<std::ptrdiff_t>(std::min(left, kMaxOutboundExtents))};
 }
 
-std::vector<std::byte> encode(const ConnectionRecord& record, ExtentRange outbound) {
+std::vector<std::byte> encode(const ConnectionRecord& record, const ExtentRange& outbound) {
   const EncodedConnectionRecord fixed = encode(record);
   const auto count = static_cast<std::size_t>(outbound.size());
   HF_ASSERT(count <= kMaxOutboundExtents);

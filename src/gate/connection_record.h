@@ -39,7 +39,7 @@ using ExtentRange = std::ranges::subrange<Extents::const_iterator>;
 // As many as fit into a record: the last ones; and those from an offset on.
 ExtentRange newest_extents(const Extents& all);
 ExtentRange extents_from(const Extents& all, std::uint64_t offset);
-std::vector<std::byte> encode(const ConnectionRecord& record, ExtentRange outbound);
+std::vector<std::byte> encode(const ConnectionRecord& record, const ExtentRange& outbound);
 constexpr std::size_t encoded_size(std::size_t extents) {
   return kConnectionRecordSize + 4 + extents * kEncodedExtentSize;
 }

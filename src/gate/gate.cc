@@ -109,7 +109,7 @@ void Gate::push(Item item) {
 // the checkpoint that it begins with.
 Lsn Gate::append_record(Entry& entry) { return append_record(entry, newest_extents(entry.outbound)); }
 
-Lsn Gate::append_record(Entry& entry, ExtentRange outbound) {
+Lsn Gate::append_record(Entry& entry, const ExtentRange& outbound) {
   ConnectionRecord record{entry.connection->snapshot(), static_cast<std::uint8_t>(entry.service), entry.opened};
   // The record speaks of what the log holds at this place, and of what may be advertised once it is stored.
   tcp::Snapshot& s = record.snapshot;

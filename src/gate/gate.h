@@ -131,8 +131,8 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
 
   void note_stored_edges(Entry& entry, Lsn lsn);
   Lsn append_record(Entry& entry);
-  Lsn append_record(Entry& entry, ExtentRange outbound);
-  Lsn append_aside(StreamId id, const RecoveredConnection& connection, ExtentRange outbound);
+  Lsn append_record(Entry& entry, const ExtentRange& outbound);
+  Lsn append_aside(StreamId id, const RecoveredConnection& connection, const ExtentRange& outbound);
   template <class Append>
   bool checkpoint(StreamId id, const Extents& outbound, Append&& append);
   bool await_record(Entry& entry);

@@ -124,7 +124,7 @@ void Gate::checkpoint_begin() {
   checkpoint_limit_ = silent_ ? StreamId{~std::uint64_t{0}} : entries_.empty() ? StreamId{0} : entries_.rbegin()->first;
 }
 
-Lsn Gate::append_aside(StreamId id, const RecoveredConnection& connection, ExtentRange outbound) {
+Lsn Gate::append_aside(StreamId id, const RecoveredConnection& connection, const ExtentRange& outbound) {
   log::RecordHeader header;
   header.type = log::RecordType::kConnection;
   header.stream = id;
@@ -150,7 +150,7 @@ bool Gate::checkpoint(StreamId id, const Extents& outbound, Append&& append) {
 bool Gate::checkpoint_step(std::size_t budget) {
   if (silent_) return true;
   bool written = false;
-  const auto fits = [&](ExtentRange listed) {
+  const auto fits = [&](const ExtentRange& listed) {
     const std::size_t size = log::kRecordHeaderSize + encoded_size(static_cast<std::size_t>(listed.size()));
     if (written && size > budget) return false;
     written = true;
@@ -159,7 +159,7 @@ bool Gate::checkpoint_step(std::size_t budget) {
   };
   for (auto at = aside_.upper_bound(aside_cursor_); at != aside_.end(); ++at) {
     const auto& [id, connection] = *at;
-    const bool done = checkpoint(id, connection.outbound, [&](ExtentRange listed) {
+    const bool done = checkpoint(id, connection.outbound, [&](const ExtentRange& listed) {
       return fits(listed) && append_aside(id, connection, listed) != Lsn{0};
     });
     if (!done) return true;
@@ -170,7 +170,7 @@ bool Gate::checkpoint_step(std::size_t budget) {
     Entry& entry = *at->second;
     // One whose close is recorded must not be raised again.
     const bool ended = entry.finished || entry.close_recorded;
-    const bool done = ended || checkpoint(entry.id, entry.outbound, [&](ExtentRange listed) {
+    const bool done = ended || checkpoint(entry.id, entry.outbound, [&](const ExtentRange& listed) {
                         return fits(listed) && append_record(entry, listed) != Lsn{0};
                       });
     if (!done) return true;

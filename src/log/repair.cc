@@ -138,7 +138,7 @@ Result<void> Repair::copy_footer(std::size_t index, SegmentNumber segment) {
   const auto last = end_of(segment);
   if (!last) return {};
   const Epoch epoch = chain_.run_of(segment)->epoch;
-  if (find_trailer(target, key_, segment, epoch, *last)) return {};
+  if (find_trailer(target, key_, segment, epoch, last)) return {};
   for (Source* source : chain_.sources()) {
     if (const auto footer = read_footer(*source, key_, segment, epoch, *last)) {
       return write_footer(target, *footer, segment);

@@ -508,12 +508,13 @@ TEST_F(GateTakeoverTest, AConnectionThatCannotBeResumedLeavesNothingBehind) {
         record.header, record.payload,
         {SegmentNumber{1}, 64, record.header.length, record.header.offset, record.header.type, record.header.flags});
   }
+  const StreamId id = entry->id;
   auto fresh = std::make_unique<FakeLog>();
   log = fresh.get();
   log->room = 1;
   log->unreadable = true;
   gate = std::make_unique<Gate>(Options{}, std::move(fresh), *this, *this, 0, now);
-  ASSERT_FALSE(gate->resume(entry->id, recovery.connections().begin()->second, config, now));
+  ASSERT_FALSE(gate->resume(id, recovery.connections().begin()->second, config, now));
   EXPECT_EQ(log->reserved, 0U);
   log->room = 1U << 30;
   gate->speak_all(now);

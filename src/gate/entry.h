@@ -36,6 +36,8 @@ struct Entry {
 
   // Where the unacknowledged outbound bytes lie, for checkpoints. Ascending. Empty for a volatile node.
   Extents outbound;
+  // Of these there are as many as are kept: the window is closed until a part is acknowledged.
+  bool crowded = false;
 
   // kClient of a durable node: received and not yet stored.
   std::vector<std::byte> unread;

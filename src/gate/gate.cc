@@ -168,6 +168,7 @@ void Gate::remember_outbound(Entry& entry) {
     last.flags = extent.flags;
   } else {
     entry.outbound.push_back(extent);
+    entry.crowded |= entry.outbound.size() >= kMaxOutboundExtents;
   }
 }
 

@@ -133,6 +133,7 @@ void Gate::acknowledged(tcp::Connection& connection, StreamOffset una, bool /*fi
   while (!entry.outbound.empty() && entry.outbound.front().offset + entry.outbound.front().length <= una.value) {
     entry.outbound.pop_front();
   }
+  if (entry.outbound.size() <= kMaxOutboundExtents / 2) entry.crowded = false;
   entry.tell_writable = true;
   touch(entry);
 }

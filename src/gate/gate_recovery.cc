@@ -45,6 +45,7 @@ Result<Entry*> Gate::resume(StreamId id, RecoveredConnection& recovered, tcp::Co
   while (!entry.outbound.empty() && entry.outbound.front().offset + entry.outbound.front().length <= s.snd_una.value) {
     entry.outbound.pop_front();
   }
+  entry.crowded = entry.service == ServiceKind::kEcho && entry.outbound.size() >= kMaxOutboundExtents;
   if (auto read = read_outbound(entry, s); !read) {
     forget_wishes(entry);
     if (granted > 0) log_->unreserve(granted);

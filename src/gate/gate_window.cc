@@ -59,7 +59,8 @@ tcp::ReceiveAllowance Gate::receive_allowance(const tcp::Connection& connection)
   if (entry.service == ServiceKind::kEcho) {
     edge = std::min(edge, entry.appended.in_end + entry.connection->send_room());
   }
-  return {edge, stalled_};
+  // An open window whose bytes are not taken would end in a time-out of a peer that has only not read for a while.
+  return {edge, stalled_ || entry.crowded};
 }
 
 void Gate::starve(Entry& entry) {

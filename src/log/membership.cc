@@ -237,6 +237,10 @@ Result<void> seat_empty(std::vector<Found>& all, Membership& membership, bool ch
   const bool finish_formatting = all_there && never_started(membership);
   const auto unknown =
       std::ranges::find_if(all, [](const Found& f) { return f.location != nullptr && f.problem && !f.identity; });
+  const auto replicas = static_cast<unsigned>(membership.members.size());
+  const unsigned needed = read_quorum(replicas, membership.identity.stored_on);
+  const auto readable = static_cast<unsigned>(
+      std::ranges::count_if(membership.members, [](const Member& m) { return m.usable() && !m.refilling; }));
   for (Found& found : all) {
     if (found.location == nullptr || found.problem) continue;
     // Which seat is the unknown one's? A healthy location that is away for a moment must find its own again.
@@ -252,6 +256,11 @@ Result<void> seat_empty(std::vector<Found>& all, Membership& membership, bool ch
           "{}: is empty, and the newest list of this log's locations is at one that cannot be "
           "used: leave the empty one out, or mend the other",
           found.location->name());
+      continue;
+    }
+    if (!finish_formatting && readable < needed) {
+      found.problem = fmt::format("{}: is empty, and can be refilled only beside {} that are whole",
+                                  found.location->name(), needed);
       continue;
     }
     Member* seat = free_seat(membership);

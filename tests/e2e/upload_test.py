@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import termios
+import time
 
 import case
 import lab
@@ -159,6 +160,33 @@ class EchoTest(case.Case):
         for i in range(200):
             connection.sendall(bytes([i]))
             self.assertEqual(connection.recv(16), bytes([i]))
+
+    def test_a_peer_that_reads_none_of_many_small_echoes_waits_for_a_window(self):
+        """There is a bound to how many of them are kept: what is beyond it must not look lost."""
+        self.node(services=["echo:7001"])
+        client = socket.socket()
+        self.addCleanup(client.close)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.connect((lab.NODE, 7001))
+        client.settimeout(30)
+        probes = 3  # the place of tcpi_probes in struct tcp_info
+
+        def info():
+            return client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+        sent = 0
+        while sent < 9000 and info()[probes] == 0:
+            sent += client.send(bytes([sent % 251]))
+            deadline = time.monotonic() + 5
+            while unacknowledged(client) > 0:
+                if info()[probes] > 0:
+                    break
+                self.assertLess(time.monotonic(), deadline, "the window is open and nothing is taken")
+        self.assertLess(sent, 9000, "the bound was never met")
+        received = bytearray()
+        while len(received) < sent:
+            received.extend(client.recv(1 << 16))
+        self.assert_same(bytes(received), bytes(i % 251 for i in range(sent)))
 
     def test_a_volatile_node_echoes_without_a_directory(self):
         self.node(data=0, services=["echo:7001"], extra=["--volatile"])

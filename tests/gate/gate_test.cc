@@ -410,6 +410,25 @@ TEST_F(GateTest, APromiseThatFoundNoRoomForItsRecordIsMadeAgain) {
   EXPECT_GT(entry->connection->advertised().value, 0U);
 }
 
+// Its peer reads nothing for a while: it must find a closed window, and every try answered, or it would give up.
+TEST_F(GateTest, APeerWithManySmallEchoesUnreadFindsTheWindowClosed) {
+  establish(ServiceKind::kEcho);
+  for (std::uint32_t i = 0; i + 1 < kMaxOutboundExtents; ++i) {
+    entry->outbound.push_back({SegmentNumber{1}, i * 64, 0, 0, log::RecordType::kIn, 0});
+  }
+  EXPECT_FALSE(gate->receive_allowance(*entry->connection).stalled);
+  upload_two_segments();
+  pump();
+  store();
+  EXPECT_TRUE(gate->receive_allowance(*entry->connection).stalled);
+  ASSERT_FALSE(sent.empty());
+  EXPECT_EQ(sent.back().header.window, 0U);
+  gate->acknowledged(*entry->connection, StreamOffset{0}, false);
+  pump();
+  EXPECT_FALSE(gate->receive_allowance(*entry->connection).stalled);
+  EXPECT_GT(sent.back().header.window, 0U);
+}
+
 TEST_F(GateTest, ACheckpointEndsWhateverTheSizeOfAConnection) {
   establish(ServiceKind::kEcho);
   for (std::uint32_t i = 0; i < 600; ++i) {

@@ -427,8 +427,10 @@ TEST(Membership, ALostLocationThatMayHoldTheOnlyCopyIsNotReplaced) {
   write_some(world);
   world.log.reset();
   world.disks[1] = std::make_shared<location::MemoryDisk>("/disk/new");
-  EXPECT_NE(world.open(), "");
+  world.options.on_replace = [](const std::string& name) { ADD_FAILURE() << name << " replaces nobody"; };
+  EXPECT_TRUE(mentions(world.open(), "/disk/new: is empty, and can be refilled only beside 2 that are whole"));
   EXPECT_EQ(world.error.kind, Error::Kind::kUnavailable);
+  EXPECT_TRUE(world.disks[1]->blobs().empty());
 }
 
 TEST(Membership, DyingAtAnyBlobOfFormattingIsHarmless) {

@@ -24,6 +24,13 @@ enum : std::uint16_t {
   kSndFin = 64,
 };
 
+constexpr unsigned kReceivedStep = 8;  // shift of the N-way handshake's step, above them
+
+bool is_possible(const tcp::WaysRecord& ways) {
+  if (ways.ways == 0) return ways.received == 0 && ways.peer_nonce == 0;
+  return ways.ways > wire::kMinWays && ways.ways <= wire::kMaxWays && ways.received <= ways.ways;
+}
+
 class Writer {
  public:
   explicit Writer(std::byte* at) : at_(at) {}
@@ -62,11 +69,11 @@ EncodedConnectionRecord encode(const ConnectionRecord& record) {
   w.put(static_cast<std::uint8_t>(s.state));
   w.put(s.send_scale);
   w.put(s.receive_scale);
-  w.put(std::uint8_t{0});
+  w.put(s.ways.ways);
   w.put(static_cast<std::uint16_t>((s.active_open ? kActiveOpen : 0) | (s.timestamps ? kTimestamps : 0) |
                                    (s.sack ? kSack : 0) | (s.window_scale ? kWindowScale : 0) |
                                    (s.fin_acked ? kFinAcked : 0) | (s.rcv_fin ? kRcvFin : 0) |
-                                   (s.snd_fin ? kSndFin : 0)));
+                                   (s.snd_fin ? kSndFin : 0) | s.ways.received << kReceivedStep));
   w.put(s.tuple.local.address.value);
   w.put(s.tuple.peer.address.value);
   w.put(s.tuple.local.port.value);
@@ -78,7 +85,7 @@ EncodedConnectionRecord encode(const ConnectionRecord& record) {
   w.put(s.ts_offset);
   w.put(s.ts_recent);
   w.put(s.snd_wnd);
-  w.put(std::uint32_t{0});
+  w.put(s.ways.peer_nonce);
   w.put(s.snd_una.value);
   w.put(s.snd_end.value);
   w.put(s.rcv_end.value);
@@ -105,8 +112,9 @@ Result<ConnectionRecord> decode_connection_record(Bytes bytes) {
   const auto state = r.take<std::uint8_t>();
   s.send_scale = r.take<std::uint8_t>();
   s.receive_scale = r.take<std::uint8_t>();
-  r.take<std::uint8_t>();
+  s.ways.ways = r.take<std::uint8_t>();
   const auto flags = r.take<std::uint16_t>();
+  s.ways.received = static_cast<std::uint8_t>(flags >> kReceivedStep);
   s.active_open = (flags & kActiveOpen) != 0;
   s.timestamps = (flags & kTimestamps) != 0;
   s.sack = (flags & kSack) != 0;
@@ -125,7 +133,7 @@ Result<ConnectionRecord> decode_connection_record(Bytes bytes) {
   s.ts_offset = r.take<std::uint32_t>();
   s.ts_recent = r.take<std::uint32_t>();
   s.snd_wnd = r.take<std::uint32_t>();
-  r.take<std::uint32_t>();
+  s.ways.peer_nonce = r.take<std::uint32_t>();
   s.snd_una = StreamOffset{r.take<std::uint64_t>()};
   s.snd_end = StreamOffset{r.take<std::uint64_t>()};
   s.rcv_end = StreamOffset{r.take<std::uint64_t>()};
@@ -136,7 +144,7 @@ Result<ConnectionRecord> decode_connection_record(Bytes bytes) {
       record.service > static_cast<std::uint8_t>(ServiceKind::kClient) ||
       state < static_cast<std::uint8_t>(tcp::State::kSynSent) ||
       state > static_cast<std::uint8_t>(tcp::State::kClosed) || s.send_scale > 14 || s.receive_scale > 14 ||
-      s.send_mss == 0 || s.snd_una > s.snd_end || s.msl < Duration::zero()) {
+      !is_possible(s.ways) || s.send_mss == 0 || s.snd_una > s.snd_end || s.msl < Duration::zero()) {
     return fail(Error::Kind::kCorrupt, "connection record with a field out of range");
   }
   s.state = static_cast<tcp::State>(state);

@@ -50,6 +50,8 @@ struct Entry {
   StreamOffset out_told;  // what the connection knows to be stored
   bool out_fin_told = false;
   bool want_fin = false;        // the service is done; the FIN's record is not appended yet
+  Lsn record_lsn;               // of the newest record that is waited for: copies of it are counted
+  bool awaits_copies = false;   // on the list of roll calls
   bool record_awaited = false;  // the connection says nothing until a new record is stored
   bool record_dirty = false;    // state changed since the last connection record
   bool tell_established = false, tell_writable = false, told_peer_fin = false;  // kClient

@@ -62,6 +62,7 @@ Entry* Gate::add(std::unique_ptr<tcp::Connection> connection, ServiceKind servic
     forget_wishes(entry);
     return nullptr;
   }
+  entry.record_lsn = lsn;
   const StreamId id = entry.id;
   entries_[id] = std::move(owned);
   if (HF_MUTANT(kSynAckBeforeRecord)) {
@@ -135,6 +136,7 @@ bool Gate::await_record(Entry& entry) {
     starve(entry);
     return false;
   }
+  entry.record_lsn = lsn;
   Item item;
   item.lsn = std::max(lsn, queue_.back_lsn());
   item.kind = ItemKind::kRecord;

@@ -39,6 +39,7 @@ class Output {
 };
 
 struct Options {
+  Secret nonce_secret;  // of a gate without a log; else the log has it
   std::uint32_t max_receive_window = 8U << 20;
   std::uint32_t initial_receive_window = 64U << 10;
   Duration stall_after = std::chrono::seconds(2);
@@ -121,6 +122,11 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   void state_changed(tcp::Connection& connection, tcp::State from, tcp::State to) override;
   void finished(tcp::Connection& connection, tcp::CloseReason reason) override;
   std::uint32_t timestamp_clock() override;
+  const Secret& nonce_secret() const override;
+  bool stores() const override { return log_ != nullptr; }
+  std::uint8_t copies(const tcp::Connection& connection) const override;
+  void store_record(tcp::Connection& connection) override;
+  void await_copies(tcp::Connection& connection) override;
 
   // ---- log::CheckpointSource ----
   void checkpoint_begin() override;
@@ -169,6 +175,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   void promise_more(Entry& entry);
   bool tell_promise(Entry& entry);
   void tell_owed_promises();
+  void call_rolls();
   void forget_wishes(Entry& entry);
   std::uint64_t wall_time() const;
   void all_allowances_changed();
@@ -189,6 +196,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   std::vector<Entry*> folded_;
   std::vector<std::byte> kept_;  // a payload, while the log may move the original
   std::vector<Entry*> starved_, owed_;
+  std::vector<Entry*> roll_calls_;  // their connections wait for copies of their records
   std::vector<Entry*> unspoken_;  // resumed, their peers not reachable yet
   std::vector<StreamId> finished_;
   std::uint64_t wall_clock_;

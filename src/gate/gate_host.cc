@@ -167,6 +167,31 @@ void Gate::finished(tcp::Connection& connection, tcp::CloseReason reason) {
   observer_.closed(entry.id, connection.tuple(), reason);
 }
 
+// ---- The N-way handshake ----
+
+const Secret& Gate::nonce_secret() const { return log_ ? log_->secrets().cookie : options_.nonce_secret; }
+
+std::uint8_t Gate::copies(const tcp::Connection& connection) const {
+  if (!log_ || connection.user == nullptr) return 0;
+  const Lsn lsn = entry_of(connection).record_lsn;
+  // A record that is still to be appended is nowhere.
+  if (lsn == Lsn{0} || entry_of(connection).record_awaited) return 0;
+  return static_cast<std::uint8_t>(std::min(log_->copies(lsn), 255U));
+}
+
+void Gate::store_record(tcp::Connection& connection) {
+  Entry& entry = entry_of(connection);
+  entry.record_awaited = true;
+  touch(entry);
+}
+
+void Gate::await_copies(tcp::Connection& connection) {
+  Entry& entry = entry_of(connection);
+  if (entry.awaits_copies) return;
+  entry.awaits_copies = true;
+  roll_calls_.push_back(&entry);
+}
+
 std::uint32_t Gate::timestamp_clock() {
   const std::uint64_t ceiling = log_ ? log_->stored_clock_ceiling() : ~std::uint64_t{0};
   return static_cast<std::uint32_t>(clock_.shown(now_, ceiling) / 1'000'000);

@@ -28,6 +28,7 @@ Result<Entry*> Gate::resume(StreamId id, RecoveredConnection& recovered, tcp::Co
   entry.window_next = static_cast<std::uint32_t>(std::min<std::uint64_t>(window, options_.max_receive_window));
   entry.appended = {s.rcv_end, s.snd_end, s.rcv_fin, s.snd_fin, static_cast<std::uint32_t>(granted)};
   entry.stored = entry.appended;
+  entry.record_lsn = log_->epoch_start();  // behind all that was adopted
   s.edge = entry.promised_edge = promised;
   s.room_end = entry.reserved_edge;
   if (granted < entry.window_next && !s.rcv_fin) starve(entry);

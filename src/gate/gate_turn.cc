@@ -48,6 +48,7 @@ void Gate::pump(Time now) {
       flush_wanted_ &= log_->has_unissued();
       watch_for_stall(moved);
     }
+    call_rolls();
     tell_owed_promises();
     feed_starved();
     const bool work = !touched_.empty() || (!queue_.empty() && queue_.front().lsn <= durable());
@@ -104,6 +105,16 @@ void Gate::release(const Item& item) {
       break;
   }
   touch(entry);
+}
+
+// Locations beyond the W-th complete a record without that anything else becomes durable.
+void Gate::call_rolls() {
+  std::erase_if(roll_calls_, [this](Entry* entry) {
+    if (!entry->finished) entry->connection->on_copies(now_);
+    entry->awaits_copies = !entry->finished && entry->connection->awaits_copies();
+    if (!entry->finished && !entry->awaits_copies) touch(*entry);
+    return !entry->awaits_copies;
+  });
 }
 
 void Gate::release_folded(Lsn upto) {
@@ -223,7 +234,7 @@ void Gate::remove_finished() {
   std::erase_if(finished_, [this](StreamId id) {
     const auto found = entries_.find(id);
     Entry& entry = *found->second;
-    if (entry.items > 0 || entry.folded || entry.touched) return false;
+    if (entry.items > 0 || entry.folded || entry.touched || entry.awaits_copies) return false;
     if (entry.handler != nullptr) {
       hand_to_client(entry);
       entry.handler->finished(entry.close_reason);

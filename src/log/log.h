@@ -125,6 +125,8 @@ class Log {
   virtual Lsn open_lsn() const = 0;
   // Every batch up to this one is durable on W locations.
   virtual Lsn durable() const = 0;
+  // How many active locations hold every batch up to this one, now.
+  virtual unsigned copies(Lsn lsn) const = 0;
 
   // Takes completions, issues what policy says (full batches while fewer than max_in_flight are in flight; a partial
   // one when nothing is in flight and `flush` is set), prepares and seals segments, drives checkpoints. Returns true

@@ -235,6 +235,11 @@ void WriteAheadLog::take_write(std::size_t replica, const TokenParts& parts, con
   drain_queue(replica);
 }
 
+unsigned WriteAheadLog::copies(Lsn lsn) const {
+  return static_cast<unsigned>(
+      std::ranges::count_if(replicas_, [lsn](const Replica& r) { return r.active() && r.prefix() >= lsn; }));
+}
+
 bool WriteAheadLog::update_durable() {
   prefixes_.clear();
   for (const Replica& replica : replicas_) {

@@ -38,6 +38,12 @@ std::string reason_name(std::uint32_t reason) {
       return "reset by the node";
     case tcp::CloseReason::kRefused:
       return "refused by the peer";
+    case tcp::CloseReason::kHandshakeRefused:
+      return "no agreement on the handshake";
+    case tcp::CloseReason::kTooFewCopies:
+      return "the peer certified too few copies";
+    case tcp::CloseReason::kHandshakeStopped:
+      return "the handshake stopped";
   }
   return fmt::format("reason {}", reason);
 }

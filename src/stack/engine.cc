@@ -21,11 +21,12 @@ Secret secret_from(std::span<const std::byte, 64> bits, std::size_t at) {
 // How long a restarted node waits, at most, for room for what its predecessor promised.
 constexpr Duration kWaitForRoom = std::chrono::milliseconds(500);
 
-gate::Options gate_options(const Config& config) {
+gate::Options gate_options(const Config& config, const RandomBits& random) {
   gate::Options options;
   options.max_receive_window = config.tcp.max_receive_window;
   options.initial_receive_window = config.initial_receive_window;
   options.stall_after = config.stall_after;
+  options.nonce_secret = random.volatile_nonce;
   return options;
 }
 
@@ -42,7 +43,13 @@ RandomBits::RandomBits(std::span<const std::byte, 64> bits)
       volatile_timestamp(secret_from(bits, 16)),
       demux(secret_from(bits, 32)),
       ip_seed(load_le<std::uint64_t>(bits.data() + 48)),
-      ports(load_le<std::uint64_t>(bits.data() + 56)) {}
+      ports(load_le<std::uint64_t>(bits.data() + 56)) {
+  // One purpose more than there are bits.
+  constexpr std::array<std::byte, 2> kHalves{std::byte{'n'}, std::byte{'N'}};
+  for (std::size_t i = 0; i < kHalves.size(); ++i) {
+    store_le(volatile_nonce.key.data() + i * sizeof(std::uint64_t), prf(volatile_isn, Bytes(kHalves).subspan(i, 1)));
+  }
+}
 
 Engine::Impl::Impl(const Config& config_in, wire::FrameSink& link_in, std::unique_ptr<log::Log> log,
                    gate::Recovery recovered_in, const RandomBits& random_in, Observer* observer, Time now)
@@ -50,7 +57,7 @@ Engine::Impl::Impl(const Config& config_in, wire::FrameSink& link_in, std::uniqu
       link(link_in),
       random(random_in),
       demux(random_in.demux),
-      gate(gate_options(config_in), std::move(log), *this, observer != nullptr ? *observer : silent_observer,
+      gate(gate_options(config_in, random_in), std::move(log), *this, observer != nullptr ? *observer : silent_observer,
            config_in.wall_clock, now),
       ip(*this, link_in, ip_config(config_in, random_in)),
       scratch(std::size_t{1} << 16),
@@ -131,14 +138,16 @@ bool Engine::busy() const {
 
 // ---- Active connections ----
 
-Result<StreamId> Engine::connect(wire::Endpoint to, ClientHandler& handler, Time now) {
+Result<StreamId> Engine::connect(wire::Endpoint to, ClientHandler& handler, Time now, const tcp::WaysConfig& ways) {
   Impl& self = *impl_;
   self.gate.set_now(now);
   const auto port = self.free_port(to);
   if (!port) return std::unexpected(port.error());
   const wire::FourTuple tuple{{self.config.ip.address.address, *port}, to};
-  auto connection = tcp::Connection::connect(self.gate, self.tcp_config_for(to.address, now), self.gate.next_id(),
-                                             tuple, self.initial_sequence(tuple), self.timestamp_offset(tuple), now);
+  tcp::Config config = self.tcp_config_for(to.address, now);
+  config.ways = ways;
+  auto connection = tcp::Connection::connect(self.gate, config, self.gate.next_id(), tuple,
+                                             self.initial_sequence(tuple), self.timestamp_offset(tuple), now);
   gate::Entry* entry = self.gate.add(std::move(connection), ServiceKind::kClient, &handler, now);
   if (entry == nullptr) {
     return fail(Error::Kind::kFull,
@@ -209,7 +218,7 @@ std::vector<ConnectionInfo> Engine::list() const {
     if (entry->finished) continue;
     const tcp::Connection& c = *entry->connection;
     all.push_back({id, c.tuple(), entry->service, c.state(), c.received().value, c.released().value, c.queued().value,
-                   c.acknowledged().value});
+                   c.acknowledged().value, c.handshake()});
   }
   return all;
 }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,7 @@ using gate::ServiceKind;
 struct Service {
   ServiceKind kind = ServiceKind::kStore;
   wire::Port port;
+  tcp::WaysConfig ways;  // of the connections that are opened to it
 };
 
 struct Config {
@@ -54,6 +56,7 @@ struct Counters {
   std::uint64_t opened = 0, resumed = 0, closed = 0;
   std::uint64_t bytes_stored = 0;
   std::uint64_t undeliverable = 0;  // data for which the log had no room after all: dropped, never acknowledged
+  std::uint64_t ways_refused = 0;   // SYNs that proposed fewer ways than the service's minimum
 };
 
 struct ConnectionInfo {
@@ -62,6 +65,7 @@ struct ConnectionInfo {
   ServiceKind service = ServiceKind::kStore;
   tcp::State state = tcp::State::kClosed;
   std::uint64_t in_received = 0, in_released = 0, out_queued = 0, out_acknowledged = 0;
+  std::optional<tcp::WaysReport> handshake;  // of an N-way one
 };
 
 class Engine {
@@ -91,7 +95,8 @@ class Engine {
 
   // ---- Active connections ----
   // `handler` outlives the connection. The local port is drawn from `random` bits among those free for the peer.
-  Result<StreamId> connect(wire::Endpoint to, ClientHandler& handler, Time now);
+  // `ways.max` > 3 proposes an N-way handshake (docs/handshake.md).
+  Result<StreamId> connect(wire::Endpoint to, ClientHandler& handler, Time now, const tcp::WaysConfig& ways = {});
   std::size_t send_room(StreamId id) const;
   void send(StreamId id, Bytes bytes, Time now);  // at most send_room()
   void send_fin(StreamId id, Time now);

@@ -18,7 +18,7 @@ namespace holdfast::stack {
 // The random bits that an engine is given, cut up by purpose.
 struct RandomBits {
   explicit RandomBits(std::span<const std::byte, 64> bits);
-  Secret volatile_isn, volatile_timestamp, demux;
+  Secret volatile_isn, volatile_timestamp, volatile_nonce, demux;
   std::uint64_t ip_seed = 0, ports = 0;
 };
 
@@ -49,6 +49,7 @@ struct Engine::Impl final : ip::Host, gate::Output {
   };
   void on_muted(const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now);
   void accept(Listening& at, const wire::FourTuple& tuple, const tcp::SegmentIn& syn, Time now);
+  bool refuse_ways(const Listening& at, const wire::FourTuple& tuple, const tcp::SegmentIn& syn);
   Listening* listening_at(wire::Port port);
 
   // ---- Connections ----

@@ -50,6 +50,7 @@ void Engine::Impl::on_unknown(const wire::FourTuple& tuple, const tcp::SegmentIn
   Listening* at = listening_at(tuple.local.port);
   switch (at != nullptr ? at->listener.judge(tuple, segment) : tcp::Verdict::kRefuse) {
     case tcp::Verdict::kAccept:
+      if (refuse_ways(*at, tuple, segment)) return;
       return accept(*at, tuple, segment, now);
     case tcp::Verdict::kFull:
       ++counters.backlog_full;
@@ -85,13 +86,29 @@ void Engine::Impl::on_muted(const wire::FourTuple& tuple, const tcp::SegmentIn& 
   send_segment(tuple, challenge);
 }
 
+// Fewer ways than the service wants: a RST that says how many, to one that knows of them.
+bool Engine::Impl::refuse_ways(const Listening& at, const wire::FourTuple& tuple, const tcp::SegmentIn& syn) {
+  const auto proposal = tcp::ways_proposal(syn.header);
+  if ((proposal ? proposal->ways : wire::kMinWays) >= at.service.ways.min) return false;
+  auto refusal = tcp::refusal_for(syn);
+  if (proposal) {
+    refusal->options.ways = wire::WaysOption{.ways = at.service.ways.min, .step = 2, .is_refused = true,
+                                             .echo = proposal->nonce};
+  }
+  ++counters.ways_refused;
+  gate.hold_refusal(tuple, *refusal);
+  return true;
+}
+
 void Engine::Impl::accept(Listening& at, const wire::FourTuple& tuple, const tcp::SegmentIn& syn, Time now) {
   if (demux.size() >= config.max_connections) {
     ++counters.backlog_full;
     return;
   }
-  auto connection = tcp::Connection::accept(gate, tcp_config_for(tuple.peer.address, now), gate.next_id(), tuple, syn,
-                                            initial_sequence(tuple), timestamp_offset(tuple), now);
+  tcp::Config tcp = tcp_config_for(tuple.peer.address, now);
+  tcp.ways = at.service.ways;
+  auto connection = tcp::Connection::accept(gate, tcp, gate.next_id(), tuple, syn, initial_sequence(tuple),
+                                            timestamp_offset(tuple), now);
   gate::Entry* entry = gate.add(std::move(connection), at.service.kind, nullptr, now);
   if (entry == nullptr) {
     ++counters.backlog_full;
@@ -193,7 +210,9 @@ void Engine::Impl::resume_all(Time now) {
       gate.set_aside(id, std::move(connection));
       continue;
     }
-    auto resumed = gate.resume(id, connection, tcp_config_for(tuple.peer.address, now), now);
+    tcp::Config tcp = tcp_config_for(tuple.peer.address, now);
+    if (const Listening* at = listening_at(tuple.local.port)) tcp.ways = at->service.ways;
+    auto resumed = gate.resume(id, connection, tcp, now);
     if (!resumed) {
       const tcp::Snapshot& s = connection.record.snapshot;
       const auto end = [](StreamOffset offset, bool fin) { return static_cast<std::uint32_t>(offset.value) + 1 + fin; };

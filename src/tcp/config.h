@@ -9,6 +9,16 @@ namespace holdfast::tcp {
 
 enum class CongestionControl : std::uint8_t { kReno = 0, kCubic = 1 };
 
+// The N-way handshake (docs/handshake.md). Off as it stands: three ways, and no option in what we open.
+struct WaysConfig {
+  std::uint8_t min = 3;  // 3..74: fewer are refused
+  std::uint8_t max = 3;  // min..74: what an active open proposes; what a passive one settles on at most
+  bool strict = false;   // a peer that certifies fewer copies than its step asks for is reset
+  // How long a step waits for the copies that it is to certify; then it says how many there are. 0..1 h
+  Duration roll_call_timeout = std::chrono::seconds(1);
+  friend bool operator==(const WaysConfig&, const WaysConfig&) = default;
+};
+
 struct Config {
   // Largest segment we can receive, and the MSS we announce: MTU - 40 (RFC 9293 section 3.7.1, RFC 6691).
   std::uint16_t mss = 1460;
@@ -22,6 +32,7 @@ struct Config {
   bool window_scale = true;
   bool sack = true;
   bool nagle = true;
+  WaysConfig ways;
   CongestionControl congestion = CongestionControl::kCubic;
   std::uint8_t initial_window_segments = 10;  // RFC 6928
 

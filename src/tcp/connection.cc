@@ -39,7 +39,8 @@ void Connection::Impl::finish(CloseReason reason) {
 void Connection::Impl::reset(CloseReason reason) {
   if (closed()) return;
   // A SYN that never left has nothing to reset, and nobody to tell.
-  const bool known_to_peer = state != State::kSynSent && (state != State::kSynReceived || syn_tries > 0) && rcv.synced;
+  const bool spoken_to = syn_tries > 0 || (ways && ways->sent() > 0);
+  const bool known_to_peer = state != State::kSynSent && (state != State::kSynReceived || spoken_to) && rcv.synced;
   if (known_to_peer) {
     SegmentOut segment;
     segment.header = header(snd.seq(snd.idle_position()));
@@ -69,6 +70,7 @@ void Connection::on_deadline(Time now) {
 void Connection::on_record_stored(Time now) {
   Impl::Call call(*impl_, now);
   if (impl_->closed() || std::exchange(impl_->record_stored, true)) return;
+  if (impl_->ways && impl_->ways->phase() == Ways::Phase::kStoring) return impl_->stage_stored();
   if (impl_->state == State::kSynSent || impl_->state == State::kSynReceived) impl_->transmit_syn();
 }
 
@@ -76,6 +78,11 @@ void Connection::release(const AckNote& note, Time now, bool more) {
   Impl::Call call(*impl_, now);
   impl_->ack_deferred = more;
   impl_->released(note);
+}
+
+void Connection::on_copies(Time now) {
+  Impl::Call call(*impl_, now);
+  if (awaits_copies()) impl_->follow(impl_->ways->copies(impl_->copies()));
 }
 
 void Connection::flush_acknowledgement(Time now) {
@@ -132,6 +139,12 @@ void Connection::abort(Time now) {
 // ---- State ----
 
 StreamId Connection::id() const { return impl_->id; }
+bool Connection::awaits_copies() const {
+  return !impl_->closed() && impl_->ways && impl_->ways->phase() == Ways::Phase::kCalling;
+}
+std::optional<WaysReport> Connection::handshake() const {
+  return impl_->ways ? std::optional(impl_->ways->report()) : std::nullopt;
+}
 const wire::FourTuple& Connection::tuple() const { return impl_->tuple; }
 State Connection::state() const { return impl_->state; }
 Snapshot Connection::snapshot() const { return impl_->snapshot(); }

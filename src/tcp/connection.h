@@ -21,6 +21,7 @@
 
 #include "base/units.h"
 #include "tcp/config.h"
+#include "tcp/ways.h"
 #include "wire/address.h"
 #include "wire/tcp.h"
 
@@ -47,7 +48,12 @@ enum class CloseReason : std::uint8_t {
   kTimeout = 2,    // retransmissions, SYN retries or keepalive probes ran out
   kAborted = 3,    // we reset it
   kRefused = 4,    // RST in answer to our SYN
+  // N-way handshakes; Connection::handshake() has the numbers.
+  kHandshakeRefused = 5,  // no agreement on how many ways
+  kTooFewCopies = 6,      // the peer certified fewer copies than asked for, and our policy is strict
+  kHandshakeStopped = 7,  // the peer did not answer a step
 };
+inline constexpr CloseReason kLastCloseReason = CloseReason::kHandshakeStopped;
 
 class Connection;
 
@@ -97,6 +103,19 @@ class Host {
   virtual void state_changed(Connection& connection, State from, State to) = 0;
   // state() is kClosed now; nothing more will be called for it.
   virtual void finished(Connection& connection, CloseReason reason) = 0;
+
+  // ---- The N-way handshake (ways.h) ----
+  // Nonces are derived from it: shared by all owners of the log.
+  virtual const Secret& nonce_secret() const = 0;
+  // False for a host that stores nothing: it certifies nothing.
+  virtual bool stores() const = 0;
+  // How many locations hold the newest record of this connection that was waited for, now; at most 255.
+  virtual std::uint8_t copies(const Connection& connection) const = 0;
+  // The record is to be stored anew, as snapshot() has it now; Connection::on_record_stored() follows, in a later call.
+  virtual void store_record(Connection& connection) = 0;
+  // Call Connection::on_copies() when there are more, until the connection waits no longer (awaits_copies()).
+  virtual void await_copies(Connection& connection) = 0;
+
   // TSval clock in milliseconds, never above the stored ceiling, never going back; without the connection's own offset.
   virtual std::uint32_t timestamp_clock() = 0;
 };
@@ -122,6 +141,7 @@ struct Snapshot {
   StreamOffset snd_end;       // outbound stream stored up to here
   bool snd_fin = false;       // and it ends there
   StreamOffset edge;          // highest inbound edge that may have been advertised
+  WaysRecord ways;            // of an N-way handshake that is not over, or may not be for the peer
   // Up to here a replacement has room; not recorded. Below `edge` where a full log has less than was promised.
   StreamOffset room_end{~std::uint64_t{0}};
   Duration msl{};
@@ -131,6 +151,9 @@ struct SegmentIn {
   wire::TcpHeader header;
   Bytes payload;
 };
+
+// The N > 3 ways that a SYN proposes (docs/handshake.md, "Rules" 1 and 2); nothing where it is an ordinary one.
+std::optional<wire::WaysOption> ways_proposal(const wire::TcpHeader& syn);
 
 class Connection {
  public:
@@ -169,6 +192,8 @@ class Connection {
   // active open acknowledges the peer's SYN (in_end 0, no data): it may come back once the snapshot() after the state
   // change that preceded it is stored; nothing but SYNs leaves before.
   void release(const AckNote& note, Time now, bool more = false);
+  // There may be more copies of the record than before.
+  void on_copies(Time now);
   // End of the turn: emit the pure ACK that release(…, more = true) left, unless a segment has carried its pair since.
   void flush_acknowledgement(Time now);
   // The outbound stream is stored up to `end` (and ends there, if `fin`): transmission may go on.
@@ -192,6 +217,9 @@ class Connection {
 
   // ---- State ----
   StreamId id() const;
+  bool awaits_copies() const;
+  // Nothing for an ordinary handshake that nobody proposed otherwise.
+  std::optional<WaysReport> handshake() const;
   const wire::FourTuple& tuple() const;
   State state() const;
   Snapshot snapshot() const;

@@ -1,5 +1,5 @@
 // The inside of a connection, shared by the files that implement it: segment_arrives.cc (RFC 9293 section 3.10.7.4),
-// handshake.cc (SYN-SENT, SYN-RECEIVED, options), acknowledgment.cc (its fifth step), data_arrives.cc (its seventh and
+// handshake.cc (SYN-SENT, SYN-RECEIVED, options), confirming.cc (the N-way handshake), acknowledgment.cc (its fifth step), data_arrives.cc (its seventh and
 // eighth, and the notes), output.cc (what leaves), timeout.cc (deadlines), resume.cc.
 //
 // Calls from outside open a `Call`; when the outermost ends, what became sendable leaves, data before a bare ACK. The
@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "tcp/challenge.h"
@@ -15,6 +16,7 @@
 #include "tcp/send.h"
 #include "tcp/state.h"
 #include "tcp/timers.h"
+#include "tcp/ways.h"
 
 namespace holdfast::tcp {
 
@@ -39,6 +41,10 @@ struct Connection::Impl {
   Timers timers;
   ChallengeLimit challenges;
   std::uint8_t syn_tries = 0;
+  std::unique_ptr<Ways> ways;      // null: the ordinary handshake
+  Time step_sent{};                // the latest step
+  Time next_seldom{};              // answers to what may be very old: one a second
+  bool step_lost = false;          // a step had to be sent again
   bool syn_waited_longer = false;  // for the answer to a SYN-ACK that was asked for
   Time syn_sent{};
   Time last_heard{};                 // for keepalives
@@ -87,8 +93,30 @@ struct Connection::Impl {
   void established(const SegmentIn& segment);
   void transmit_syn();
   void syn_timeout();
+  void sample_syn(const SegmentIn& segment);
+  wire::TcpHeader syn_header();
+  void ways_refused();
   void refuse_ack(const SegmentIn& segment);
   wire::TcpOptions syn_options() const;
+
+  // ---- confirming.cc ----
+  bool confirming() const;
+  std::uint8_t copies() const;
+  bool on_its_way() const;
+  void follow(Ways::Do what);
+  void stage_stored();
+  void transmit_step();
+  Duration step_interval() const;
+  void step_timeout();
+  void confirm_timeout();
+  void begin_confirming(const SegmentIn& segment);
+  bool confirming_arrives(const SegmentIn& segment, std::int64_t begin);
+  void take_step(const SegmentIn& segment, bool answered_at_once);
+  void hold_early(const SegmentIn& segment, std::int64_t begin);
+  void proving_arrives(const SegmentIn& segment);
+  void opened();
+  void handshake_over();
+  void repeat_syn_ack(const SegmentIn& syn);
 
   // ---- segment_arrives.cc ----
   void segment_arrives(const SegmentIn& segment);
@@ -130,6 +158,7 @@ struct Connection::Impl {
   // ---- output.cc ----
   void flush();
   bool may_transmit() const;
+  bool carries_step() const;
   void send_data();
   bool about_to_send();
   bool retransmit_lost();

@@ -183,7 +183,9 @@ void Connection::Impl::released(const AckNote& note_) {
   rcv.released = edge;
   rcv.released_ts = note_.ts_ecr;
   if (note_.dsack) rcv.dsack = note_.dsack;
-  if (first && state == State::kSynReceived) {
+  if (first && confirming()) {
+    stage_stored();
+  } else if (first && state == State::kSynReceived) {
     transmit_syn();
   } else if (!repeated) {
     ack_owed = true;

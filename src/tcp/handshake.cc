@@ -28,6 +28,10 @@ std::unique_ptr<Connection> Connection::accept(Host& host, const Config& config,
   c.take_syn_options(syn);
   c.rcv.synced = true;  // and nothing leaves before on_record_stored()
   c.rcv.released_ts = c.rcv.recent.value();
+  if (const auto proposal = ways_proposal(syn.header)) {
+    const NonceSource source{host.nonce_secret(), tuple, c.rcv.irs, iss};
+    c.ways = std::make_unique<Ways>(Ways::answer(config.ways, source, host.stores(), *proposal));
+  }
   c.begin_send();
   return std::unique_ptr<Connection>(new Connection(std::move(impl)));
 }
@@ -42,6 +46,10 @@ std::unique_ptr<Connection> Connection::connect(Host& host, const Config& config
   c.active_open = true;
   c.snd.iss = iss;
   c.ts_offset = ts_offset;
+  if (config.ways.max > wire::kMinWays) {
+    const NonceSource source{host.nonce_secret(), tuple, iss, wire::SeqNum{0}};
+    c.ways = std::make_unique<Ways>(Ways::propose(config.ways, source, host.stores()));
+  }
   return std::unique_ptr<Connection>(new Connection(std::move(impl)));
 }
 
@@ -82,12 +90,8 @@ wire::TcpOptions Connection::Impl::syn_options() const {
   return options;
 }
 
-// SYN, or SYN-ACK. Also every repetition.
-void Connection::Impl::transmit_syn() {
-  if (!record_stored || (state == State::kSynReceived && !rcv.synced)) return;
-  HF_ASSERT(state == State::kSynSent || state == State::kSynReceived);
-  SegmentOut segment;
-  wire::TcpHeader& h = segment.header;
+wire::TcpHeader Connection::Impl::syn_header() {
+  wire::TcpHeader h;
   h.source = tuple.local.port;
   h.destination = tuple.peer.port;
   h.seq = snd.iss;
@@ -98,14 +102,29 @@ void Connection::Impl::transmit_syn() {
     h.ack = to_seq(rcv.irs, rcv.released);
   }
   h.window = rcv.window.advertise(rcv.released, host.receive_allowance(*self), config.mss, 0);
+  return h;
+}
+
+// SYN, or SYN-ACK: steps 1 and 2. Also every repetition.
+void Connection::Impl::transmit_syn() {
+  if (!record_stored || (state == State::kSynReceived && !rcv.synced)) return;
+  HF_ASSERT(state == State::kSynSent || state == State::kSynReceived);
+  SegmentOut segment;
+  segment.header = syn_header();
+  const bool ordinary = !ways || (state == State::kSynReceived && (ways->is_initiator() || ways->fell_back()));
+  if (!ordinary) {
+    segment.header.options.ways = ways->option(copies());
+    ways->left(segment.header.options.ways->copies);
+  }
   if (syn_tries < 0xff) ++syn_tries;
-  if (syn_tries == 1) syn_sent = now;
+  if (syn_tries == 1) syn_sent = step_sent = now;
   if (!timers.armed(Timer::kRetransmit)) timers.set(Timer::kRetransmit, now + snd.rtt.rto());
   ack_owed = false;
   host.transmit(*self, segment);
 }
 
 void Connection::Impl::syn_timeout() {
+  if (confirming()) return step_timeout();
   if (syn_tries > config.syn_retries) return finish(CloseReason::kTimeout);
   snd.rtt.back_off();
   transmit_syn();
@@ -120,14 +139,26 @@ void Connection::Impl::syn_sent_arrives(const SegmentIn& segment) {
     return;
   }
   if (h.flags.rst) {  // second; RFC 5961 section 3.2: only with an ACK of our SYN
-    if (acked) finish(CloseReason::kRefused);
-    return;
+    if (!acked) return;
+    if (ways) ways->refused(h.options.ways);
+    const bool wants_more = ways && ways->report().failure == WaysFailure::kPeerWantsMore;
+    return finish(wants_more ? CloseReason::kHandshakeRefused : CloseReason::kRefused);
   }
-  if (!h.flags.syn) return;   // fifth
+  if (!h.flags.syn) return;  // fifth
+  Ways::Do settled = Ways::Do::kFallBack;
+  if (ways) {
+    settled = ways->syn_arrives(h.options.ways, acked, h.seq);
+    if (settled == Ways::Do::kNothing) return;  // no answer to our step 1
+    if (settled == Ways::Do::kReset) {
+      if (acked) refuse_ack(segment);
+      return finish(CloseReason::kHandshakeRefused);
+    }
+  }
   take_syn_options(segment);  // fourth
   begin_send();
   timers.cancel(Timer::kRetransmit);
   last_heard = now;
+  if (settled == Ways::Do::kStore) return begin_confirming(segment);
   record_stored = false;  // it lacks the peer's sequence number, and our next segment acknowledges that
   if (acked) {
     established(segment);
@@ -138,11 +169,9 @@ void Connection::Impl::syn_sent_arrives(const SegmentIn& segment) {
   if (!closed()) note(std::nullopt);
 }
 
-// Our SYN is acknowledged.
-void Connection::Impl::established(const SegmentIn& segment) {
+// The answer to our SYN, or SYN-ACK, tells the round-trip time.
+void Connection::Impl::sample_syn(const SegmentIn& segment) {
   const wire::TcpHeader& h = segment.header;
-  snd.syn_acked = true;
-  timers.cancel(Timer::kRetransmit);
   const bool echo =
       timestamps && h.options.timestamps && !timestamp_before(h.options.timestamps->echo_reply, oldest_ts_echo);
   if (syn_tries == 1 && !resumed) {  // a predecessor's SYN may be what was answered
@@ -152,6 +181,15 @@ void Connection::Impl::established(const SegmentIn& segment) {
   } else if (!resumed) {
     snd.rtt.restart(std::chrono::seconds(3));
   }
+  step_lost |= syn_tries > 1;
+}
+
+// Our SYN is acknowledged.
+void Connection::Impl::established(const SegmentIn& segment) {
+  const wire::TcpHeader& h = segment.header;
+  snd.syn_acked = true;
+  timers.cancel(Timer::kRetransmit);
+  sample_syn(segment);
   if (syn_tries > 1) snd.congestion->set_cwnd(effective_mss());  // RFC 5681 section 3.1
   syn_tries = 0;
   const std::uint8_t shift = h.flags.syn ? 0 : snd.shift;
@@ -168,7 +206,11 @@ void Connection::Impl::established(const SegmentIn& segment) {
 bool Connection::Impl::syn_received_repeats(const SegmentIn& segment) {
   const wire::TcpHeader& h = segment.header;
   if (!h.flags.syn || h.flags.rst || h.seq != rcv.irs) return false;
-  if (h.flags.ack && active_open && h.ack == snd.iss + 1 && syn_tries > 0) {
+  if (confirming() && active_open) {
+    if (h.flags.ack && h.ack == snd.iss + 1 && h.options.ways) follow(ways->arrives(h.options.ways));
+  } else if (confirming() && ways->received() > 1) {
+    if (!h.flags.ack) repeat_syn_ack(segment);
+  } else if (h.flags.ack && active_open && h.ack == snd.iss + 1 && syn_tries > 0) {
     established(segment);
     ack_owed = true;
   } else if (!h.flags.ack && record_stored) {

@@ -9,11 +9,16 @@
 namespace holdfast::tcp {
 namespace {
 constexpr std::uint32_t kTimestampBytes = 12;      // with its padding
+constexpr std::uint32_t kOptionBytes = 40;
 constexpr std::uint64_t kMaxSuperSegment = 64000;  // with headers below the 64 KiB of an IP packet
 
 // Whole segments, at least one.
 constexpr std::uint64_t largest_segment(std::uint32_t mss) {
   return std::max<std::uint64_t>(kMaxSuperSegment / mss, 1) * mss;
+}
+
+constexpr std::uint8_t sack_blocks_beside(std::uint32_t options) {
+  return static_cast<std::uint8_t>((kOptionBytes - options - 4) / 8);
 }
 }  // namespace
 
@@ -23,13 +28,19 @@ void Connection::Impl::flush() {
   if (!closed() && ack_owed && !ack_deferred) send_ack();
 }
 
+// Of a segment without SYN. Where three ways are settled on, the third says so, once.
+bool Connection::Impl::carries_step() const {
+  return ways && (ways->proving() || ways->due() > 2 || ways->confirming());
+}
+
 // Both SYNs are behind us, and there is a released pair to send.
 bool Connection::Impl::may_transmit() const { return record_stored && rcv.synced && spoken && is_synchronized(state); }
 
 std::uint32_t Connection::Impl::effective_mss() const {
   std::uint32_t options = timestamps ? kTimestampBytes : 0;
+  if (carries_step()) options += wire::kWaysOptionSize;
   if (sack && (rcv.dsack || !rcv.reassembly.empty())) {
-    const std::uint32_t blocks = rcv.sack_blocks(timestamps ? 3 : 4).count;
+    const std::uint32_t blocks = rcv.sack_blocks(sack_blocks_beside(options)).count;
     if (blocks > 0) options += 4 + 8 * blocks;
   }
   return std::max<std::uint32_t>(snd.mss - options, 16);
@@ -180,8 +191,16 @@ wire::TcpHeader Connection::Impl::header(wire::SeqNum seq) {
   h.flags.ack = true;
   const StreamOffset from = HF_MUTANT(kWindowCountedTwice) ? rcv.next : rcv.released;
   h.window = rcv.window.advertise(from, host.receive_allowance(*self), full_segment());
-  if (timestamps) h.options.timestamps = wire::TcpTimestamps{host.timestamp_clock() + ts_offset, rcv.released_ts};
-  if (sack) h.options.sack = rcv.sack_blocks(timestamps ? 3 : 4);
+  std::uint32_t options = 0;
+  if (timestamps) {
+    h.options.timestamps = wire::TcpTimestamps{host.timestamp_clock() + ts_offset, rcv.released_ts};
+    options += kTimestampBytes;
+  }
+  if (carries_step()) {
+    h.options.ways = ways->option(copies());
+    options += wire::kWaysOptionSize;
+  }
+  if (sack) h.options.sack = rcv.sack_blocks(sack_blocks_beside(options));
   return h;
 }
 
@@ -189,6 +208,7 @@ wire::TcpHeader Connection::Impl::header(wire::SeqNum seq) {
 void Connection::Impl::account() {
   ack_owed = false;
   rcv.dsack.reset();
+  if (ways && ways->phase() == Ways::Phase::kPlain && ways->due() > 2) ways->left(copies());
 }
 
 }  // namespace holdfast::tcp

@@ -8,11 +8,18 @@
 namespace holdfast::tcp {
 namespace {
 
+// An N-way handshake that is not over, or whose last step may not have arrived: nothing was heard since.
+bool may_confirm(const Snapshot& s) {
+  if (s.ways.ways <= wire::kMinWays || s.ways.received == s.ways.ways) return false;
+  return !s.rcv_fin && s.rcv_end.value == 0 && s.snd_una.value == 0 && !s.fin_acked;
+}
+
 // The states after ESTABLISHED follow from the two FINs, which are stored; the stored state only tells which one closed
 // first.
 State resumed_state(const Snapshot& s) {
   const bool opening = s.state == State::kSynSent || s.state == State::kSynReceived;
   if (opening && !s.rcv_fin && s.rcv_end.value == 0 && s.snd_una.value == 0 && !s.fin_acked) return s.state;
+  if (may_confirm(s)) return s.active_open && s.ways.received == 0 ? State::kSynSent : State::kSynReceived;
   const bool passive_close = s.state == State::kCloseWait || s.state == State::kLastAck;
   if (!s.rcv_fin && !s.snd_fin) return State::kEstablished;
   if (!s.rcv_fin) return s.fin_acked ? State::kFinWait2 : State::kFinWait1;
@@ -65,12 +72,17 @@ void Connection::Impl::restore(const Snapshot& s) {
   snd.una = snd.nxt = s.snd_una + (s.fin_acked ? 1 : 0);
   snd.limit = std::max(snd.una, s.snd_end + (s.snd_fin ? 1 : 0));
   snd.stored = s.snd_una;
-  snd.fin_sent = s.snd_fin;  // perhaps; the state says so already
+  snd.fin_sent = s.snd_fin && is_synchronized(state);  // perhaps; the state says so already
   snd.stored_fin = s.snd_fin;
   snd.wnd = snd.max_wnd = s.snd_wnd;
   snd.wl1 = to_seq(rcv.irs, rcv.next);
   snd.wl2 = snd.seq(snd.una);
   if (state != State::kSynSent) begin_send();
+  if (may_confirm(s)) {
+    const NonceSource source{host.nonce_secret(), tuple, active_open ? s.iss : s.irs,
+                             active_open ? s.irs : s.iss};
+    ways = std::make_unique<Ways>(Ways::resume(config.ways, source, host.stores(), active_open, s.ways));
+  }
 }
 
 // Everything is in place: tell the peer where we are.
@@ -79,6 +91,7 @@ void Connection::Impl::speak() {
   spoken = true;
   if (snd.stored_fin) snd.fin_queued = true;
   HF_ASSERT(snd.stored_fin ? snd.limit <= snd.buffer.end() + 1 : snd.limit <= snd.buffer.end());
+  if (confirming()) return follow(ways->speak());
   if (state == State::kSynSent || state == State::kSynReceived) return transmit_syn();
   if (state == State::kLastAck && snd.fin_acked()) return finish(CloseReason::kNormal);
   awaiting_answer = true;
@@ -92,7 +105,8 @@ void Connection::Impl::speak() {
 Snapshot Connection::Impl::snapshot() const {
   Snapshot s;
   s.tuple = tuple;
-  s.state = state;
+  s.state = ways && ways->establishes() ? State::kEstablished : state;
+  if (ways && (ways->confirming() || ways->proving() || state == State::kSynSent)) s.ways = ways->record();
   s.active_open = active_open;
   s.iss = snd.iss;
   s.irs = rcv.irs;

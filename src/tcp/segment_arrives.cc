@@ -23,7 +23,9 @@ void Connection::Impl::segment_arrives(const SegmentIn& segment) {
     if (rcv.recent.rejects(h.options.timestamps->value, now))
       return unacceptable(segment, end);  // section 5.3, R1 (PAWS)
   }
-  if (!acceptable(begin, end)) {
+  // The sender of step N probes from below the window.
+  const bool step_probe = confirming() && h.options.ways && begin == -1 && end == -1;
+  if (!acceptable(begin, end) && !step_probe) {
     if (!h.flags.rst) unacceptable(segment, end);
     return;
   }
@@ -34,7 +36,10 @@ void Connection::Impl::segment_arrives(const SegmentIn& segment) {
   if (!h.flags.ack) return;
   last_heard = now;
   keepalives = 0;
+  if (confirming() && (!confirming_arrives(segment, begin) || closed())) return;
   if (!ack_arrives(segment) || closed()) return;
+  if (ways && ways->proving()) proving_arrives(segment);
+  if (closed()) return;
   // Not before its ACK has been believed: a forged segment with a timestamp of its own choice would make PAWS drop the
   // peer's.
   if (timestamps && h.options.timestamps) {
@@ -61,6 +66,7 @@ void Connection::Impl::segment_arrives(const SegmentIn& segment) {
 bool Connection::Impl::predicted(const SegmentIn& segment) {
   const wire::TcpHeader& h = segment.header;
   if (state != State::kEstablished || segment.payload.empty() || h.seq != rcv.next_seq()) return false;
+  if (ways && ways->proving()) return false;
   if (!h.flags.ack || h.flags.syn || h.flags.fin || h.flags.rst || h.flags.urg) return false;
   if (!rcv.reassembly.empty() || rcv.fin_at || h.ack != snd.seq(snd.una) || h.options.sack.count > 0) return false;
   if (std::uint64_t{h.window} << snd.shift != snd.wnd || snd.in_flight() > 0 || awaiting_answer) return false;
@@ -111,7 +117,7 @@ void Connection::Impl::reset_arrives(std::int64_t position) {
   const bool at_next = position == static_cast<std::int64_t>(rcv.next.value) && !HF_MUTANT(kResetAgainstOneEdge);
   if (at_released || at_next) {
     if (state == State::kTimeWait) return finish(CloseReason::kNormal);  // both streams had ended already
-    const bool refused = state == State::kSynReceived && active_open;
+    const bool refused = state == State::kSynReceived && active_open && !confirming();
     return finish(refused ? CloseReason::kRefused : CloseReason::kPeerReset);
   }
   if (position > static_cast<std::int64_t>(rcv.released.value)) challenge();

@@ -55,6 +55,7 @@ void Connection::Impl::deadline_passed() {
   if (timers.expired(Timer::kDelayedAck, now)) delayed_ack_timeout();
   if (!closed() && timers.expired(Timer::kRetransmit, now)) retransmit_timeout();
   if (!closed() && timers.expired(Timer::kKeepalive, now)) keepalive_timeout();
+  if (!closed() && timers.expired(Timer::kConfirm, now)) confirm_timeout();
 }
 
 // ---- Delayed ACK ----

@@ -15,6 +15,7 @@ enum class Timer : std::uint8_t {
   kDelayedAck,
   kTimeWait,
   kKeepalive,
+  kConfirm,  // N-way handshake: a roll call, or the proof that step N arrived
   kCount
 };
 

@@ -1,6 +1,7 @@
 #include "wire/tcp.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.h"
 #include "base/endian.h"
@@ -17,6 +18,7 @@ constexpr std::uint8_t kWindowScale = 3;
 constexpr std::uint8_t kSackPermitted = 4;
 constexpr std::uint8_t kSack = 5;
 constexpr std::uint8_t kTimestamps = 8;
+constexpr std::uint8_t kExperimental = 253;  // RFC 4727; told apart by an ExID (RFC 6994)
 
 constexpr std::uint8_t kMaxWindowShift = 14;
 
@@ -37,8 +39,32 @@ std::byte store_flags(const TcpFlags& f) {
                                 (f.ack ? 0x10 : 0) | (f.urg ? 0x20 : 0) | (f.ece ? 0x40 : 0) | (f.cwr ? 0x80 : 0));
 }
 
+// Bits of the N-way option's flags field.
+constexpr std::uint8_t kVolatile = 1;
+constexpr std::uint8_t kShort = 2;
+constexpr std::uint8_t kRefused = 4;
+
+// `value`: behind kind and length. Anything malformed is as if it were absent.
+std::optional<WaysOption> load_ways(Bytes value) {
+  if (value.size() != kWaysOptionSize - 2 || load_be16(value.data()) != kWaysExId) return std::nullopt;
+  const std::byte* at = value.data();
+  WaysOption option;
+  option.ways = std::to_integer<std::uint8_t>(at[2]);
+  option.step = std::to_integer<std::uint8_t>(at[3]);
+  option.copies = std::to_integer<std::uint8_t>(at[4]);
+  const auto flags = std::to_integer<std::uint8_t>(at[5]);
+  option.is_volatile = (flags & kVolatile) != 0;
+  option.is_short = (flags & kShort) != 0;
+  option.is_refused = (flags & kRefused) != 0;
+  option.nonce = load_be32(at + 6);
+  option.echo = load_be32(at + 10);
+  if (option.ways < kMinWays || option.ways > kMaxWays) return std::nullopt;
+  if (option.step < 1 || option.step > option.ways) return std::nullopt;
+  return option;
+}
+
 // Takes one option whose whole value is there. A known kind with a wrong length is skipped, as an unknown one.
-void take_option(std::uint8_t kind, Bytes value, bool syn, TcpOptions& options) {
+void take_option(std::uint8_t kind, Bytes value, bool syn, TcpOptions& options, bool& ways_seen) {
   const std::byte* at = value.data();
   switch (kind) {
     case kMss:
@@ -61,6 +87,12 @@ void take_option(std::uint8_t kind, Bytes value, bool syn, TcpOptions& options) 
         options.sack.push({SeqNum{load_be32(at + i)}, SeqNum{load_be32(at + i + 4)}});
       }
       break;
+    case kExperimental:
+      if (const auto ways = load_ways(value)) {
+        // Two of them contradict each other, whatever they say.
+        options.ways = std::exchange(ways_seen, true) ? std::nullopt : ways;
+      }
+      break;
     default:
       break;
   }
@@ -68,6 +100,7 @@ void take_option(std::uint8_t kind, Bytes value, bool syn, TcpOptions& options) 
 
 TcpOptions load_options(Bytes bytes, bool syn) {
   TcpOptions options;
+  bool ways_seen = false;
   while (!bytes.empty()) {
     const auto kind = std::to_integer<std::uint8_t>(bytes[0]);
     if (kind == kEnd) break;
@@ -78,7 +111,7 @@ TcpOptions load_options(Bytes bytes, bool syn) {
     if (bytes.size() < 2) break;
     const auto length = std::to_integer<std::size_t>(bytes[1]);
     if (length < 2 || length > bytes.size()) break;
-    take_option(kind, bytes.subspan(2, length - 2), syn, options);
+    take_option(kind, bytes.subspan(2, length - 2), syn, options, ways_seen);
     bytes = bytes.subspan(length);
   }
   return options;
@@ -106,6 +139,16 @@ class OptionWriter {
     be32(timestamps.value);
     be32(timestamps.echo_reply);
   }
+  void ways(const WaysOption& option) {
+    head(kExperimental, kWaysOptionSize);
+    be16(kWaysExId);
+    byte(option.ways);
+    byte(option.step);
+    byte(option.copies);
+    byte(ways_flags(option));
+    be32(option.nonce);
+    be32(option.echo);
+  }
   void nops(int count) {
     for (; count > 0; --count) byte(kNop);
   }
@@ -132,6 +175,7 @@ void store_syn_options(const TcpOptions& options, OptionWriter& out) {
     out.head(kWindowScale, 3);
     out.byte(std::min(*options.window_scale, kMaxWindowShift));
   }
+  if (options.ways) out.ways(*options.ways);
 }
 
 void store_options(const TcpOptions& options, OptionWriter& out) {
@@ -140,6 +184,10 @@ void store_options(const TcpOptions& options, OptionWriter& out) {
     out.nops(2);
     out.timestamps(*options.timestamps);
     room -= 12;
+  }
+  if (options.ways) {
+    out.ways(*options.ways);
+    room -= kWaysOptionSize;
   }
   if (options.sack.empty()) return;
   const std::size_t blocks = std::min<std::size_t>(options.sack.count, (room - 4) / 8);
@@ -152,6 +200,11 @@ void store_options(const TcpOptions& options, OptionWriter& out) {
 }
 
 }  // namespace
+
+std::uint8_t ways_flags(const WaysOption& option) {
+  return static_cast<std::uint8_t>((option.is_volatile ? kVolatile : 0) | (option.is_short ? kShort : 0) |
+                                   (option.is_refused ? kRefused : 0));
+}
 
 std::expected<ParsedTcp, ParseError> parse_tcp(Bytes segment) {
   if (segment.size() < kTcpMinHeader) return std::unexpected(ParseError::kTruncated);

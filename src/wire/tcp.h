@@ -1,4 +1,5 @@
-// TCP segments: RFC 9293 section 3.1, options of RFC 9293 (MSS), RFC 7323 (window scale, timestamps), RFC 2018 (SACK).
+// TCP segments: RFC 9293 section 3.1, options of RFC 9293 (MSS), RFC 7323 (window scale, timestamps), RFC 2018 (SACK), and
+// the N-way handshake's (docs/handshake.md, in RFC 6994's shared experimental form).
 // Unknown options are skipped; a malformed length ends option parsing and keeps what came before (as Linux does).
 #pragma once
 
@@ -47,11 +48,32 @@ struct SackBlocks {
   }
 };
 
+// A step of an N-way handshake (docs/handshake.md, "Wire format"). Values out of range are never read: then there is no
+// option.
+struct WaysOption {
+  std::uint8_t ways = 0;     // N that the sender holds to, 3..74
+  std::uint8_t step = 0;     // 1..ways
+  std::uint8_t copies = 0;   // of the connection's record, at the sender, now; 255: that many or more
+  bool is_volatile = false;  // the sender stores nothing
+  bool is_short = false;     // fewer copies than this step asks for
+  bool is_refused = false;   // on a RST: `ways` is the responder's minimum
+  std::uint32_t nonce = 0;
+  std::uint32_t echo = 0;  // the nonce of the step that this one answers; 0 in step 1
+  friend bool operator==(const WaysOption&, const WaysOption&) = default;
+};
+inline constexpr std::uint8_t kMinWays = 3;
+inline constexpr std::uint8_t kMaxWays = 74;
+inline constexpr std::size_t kWaysOptionSize = 16;
+inline constexpr std::uint16_t kWaysExId = 0x4846;  // "HF"
+// Its flags field, which nonces cover.
+std::uint8_t ways_flags(const WaysOption& option);
+
 struct TcpOptions {
   std::optional<std::uint16_t> mss;          // taken from SYN segments only
   std::optional<std::uint8_t> window_scale;  // SYN only; a shift above 14 is read as 14 (RFC 7323 section 2.3)
   bool sack_permitted = false;               // SYN only
   std::optional<TcpTimestamps> timestamps;
+  std::optional<WaysOption> ways;
   SackBlocks sack;
 };
 
@@ -74,8 +96,8 @@ std::expected<ParsedTcp, ParseError> parse_tcp(Bytes segment);
 
 // Writes header and options into `out` (at least kTcpMaxHeader bytes) with a checksum field of 0, and returns its
 // length, a multiple of 4. Option order as Linux: SYN: MSS, SACK-permitted, timestamps, NOP, window scale (NOP NOP
-// SACKperm where there are no timestamps); else NOP NOP timestamps, NOP NOP SACK. SACK blocks beyond what fits in 40
-// bytes are left out.
+// SACKperm where there are no timestamps); else NOP NOP timestamps, NOP NOP SACK. The N-way option comes last in a SYN, else
+// before SACK. SACK blocks beyond what fits in 40 bytes are left out.
 std::size_t emit_tcp(const TcpHeader& header, MutableBytes out);
 
 // One's complement sum over the TCP or UDP pseudo-header (RFC 9293 section 3.1), not folded into a checksum yet:

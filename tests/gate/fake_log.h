@@ -18,6 +18,7 @@ class FakeLog : public log::Log {
     Lsn lsn;
   };
 
+  unsigned locations_that_hold = 1;
   const log::Secrets& secrets() const override { return secrets_; }
   log::Epoch epoch() const override { return {1, 1}; }
   Lsn epoch_start() const override { return Lsn{1}; }
@@ -42,6 +43,7 @@ class FakeLog : public log::Log {
   }
   Lsn open_lsn() const override { return open; }
   Lsn durable() const override { return stored; }
+  unsigned copies(Lsn lsn) const override { return lsn <= stored ? locations_that_hold : 0; }
   bool pump(bool flush) override {
     if (flush && unissued) {
       issued = open;

@@ -73,6 +73,18 @@ class Endpoint : public Host {
     if (from == State::kSynSent && to != State::kClosed && stores_records) changed.on_record_stored(now);
   }
   bool stores_records = true;
+  const Secret& nonce_secret() const override { return secret; }
+  bool stores() const override { return is_durable; }
+  std::uint8_t copies(const Connection&) const override { return copies_held; }
+  void store_record(Connection& changed) override {
+    ++records;
+    if (stores_records) changed.on_record_stored(now);
+  }
+  void await_copies(Connection&) override { ++roll_calls; }
+  Secret secret;
+  bool is_durable = true;
+  std::uint8_t copies_held = 40;
+  std::size_t records = 0, roll_calls = 0;
   void finished(Connection&, CloseReason reason) override {
     HF_ASSERT(!close_reason);
     close_reason = reason;

@@ -1,0 +1,24 @@
+#include "tcp/nonce.h"
+
+#include <array>
+
+#include "base/endian.h"
+
+namespace holdfast::tcp {
+
+std::uint32_t NonceSource::nonce(const wire::WaysOption& option) const {
+  std::array<std::byte, 24> input{};
+  input[0] = std::byte{'n'};  // the secret serves other purposes too (isn.cc)
+  store_be32(&input[1], tuple.local.address.value);
+  store_be32(&input[5], tuple.peer.address.value);
+  store_be16(&input[9], tuple.local.port.value);
+  store_be16(&input[11], tuple.peer.port.value);
+  store_be32(&input[13], initiator_isn.value);
+  store_be32(&input[17], option.step == 1 ? 0 : responder_isn.value);
+  input[21] = std::byte{option.ways};
+  input[22] = std::byte{option.step};
+  input[23] = std::byte{wire::ways_flags(option)};
+  return static_cast<std::uint32_t>(prf(secret, input));
+}
+
+}  // namespace holdfast::tcp

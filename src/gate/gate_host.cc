@@ -147,6 +147,9 @@ void Gate::state_changed(tcp::Connection& connection, tcp::State from, tcp::Stat
   entry.record_awaited |= from == tcp::State::kSynSent && to != tcp::State::kClosed;
   entry.tell_established |= to == tcp::State::kEstablished;
   output_.state_changed(entry, from, to);
+  if (to == tcp::State::kEstablished) {
+    if (const auto report = connection.handshake()) observer_.handshake(entry.id, connection.tuple(), *report);
+  }
   touch(entry);
 }
 
@@ -164,6 +167,9 @@ void Gate::finished(tcp::Connection& connection, tcp::CloseReason reason) {
   timers_.erase(entry);
   output_.forget(entry);
   finished_.push_back(entry.id);
+  if (const auto report = connection.handshake(); report && report->failure != tcp::WaysFailure::kNone) {
+    observer_.handshake(entry.id, connection.tuple(), *report);
+  }
   observer_.closed(entry.id, connection.tuple(), reason);
 }
 

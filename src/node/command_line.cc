@@ -12,6 +12,7 @@
 
 #include "node/config_file.h"
 #include "node/file_text.h"
+#include "node/handshake_values.h"
 #include "node/help.h"
 
 namespace holdfast::node {
@@ -169,6 +170,17 @@ class SendFlags {
     app.add_option("--host-address", host_address_, "Address to give to the kernel's end of the device")
         ->type_name("A.B.C.D/LEN");
     app.add_option("--to", to_, "Whom to connect to")->type_name("A.B.C.D:PORT")->required();
+    app.add_option("--ways", ways_,
+                   "Open with a handshake of N ways, or fewer where the peer wants that; with MIN..MAX, none below MIN "
+                   "(default 3, most 74)")
+        ->type_name("N|MIN..MAX");
+    app.add_option("--policy", policy_,
+                   "strict (default): reset a peer that holds fewer copies of the connection than a step asks for; "
+                   "best-effort: go on")
+        ->type_name("P");
+    app.add_option("--roll-call-timeout", roll_call_timeout_,
+                   "How long a step waits for our own copies, and what is added to the wait for the peer's (default 1s)")
+        ->type_name("TIME");
     app.add_option("--pcap", command_.pcap, "Write every frame, both ways, to a pcapng file")->type_name("FILE");
     app.add_flag("--quiet", command_.quiet, "No progress bar")->disable_flag_override();
     app.add_option("FILE", command_.file, "What to send; - is standard input (default)");
@@ -189,6 +201,7 @@ class SendFlags {
         return usage(fmt::format("--{} {}: {}", name, *value, applied.error()));
       }
     }
+    if (auto done = apply_ways(); !done) return std::unexpected(done.error());
     auto to = wire::Endpoint::parse(to_);
     if (!to || !to->address.is_unicast_host() || to->port == wire::Port{}) {
       return usage(fmt::format("--to {}: must be a host's address and port, such as 10.77.0.1:9000", to_));
@@ -209,7 +222,22 @@ class SendFlags {
 
  private:
   SendCommand command_;
-  std::string link_, address_, gateway_, host_address_, to_;
+  Result<void> apply_ways() {
+    using Parse = Parsed<void> (*)(std::string_view, tcp::WaysConfig&);
+    const std::tuple<const char*, const std::string*, Parse> values[] = {
+        {"ways", &ways_, parse_ways},
+        {"policy", &policy_, parse_policy},
+        {"roll-call-timeout", &roll_call_timeout_, parse_roll_call_timeout}};
+    for (const auto& [name, value, parse] : values) {
+      if (value->empty()) continue;
+      if (auto parsed = parse(*value, command_.ways); !parsed) {
+        return usage(fmt::format("--{} {}: {}", name, *value, parsed.error()));
+      }
+    }
+    return {};
+  }
+
+  std::string link_, address_, gateway_, host_address_, to_, ways_, policy_, roll_call_timeout_;
 };
 
 // CLI11's messages may span lines; ours are one.

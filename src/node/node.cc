@@ -14,6 +14,7 @@
 #include "location/directory.h"
 #include "location/ring.h"
 #include "node/entropy.h"
+#include "node/handshake_values.h"
 #include "node/stop_signals.h"
 #include "shard/clock.h"
 #include "shard/shard.h"
@@ -57,6 +58,27 @@ class Chronicle final : public stack::Observer {
     events_.write("connection-muted", {{"stream", std::to_string(id.value)},
                                        {"peer", json_string(tuple.peer.to_string())},
                                        {"reason", json_string(error.message)}});
+  }
+  void handshake(StreamId id, const wire::FourTuple& tuple, const tcp::WaysReport& report) override {
+    const bool failed = report.failure != tcp::WaysFailure::kNone;
+    if (failed) {
+      spdlog::warn("stream {} from {}: no connection: {}", id.value, tuple.peer.to_string(), explain_failure(report));
+    } else {
+      spdlog::info("stream {} from {}: {}", id.value, tuple.peer.to_string(), describe(report));
+    }
+    events_.write("handshake", {{"stream", std::to_string(id.value)},
+                                {"peer", json_string(tuple.peer.to_string())},
+                                {"established", failed ? "false" : "true"},
+                                {"ways", std::to_string(report.ways)},
+                                {"proposed", std::to_string(report.asked)},
+                                {"sent", std::to_string(report.sent)},
+                                {"received", std::to_string(report.received)},
+                                {"copies", std::to_string(report.copies)},
+                                {"copies_asked", std::to_string(report.copies_asked)},
+                                {"peer_copies", std::to_string(report.peer_copies)},
+                                {"peer_copies_asked", std::to_string(report.peer_asked)},
+                                {"repeated", std::to_string(report.repeated)},
+                                {"dropped", std::to_string(report.dropped)}});
   }
   void stalled(bool now) override {
     events_.write("stalled", {{"value", now ? "true" : "false"}});

@@ -20,6 +20,7 @@
 #include "location/unique_fd.h"
 #include "node/entropy.h"
 #include "node/event_file.h"
+#include "node/handshake_values.h"
 #include "node/host_address.h"
 #include "node/output.h"
 #include "node/progress.h"
@@ -41,6 +42,7 @@ constexpr auto kTellAfter = std::chrono::seconds(5);
 // What the connection has told us.
 class Dialogue final : public stack::ClientHandler {
  public:
+  void handshake(const tcp::WaysReport& report) override { handshake_ = report; }
   void established() override { established_ = true; }
   void received(Bytes bytes) override {
     if (output_gone_ || output_error_) return;
@@ -54,10 +56,12 @@ class Dialogue final : public stack::ClientHandler {
   bool is_established() const { return established_; }
   bool has_peer_finished() const { return peer_finished_; }
   const std::optional<tcp::CloseReason>& ended() const { return finished_; }
+  const tcp::WaysReport& handshake_report() const { return handshake_; }
   const std::optional<Error>& output_error() const { return output_error_; }
 
  private:
   bool established_ = false;
+  tcp::WaysReport handshake_;
   bool peer_finished_ = false;
   bool output_gone_ = false;
   std::optional<Error> output_error_;
@@ -191,7 +195,7 @@ class Sender {
                                               std::span<const std::byte, 64>(draw_entropy<64>()), nullptr, now);
     shard_ = std::make_unique<shard::Shard>(*engine_, *tap_, *ring_);
     tell_at_ = now + kTellAfter;
-    auto stream = engine_->connect(command_.to, dialogue_, now);
+    auto stream = engine_->connect(command_.to, dialogue_, now, command_.ways);
     if (!stream) return std::unexpected(stream.error());
     stream_ = *stream;
     return {};
@@ -269,6 +273,13 @@ class Sender {
       case tcp::CloseReason::kPeerReset:
         return fail(Error::Kind::kUnavailable,
                     fmt::format("connection reset: {}: the peer may not have everything", peer));
+      case tcp::CloseReason::kHandshakeRefused:
+      case tcp::CloseReason::kTooFewCopies:
+        return fail(Error::Kind::kUnavailable,
+                    fmt::format("no connection: {}: {}", peer, explain_failure(dialogue_.handshake_report())));
+      case tcp::CloseReason::kHandshakeStopped:
+        return fail(Error::Kind::kTimeout,
+                    fmt::format("no connection: {}: {}", peer, explain_failure(dialogue_.handshake_report())));
       case tcp::CloseReason::kAborted:
         break;
     }

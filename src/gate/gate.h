@@ -125,6 +125,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   const Secret& nonce_secret() const override;
   bool stores() const override { return log_ != nullptr; }
   std::uint8_t copies(const tcp::Connection& connection) const override;
+  std::uint8_t most_copies() const override;
   void store_record(tcp::Connection& connection) override;
   void await_copies(tcp::Connection& connection) override;
 

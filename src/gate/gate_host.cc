@@ -182,11 +182,16 @@ std::uint8_t Gate::copies(const tcp::Connection& connection) const {
   const Lsn lsn = entry_of(connection).record_lsn;
   // A record that is still to be appended is nowhere.
   if (lsn == Lsn{0} || entry_of(connection).record_awaited) return 0;
-  return static_cast<std::uint8_t>(std::min(log_->copies(lsn), 255U));
+  return static_cast<std::uint8_t>(std::min(log_->copies(lsn) + (HF_MUTANT(kCopyTooMany) ? 1U : 0U), 255U));
+}
+
+std::uint8_t Gate::most_copies() const {
+  return log_ ? static_cast<std::uint8_t>(std::min(log_->count(), 255U)) : std::uint8_t{0};
 }
 
 void Gate::store_record(tcp::Connection& connection) {
   Entry& entry = entry_of(connection);
+  if (HF_MUTANT(kStepNUnstored)) return connection.on_record_stored(now_);
   entry.record_awaited = true;
   touch(entry);
 }

@@ -77,6 +77,7 @@ class Endpoint : public Host {
   const Secret& nonce_secret() const override { return secret; }
   bool stores() const override { return is_durable; }
   std::uint8_t copies(const Connection&) const override { return copies_held; }
+  std::uint8_t most_copies() const override { return 40; }
   void store_record(Connection& changed) override {
     ++records;
     record = changed.snapshot();

@@ -169,6 +169,7 @@ class SendFlags {
     app.add_option("--host-address", host_address_, "Address to give to the kernel's end of the device")
         ->type_name("A.B.C.D/LEN");
     app.add_option("--to", to_, "Whom to connect to")->type_name("A.B.C.D:PORT")->required();
+    app.add_option("--local-port", local_port_, "Our own port (default: a random one that is free)")->type_name("PORT");
     app.add_option("--pcap", command_.pcap, "Write every frame, both ways, to a pcapng file")->type_name("FILE");
     app.add_flag("--quiet", command_.quiet, "No progress bar")->disable_flag_override();
     app.add_option("FILE", command_.file, "What to send; - is standard input (default)");
@@ -199,6 +200,11 @@ class SendFlags {
     if (!shared.address.contains(to->address) && !shared.gateway) {
       return usage(fmt::format("--to {}: is not on the link ({}): give a --gateway", to_, address_));
     }
+    if (!local_port_.empty()) {
+      auto port = parse_number(local_port_, 1, 65535);
+      if (!port) return usage(fmt::format("--local-port {}: {}", local_port_, port.error()));
+      command_.local_port = wire::Port{static_cast<std::uint16_t>(*port)};
+    }
     command_.link = shared.link;
     command_.address = shared.address;
     command_.gateway = shared.gateway;
@@ -209,7 +215,7 @@ class SendFlags {
 
  private:
   SendCommand command_;
-  std::string link_, address_, gateway_, host_address_, to_;
+  std::string link_, address_, gateway_, host_address_, to_, local_port_;
 };
 
 // CLI11's messages may span lines; ours are one.

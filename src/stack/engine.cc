@@ -131,10 +131,11 @@ bool Engine::busy() const {
 
 // ---- Active connections ----
 
-Result<StreamId> Engine::connect(wire::Endpoint to, ClientHandler& handler, Time now) {
+Result<StreamId> Engine::connect(wire::Endpoint to, ClientHandler& handler, Time now,
+                                 std::optional<wire::Port> local_port) {
   Impl& self = *impl_;
   self.gate.set_now(now);
-  const auto port = self.free_port(to);
+  const auto port = local_port ? self.given_port(*local_port, to) : self.free_port(to);
   if (!port) return std::unexpected(port.error());
   const wire::FourTuple tuple{{self.config.ip.address.address, *port}, to};
   auto connection = tcp::Connection::connect(self.gate, self.tcp_config_for(to.address, now), self.gate.next_id(),

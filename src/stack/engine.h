@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -90,8 +91,10 @@ class Engine {
   bool busy() const;
 
   // ---- Active connections ----
-  // `handler` outlives the connection. The local port is drawn from `random` bits among those free for the peer.
-  Result<StreamId> connect(wire::Endpoint to, ClientHandler& handler, Time now);
+  // `handler` outlives the connection. Without a `local_port` one is drawn from `random` bits among those free for the
+  // peer; a given one must be free: kBusy where it is listened on, or has a connection to the same peer.
+  Result<StreamId> connect(wire::Endpoint to, ClientHandler& handler, Time now,
+                           std::optional<wire::Port> local_port = std::nullopt);
   std::size_t send_room(StreamId id) const;
   void send(StreamId id, Bytes bytes, Time now);  // at most send_room()
   void send_fin(StreamId id, Time now);

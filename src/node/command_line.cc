@@ -170,6 +170,7 @@ class SendFlags {
     app.add_option("--host-address", host_address_, "Address to give to the kernel's end of the device")
         ->type_name("A.B.C.D/LEN");
     app.add_option("--to", to_, "Whom to connect to")->type_name("A.B.C.D:PORT")->required();
+    app.add_option("--local-port", local_port_, "Our own port (default: a random one that is free)")->type_name("PORT");
     app.add_option("--ways", ways_,
                    "Open with a handshake of N ways, or fewer where the peer wants that; with MIN..MAX, none below MIN "
                    "(default 3, most 74)")
@@ -212,6 +213,11 @@ class SendFlags {
     if (!shared.address.contains(to->address) && !shared.gateway) {
       return usage(fmt::format("--to {}: is not on the link ({}): give a --gateway", to_, address_));
     }
+    if (!local_port_.empty()) {
+      auto port = parse_number(local_port_, 1, 65535);
+      if (!port) return usage(fmt::format("--local-port {}: {}", local_port_, port.error()));
+      command_.local_port = wire::Port{static_cast<std::uint16_t>(*port)};
+    }
     command_.link = shared.link;
     command_.address = shared.address;
     command_.gateway = shared.gateway;
@@ -237,7 +243,7 @@ class SendFlags {
     return {};
   }
 
-  std::string link_, address_, gateway_, host_address_, to_, ways_, policy_, roll_call_timeout_;
+  std::string link_, address_, gateway_, host_address_, to_, local_port_, ways_, policy_, roll_call_timeout_;
 };
 
 // CLI11's messages may span lines; ours are one.

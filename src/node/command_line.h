@@ -45,6 +45,7 @@ struct SendCommand {
   std::optional<wire::Ipv4Address> gateway;
   std::optional<wire::Ipv4Prefix> host_address;
   wire::Endpoint to;
+  std::optional<wire::Port> local_port;  // without: any that is free
   tcp::WaysConfig ways{.strict = true};
   std::string file = "-";
   std::string pcap;

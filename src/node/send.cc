@@ -195,7 +195,8 @@ class Sender {
                                               std::span<const std::byte, 64>(draw_entropy<64>()), nullptr, now);
     shard_ = std::make_unique<shard::Shard>(*engine_, *tap_, *ring_);
     tell_at_ = now + kTellAfter;
-    auto stream = engine_->connect(command_.to, dialogue_, now, command_.ways);
+    auto stream = engine_->connect(command_.to, dialogue_, now,
+                                   {.local_port = command_.local_port, .ways = command_.ways});
     if (!stream) return std::unexpected(stream.error());
     stream_ = *stream;
     return {};

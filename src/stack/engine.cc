@@ -138,14 +138,14 @@ bool Engine::busy() const {
 
 // ---- Active connections ----
 
-Result<StreamId> Engine::connect(wire::Endpoint to, ClientHandler& handler, Time now, const tcp::WaysConfig& ways) {
+Result<StreamId> Engine::connect(wire::Endpoint to, ClientHandler& handler, Time now, const ConnectOptions& options) {
   Impl& self = *impl_;
   self.gate.set_now(now);
-  const auto port = self.free_port(to);
+  const auto port = options.local_port ? self.given_port(*options.local_port, to) : self.free_port(to);
   if (!port) return std::unexpected(port.error());
   const wire::FourTuple tuple{{self.config.ip.address.address, *port}, to};
   tcp::Config config = self.tcp_config_for(to.address, now);
-  config.ways = ways;
+  config.ways = options.ways;
   auto connection = tcp::Connection::connect(self.gate, config, self.gate.next_id(), tuple,
                                              self.initial_sequence(tuple), self.timestamp_offset(tuple), now);
   gate::Entry* entry = self.gate.add(std::move(connection), ServiceKind::kClient, &handler, now);

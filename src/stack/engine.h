@@ -46,6 +46,13 @@ struct Config {
   std::uint64_t wall_clock = 0;                      // nanoseconds since 1970 when the node starts, for "opened" times
 };
 
+struct ConnectOptions {
+  // Nothing: one is drawn among those free for the peer. A given one must be free: kBusy where it is listened on, or has
+  // a connection to the same peer.
+  std::optional<wire::Port> local_port;
+  tcp::WaysConfig ways;  // max > 3 proposes an N-way handshake (docs/handshake.md)
+};
+
 struct Counters {
   std::uint64_t segments_in = 0, segments_out = 0;
   std::uint64_t malformed = 0;         // TCP headers that do not parse
@@ -94,9 +101,8 @@ class Engine {
   bool busy() const;
 
   // ---- Active connections ----
-  // `handler` outlives the connection. The local port is drawn from `random` bits among those free for the peer.
-  // `ways.max` > 3 proposes an N-way handshake (docs/handshake.md).
-  Result<StreamId> connect(wire::Endpoint to, ClientHandler& handler, Time now, const tcp::WaysConfig& ways = {});
+  // `handler` outlives the connection.
+  Result<StreamId> connect(wire::Endpoint to, ClientHandler& handler, Time now, const ConnectOptions& options = {});
   std::size_t send_room(StreamId id) const;
   void send(StreamId id, Bytes bytes, Time now);  // at most send_room()
   void send_fin(StreamId id, Time now);

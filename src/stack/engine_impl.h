@@ -51,12 +51,15 @@ struct Engine::Impl final : ip::Host, gate::Output {
   void accept(Listening& at, const wire::FourTuple& tuple, const tcp::SegmentIn& syn, Time now);
   bool refuse_ways(const Listening& at, const wire::FourTuple& tuple, const tcp::SegmentIn& syn);
   Listening* listening_at(wire::Port port);
+  bool is_listened_on(wire::Port port) const;
 
   // ---- Connections ----
   wire::SeqNum initial_sequence(const wire::FourTuple& tuple) const;
   std::uint32_t timestamp_offset(const wire::FourTuple& tuple) const;
   tcp::Config tcp_config_for(wire::Ipv4Address peer, Time now) const;
+  bool is_free(wire::Port port, wire::Endpoint to) const;
   Result<wire::Port> free_port(wire::Endpoint to);
+  Result<wire::Port> given_port(wire::Port port, wire::Endpoint to) const;
   void resume_all(Time now);
   bool ready_to_speak(Time now);
 

@@ -17,11 +17,19 @@ bool Gate::deliver(tcp::Connection& connection, StreamOffset at, Bytes payload, 
   }
   grow_window(entry);
   const StreamOffset end = at + payload.size();
+  const bool client = entry.service == ServiceKind::kClient;
+  const bool record_first = log_ && client && fin && entry.record_dirty;
   // The log may move the payload within its batch: what is kept in memory besides is taken before.
   Bytes kept = payload;
-  if (log_ && (echo || entry.handler != nullptr)) {
+  if (log_ && (echo || entry.handler != nullptr || record_first)) {
     kept_.assign(payload.begin(), payload.end());
     kept = kept_;
+  }
+  if (record_first) {
+    // That our FIN is acknowledged must not be stored after the peer's: once that one is acknowledged the peer forgets
+    // us, and nobody can tell a replacement any more.
+    append_record(entry);
+    payload = kept;
   }
   const StoredEdges before = entry.appended;
   reserve_window(entry, end);
@@ -54,7 +62,7 @@ bool Gate::deliver(tcp::Connection& connection, StreamOffset at, Bytes payload, 
     if (fin) connection.queue_fin();
     entry.appended.out_end = end;
     entry.appended.out_fin = fin;
-  } else if (entry.service == ServiceKind::kClient && entry.handler != nullptr) {
+  } else if (client && entry.handler != nullptr) {
     entry.unread.insert(entry.unread.end(), kept.begin(), kept.end());
   }
   note_stored_edges(entry, lsn);

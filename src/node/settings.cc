@@ -270,6 +270,10 @@ Result<void> check_addresses(const ServeOptions& o) {
   return {};
 }
 
+}  // namespace
+
+std::span<const Setting> serve_settings() { return kSettings; }
+
 Result<void> check_storage(const ServeOptions& o) {
   if (o.is_volatile && !o.data.empty()) {
     return usage("--volatile and --data contradict each other: leave one of them out");
@@ -296,10 +300,6 @@ Result<void> check_storage(const ServeOptions& o) {
   }
   return {};
 }
-
-}  // namespace
-
-std::span<const Setting> serve_settings() { return kSettings; }
 
 Result<void> check(const ServeOptions& options) {
   if (options.link.device.empty()) return usage("--link is missing: say where frames come from, as in tap:holdfast0");

@@ -103,10 +103,19 @@ class Engine {
   // ---- Active connections ----
   // `handler` outlives the connection.
   Result<StreamId> connect(wire::Endpoint to, ClientHandler& handler, Time now, const ConnectOptions& options = {});
+  // Goes on with an active connection of an earlier start, one that recovery found: while recovering(), so that nothing
+  // is missed, or later; once. `handler` outlives it. It is given the inbound bytes from the returned offset on; what
+  // lies below is in the log. A connection that cannot be read back (Observer::not_resumed) tells its handler nothing.
+  Result<StreamOffset> adopt(StreamId id, ClientHandler& handler);
   std::size_t send_room(StreamId id) const;
-  void send(StreamId id, Bytes bytes, Time now);  // at most send_room()
-  void send_fin(StreamId id, Time now);
+  // At most send_room(). Returns how many bytes were taken: fewer where the log has no room for more just now; try again
+  // in a later turn.
+  std::size_t send(StreamId id, Bytes bytes, Time now);
+  // True once our FIN is in the log, behind everything that was sent: else try again in a later turn.
+  bool send_fin(StreamId id, Time now);
   void abort(StreamId id, Time now);
+  // A connection in TIME-WAIT, where both ends have everything: it is over now, and its close is recorded.
+  void retire(StreamId id, Time now);
 
   // Every live connection stays in the log; nothing is said to any peer. Waits for nothing: the caller pumps until
   // !busy().

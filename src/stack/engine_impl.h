@@ -62,6 +62,7 @@ struct Engine::Impl final : ip::Host, gate::Output {
   Result<wire::Port> given_port(wire::Port port, wire::Endpoint to) const;
   void resume_all(Time now);
   bool ready_to_speak(Time now);
+  bool may_be_adopted(const gate::RecoveredConnection& connection) const;
 
   bool recovering() const { return !started; }
   log::Log* log() const { return const_cast<gate::Gate&>(gate).log(); }
@@ -85,6 +86,7 @@ struct Engine::Impl final : ip::Host, gate::Output {
   };
   std::map<wire::FourTuple, Muted> muted;
   gate::Recovery recovered;  // until they are resumed
+  std::map<StreamId, ClientHandler*> adopted;  // of these
   Time resume_by = kNever;   // set once the epoch's start is stored
   bool started = false;
   std::uint64_t port_draw;

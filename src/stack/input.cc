@@ -246,8 +246,10 @@ void Engine::Impl::resume_all(Time now) {
     }
     demux.insert(tuple, entry.connection.get());
     ++counters.resumed;
+    if (const auto handler = adopted.find(id); handler != adopted.end()) gate.attach(entry, *handler->second);
   }
   recovered.connections().clear();
+  adopted.clear();
 }
 
 }  // namespace holdfast::stack

@@ -145,7 +145,12 @@ void Attacker::forge_ack(const Flow& flow) {
                                            .copies = 200,
                                            .nonce = static_cast<std::uint32_t>(prng_.next()),
                                            .echo = static_cast<std::uint32_t>(prng_.next())};
-    if (prng_.one_in(2)) header.ack = *flow.iss + 1;
+    // Before there is any data it may even guess right what is acknowledged; the nonce it cannot.
+    if (flow.ways > wire::kMinWays && flow.sent_end == 0 && flow.out_end == 0 && prng_.one_in(2)) {
+      header.ack = *flow.iss + 1;
+      header.flags.fin = false;
+      header.window = 1000;
+    }
   }
   send_as_peer(flow, header, {});
 }

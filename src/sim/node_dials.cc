@@ -51,7 +51,7 @@ class NodeDials::Dial final : public stack::ClientHandler {
   void open() {
     const wire::Endpoint to{target_, wire::Port{plan_.stream.echo ? kEchoPort : kStorePort}};
     const auto id = node_.runner().call([&](stack::Engine& engine) -> Result<StreamId> {
-      auto connected = engine.connect(to, *this, context_.now(), {.ways = plan_.stream.ways});
+      auto connected = engine.connect(to, *this, context_.now(), {.local_port = {}, .ways = plan_.stream.ways});
       if (!connected) return connected;
       for (const stack::ConnectionInfo& info : engine.list()) {
         if (info.id == *connected) tuple_ = info.tuple;

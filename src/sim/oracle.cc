@@ -184,7 +184,10 @@ void Oracle::note_delivered(Flow& flow, const TcpView& view, bool reassembled) {
     // Storage that is full or stands still may have refused what came.
     const bool may_refuse = storage_stands_still() || context_.now() < refused_until_;
     const bool taken = next == flow.acked + (flow.fin_acked ? 1 : 0) || !may_refuse;
-    flow.reset_was_exact |= flow.peer_answered && flow.in_offset(view.tcp.seq) == next && taken;
+    // What comes before an N-way handshake is over is held, and RCV.NXT stays.
+    const DurableStream* stream = flow.iss ? model_.find(flow.tuple, *flow.iss) : nullptr;
+    const bool held = flow.ways > wire::kMinWays && (stream == nullptr || !stream->established) && next > flow.acked;
+    flow.reset_was_exact |= flow.peer_answered && flow.in_offset(view.tcp.seq) == next && taken && !held;
     return;
   }
   if (flags.syn) {

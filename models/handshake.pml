@@ -47,6 +47,9 @@
 #ifndef TRIES
 #define TRIES 3      /* repeats of one step once the channel is fair */
 #endif
+#ifndef OPTIONS
+#define OPTIONS (ANSWERS == 1) /* the responder may agree to the options, or not: four times as many states with two answers */
+#endif
 #ifndef CHECKPOINTS
 #define CHECKPOINTS 0 /* the record may be written again at any step */
 #endif
@@ -58,6 +61,13 @@
 #endif
 #ifndef DATA
 #define DATA 0       /* once the channel is fair, an ESTABLISHED side sends data */
+#endif
+
+#ifndef COOKIES
+#define COOKIES 0    /* a SYN flood: the responder keeps nothing before step 3 */
+#endif
+#ifndef REPLAY
+#define REPLAY 0     /* with COOKIES: all of the initiator's steps of an earlier connection come again within a cookie's lifetime */
 #endif
 
 /* ---- Sides ---- */
@@ -125,6 +135,7 @@ byte refusal;           /* bit a: a RST with REFUSED */
 
 byte pair_a[4];
 byte calls, answers;    /* ISNs used so far */
+byte cookie[4];         /* COOKIES: what the ISN of pair b says: VARIANT(which, options, 0) */
 bit calm, finished;
 
 /* ---- What only the properties look at ---- */
@@ -312,7 +323,7 @@ inline receive_step(s, echo_right) {
      /* At most once a second: when the channel is fair, one of two may go unanswered. */
      if
      :: repeat(s); side[s].quiet = 0
-     :: calm && !side[s].quiet && !UNCONFIRMED(s) -> side[s].quiet = 1
+     :: calm && !side[s].quiet -> side[s].quiet = 1
      fi
   :: else ->
 #ifdef BUG_NO_ECHO_CHECK
@@ -642,7 +653,56 @@ end:
   od
 }
 
+/* SYN cookies: pair, N and options are in the responder's ISN; step 2's nonce is recomputed. */
+inline send_cookie() {
+  if
+  :: cookie[answers] >> 2 == PLAIN_THREE -> BARE(answers) = BARE(answers) | 1 << (SYN_ACK + (cookie[answers] >> 1 & 1))
+  :: else -> STEP(answers, 2) = STEP(answers, 2) | 1 << cookie[answers]
+  fi
+}
+
+/* A segment of no connection. */
+inline receive_with_cookie() {
+  if
+  :: mk == 3 && !bare -> go = (mv == VARIANT(cookie[mb] >> 2, 0, 0))
+  /* A cookie for more than three ways proves nothing about an ACK without the option: an ESTABLISHED initiator sends
+     those, too, and may do so when this side has forgotten the connection. */
+#ifdef BUG_COOKIE_FALLBACK
+  :: mk == 1 || bare -> go = (R_MIN == 3)
+#else
+  :: mk == 1 || bare -> go = (WAYS_OF(cookie[mb] >> 2) == 3)
+#endif
+  :: mk > 3 && !bare -> skip
+  fi;
+  if
+  :: go ->
+     go = 0;
+     side[R].a = pair_a[mb];
+     side[R].b = mb;
+     side[R].which = (mk == 3 && !bare -> cookie[mb] >> 2 : PLAIN_THREE);
+     side[R].options = cookie[mb] >> 1 & 1;
+     side[R].received = 3;
+     side[R].state = CONFIRMING;
+     if
+     :: WAYS(R) == 3 ->
+        side[R].sent = 4;
+        side[R].state = ESTABLISHED;
+        established(R)
+     :: else -> skip
+     fi
+  :: else -> send_reset(R, mb)
+  fi
+}
+
 active proctype Responder() {
+#if REPLAY
+  d_step {
+    answers = 1; /* pair 1 is of the earlier incarnation: pair_a[1] is 0 */
+    STEP(1, 3) = 1 << VARIANT(AS_PROPOSED, 0, 0);
+    STEP(1, 5) = 1 << VARIANT(AS_PROPOSED, 0, 0);
+    STEP(1, 7) = 1 << VARIANT(AS_PROPOSED, 0, 0)
+  }
+#endif
 end:
   do
   OF_ITSELF(R)
@@ -656,6 +716,24 @@ end:
        middlebox();
        if
        :: side[R].state == CLOSED && (bare || N < R_MIN) && R_MIN > 3 -> refusal = refusal | 1 << mb; excuse = 1
+#if COOKIES
+       :: side[R].state == CLOSED && !((bare || N < R_MIN) && R_MIN > 3) && !(answers > 0 && pair_a[answers] == mb) &&
+          answers < ANSWERS ->
+          answers++;
+          pair_a[answers] = mb;
+          if
+          :: bare -> cookie[answers] = VARIANT(PLAIN_THREE, 0, 0)
+          :: bare && OPTIONS -> cookie[answers] = VARIANT(PLAIN_THREE, 1, 0)
+          :: !bare -> cookie[answers] = VARIANT(AS_PROPOSED, 0, 0)
+          :: !bare && OPTIONS -> cookie[answers] = VARIANT(AS_PROPOSED, 1, 0)
+          :: !bare && LOW -> cookie[answers] = VARIANT(LESSER, 0, 0)
+          fi;
+          send_cookie()
+       :: side[R].state == CLOSED && !((bare || N < R_MIN) && R_MIN > 3) && answers > 0 && pair_a[answers] == mb ->
+          send_cookie() /* the same SYN, the same cookie */
+       :: side[R].state == CLOSED && !((bare || N < R_MIN) && R_MIN > 3) && answers == ANSWERS &&
+          pair_a[answers] != mb -> excuse = 1
+#else
        :: side[R].state == CLOSED && !((bare || N < R_MIN) && R_MIN > 3) && answers == ANSWERS -> excuse = 1
        :: side[R].state == CLOSED && !((bare || N < R_MIN) && R_MIN > 3) && answers < ANSWERS ->
           answers++;
@@ -666,19 +744,24 @@ end:
           side[R].received = 1;
           if
           :: side[R].options = 0
-          :: side[R].options = 1
+          :: OPTIONS -> side[R].options = 1
           fi;
           if
           :: bare -> side[R].which = PLAIN_THREE
           :: !bare -> side[R].which = AS_PROPOSED
           :: !bare && LOW -> side[R].which = LESSER
           fi
+#endif
        :: OPEN(R) && side[R].a != mb -> challenge(R)
        :: OPEN(R) && side[R].a == mb ->
           if
           :: side[R].state == CONFIRMING && side[R].received > 1 ->
-             /* Always the SYN-ACK, once a second. */
-             STEP(side[R].b, 2) = STEP(side[R].b, 2) | 1 << VARIANT(side[R].which, side[R].options, 0)
+             /* Always the SYN-ACK, at most once a second. */
+             if
+             :: STEP(side[R].b, 2) = STEP(side[R].b, 2) | 1 << VARIANT(side[R].which, side[R].options, 0);
+                side[R].quiet = 0
+             :: calm && !side[R].quiet -> side[R].quiet = 1
+             fi
           :: else -> repeat(R)
           fi
        fi;
@@ -696,7 +779,12 @@ end:
           :: OPEN(R) && pair_a[mb] == side[R].a -> forget(R)
           :: else -> skip
           fi
-       :: side[R].state == CLOSED && !(mk == 1 && mv == I_RST) -> send_reset(R, mb)
+       :: side[R].state == CLOSED && !(mk == 1 && mv == I_RST) ->
+#if COOKIES
+          receive_with_cookie()
+#else
+          send_reset(R, mb)
+#endif
        :: OPEN(R) && !(mk == 1 && mv == I_RST) && mb != side[R].b ->
           if
           :: side[R].state == CONFIRMING && pair_a[mb] == side[R].a -> send_reset(R, mb)

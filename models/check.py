@@ -3,7 +3,7 @@
 caught by the property that it breaks, and what must be possible must be reached.
 
     models/check.py                  everything, N = 3..8: hours on two cores
-    models/check.py --quick          what ctest runs: under a minute
+    models/check.py --quick          what ctest runs: about a minute of processor time
     models/check.py --only strip     the runs whose name contains a word
     models/check.py --list           what there is
 
@@ -97,7 +97,7 @@ def seeded_bugs():
 
 
 def limits():
-    """Where the handshake itself promises less than one might think (README.md). Should one of them become clean, that page changes."""
+    """Where the handshake itself promises less than one might think: README.md says so, and changes if one becomes clean."""
     replayed = {"CALLS": 1, "ANSWERS": 2, "COOKIES": 1, "REPLAY": 1}
     return [run(n, "limit: steps replayed within a cookie's lifetime", ASKED, **replayed) for n in (4, 5, 8)] + [
         run(n, "limit: an earlier call's steps within a cookie's lifetime", AGREE, **VOLATILE, COOKIES=1) for n in (4, 5)]
@@ -292,7 +292,8 @@ def main():
     lock, finished = threading.Lock(), []
 
     def one(task):
-        result = verify(task, directory / folder_of(task), task.large and not arguments.quick, int(arguments.memory * GIB), arguments.limit)
+        result = verify(task, directory / folder_of(task), task.large and not arguments.quick, int(arguments.memory * GIB),
+                        arguments.limit)
         with lock:
             finished.append(result)
             print(f"[{len(finished)}/{len(runs)}] {task.title}: {TITLES.get(result.verdict, result.verdict)}"

@@ -67,7 +67,7 @@
 #define COOKIES 0    /* a SYN flood: the responder keeps nothing before step 3 */
 #endif
 #ifndef REPLAY
-#define REPLAY 0     /* with COOKIES: all of the initiator's steps of an earlier connection come again within a cookie's lifetime */
+#define REPLAY 0     /* with COOKIES: an earlier connection's odd steps all come again within a cookie's lifetime */
 #endif
 
 /* ---- Sides ---- */
@@ -261,7 +261,8 @@ inline repeat(s) {
   fi
 }
 
-/* RFC 5961's challenge ACK. Only an ESTABLISHED side sends anything without the option, so before that it is the latest step. */
+/* RFC 5961's challenge ACK. Only an ESTABLISHED side sends anything without the option: before that, it is the latest
+   step. */
 inline challenge(s) {
 #ifdef BUG_CHALLENGE_WITHOUT_OPTION
   send_bare_ack(s)

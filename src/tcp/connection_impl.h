@@ -129,6 +129,7 @@ struct Connection::Impl {
 
   // ---- output.cc ----
   void flush();
+  bool challenge_is_due() const;
   bool may_transmit() const;
   void send_data();
   bool about_to_send();

@@ -18,9 +18,16 @@ constexpr std::uint64_t largest_segment(std::uint32_t mss) {
 }  // namespace
 
 void Connection::Impl::flush() {
+  if (challenge_is_due()) return send_ack();
   if (closed() || !may_transmit()) return;
   send_data();
   if (!closed() && ack_owed && !ack_deferred) send_ack();
+}
+
+// What SYN-RECEIVED answers beside SYNs: segments out of the window (RFC 9293 section 3.10.7.4, first) and a SYN within
+// it (RFC 5961 section 4.2). A peer that has begun anew says in return that it knows nothing of this connection.
+bool Connection::Impl::challenge_is_due() const {
+  return state == State::kSynReceived && ack_owed && syn_tries > 0 && record_stored && rcv.synced && spoken;
 }
 
 // Both SYNs are behind us, and there is a released pair to send.

@@ -157,6 +157,7 @@ struct Connection::Impl {
 
   // ---- output.cc ----
   void flush();
+  bool challenge_is_due() const;
   bool may_transmit() const;
   bool carries_step() const;
   void send_data();

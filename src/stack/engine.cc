@@ -40,6 +40,7 @@ ip::Config ip_config(const Config& config, const RandomBits& random) {
 RandomBits::RandomBits(std::span<const std::byte, 64> bits)
     : volatile_isn(secret_from(bits, 0)),
       volatile_timestamp(secret_from(bits, 16)),
+      volatile_cookie(derive(volatile_isn, std::byte{'c'})),
       demux(secret_from(bits, 32)),
       ip_seed(load_le<std::uint64_t>(bits.data() + 48)),
       ports(load_le<std::uint64_t>(bits.data() + 56)) {}
@@ -56,6 +57,7 @@ Engine::Impl::Impl(const Config& config_in, wire::FrameSink& link_in, std::uniqu
       scratch(std::size_t{1} << 16),
       recovered(std::move(recovered_in)),
       port_draw(random_in.ports) {
+  if (const log::Log* opened = this->log()) inherited_ceiling = opened->stored_clock_ceiling();
   for (const Service& service : config.services) listening.push_back({service, tcp::Listener(config.max_half_open)});
 }
 
@@ -97,6 +99,7 @@ void Engine::Impl::pump(Time now) {
   if (!started) {
     if (!ready_to_speak(now)) return;
     started = true;
+    if (log() != nullptr) cookies.recovered(inherited_ceiling, now);
     ip.announce(now);
     resume_all(now);
     if (log() != nullptr) gate.speak_all(now);

@@ -57,7 +57,10 @@ enum class Fault : std::uint8_t {
   kForgedArp,
   kGarbage,
   kTruncated,
-  kProbe,  // segments to no connection
+  kProbe,           // segments to no connection
+  kSynFlood,        // SYNs that nobody will follow up
+  kSynCookie,       // sent by the node
+  kSynCookieTaken,  // a peer goes on by one
   kCount
 };
 

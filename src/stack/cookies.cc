@@ -64,25 +64,23 @@ void Engine::Impl::send_cookie(const wire::FourTuple& tuple, const tcp::SegmentI
   send_segment(tuple, answer);
 }
 
-tcp::CookieVerdict Engine::Impl::check_cookie(const wire::FourTuple& tuple, const tcp::SegmentIn& segment,
-                                              Time now) const {
+std::optional<tcp::Cookie> Engine::Impl::cookie_in(const wire::FourTuple& tuple, const tcp::SegmentIn& segment,
+                                                   const Cookies::Ticks& ticks) const {
   const wire::TcpFlags& flags = segment.header.flags;
-  if (!flags.ack || flags.syn || flags.rst) return {};
-  const Cookies::Ticks ticks = cookies.acceptable(shown_clock(), now);
-  if (ticks.count == 0) return {};
-  const tcp::CookieVerdict verdict =
-      tcp::verify_cookie(cookie_secret(), tcp_config_for(tuple.peer.address, now), tuple, segment, ticks);
-  const bool used =
-      verdict.check == tcp::CookieCheck::kValid && cookies.is_used(tuple, verdict.syn.seq, verdict.iss);
-  return used ? tcp::CookieVerdict{} : verdict;
+  if (!flags.ack || flags.syn || flags.rst || ticks.count == 0) return std::nullopt;
+  const auto cookie =
+      tcp::verify_cookie(cookie_secret(), tcp_config_for(tuple.peer.address, gate.now()), tuple, segment, ticks);
+  if (cookie && cookies.is_used(tuple, cookie->syn.seq, cookie->iss)) return std::nullopt;
+  return cookie;
 }
 
 // An ACK for a port that listens, and no connection. False: it is to be refused.
 bool Engine::Impl::take_cookie(Listening& at, const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now) {
-  const tcp::CookieVerdict verdict = check_cookie(tuple, segment, now);
-  if (verdict.check != tcp::CookieCheck::kValid) {
-    if (cookies.acceptable(shown_clock(), now).count > 0) ++counters.syn_cookies_rejected;
-    return verdict.check == tcp::CookieCheck::kPerhaps;  // in silence: its beginning will come
+  const Cookies::Ticks ticks = cookies.acceptable(shown_clock(), now);
+  const auto cookie = cookie_in(tuple, segment, ticks);
+  if (!cookie) {
+    if (ticks.count > 0) ++counters.syn_cookies_rejected;
+    return false;
   }
   // Where there is no room its peer tries again.
   if (demux.size() >= config.max_connections) {
@@ -90,8 +88,8 @@ bool Engine::Impl::take_cookie(Listening& at, const wire::FourTuple& tuple, cons
     return true;
   }
   auto connection =
-      tcp::Connection::accept_cookie(gate, tcp_config_for(tuple.peer.address, now), gate.next_id(), tuple, verdict.syn,
-                                     verdict.iss, timestamp_offset(tuple), now);
+      tcp::Connection::accept_cookie(gate, tcp_config_for(tuple.peer.address, now), gate.next_id(), tuple, cookie->syn,
+                                     cookie->iss, timestamp_offset(tuple), now);
   gate::Entry* entry = gate.add(std::move(connection), at.service.kind, nullptr, now);
   if (entry == nullptr) {
     ++counters.backlog_full;
@@ -112,7 +110,7 @@ bool Engine::Impl::is_overtaken(const tcp::Connection& connection, const tcp::Se
   if (connection.state() != tcp::State::kSynReceived) return false;
   const tcp::Snapshot snapshot = connection.snapshot();
   if (snapshot.active_open || segment.header.ack == snapshot.iss + 1) return false;
-  return check_cookie(connection.tuple(), segment, now).check == tcp::CookieCheck::kValid;
+  return cookie_in(connection.tuple(), segment, cookies.acceptable(shown_clock(), now)).has_value();
 }
 
 }  // namespace holdfast::stack

@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "gate/gate.h"
@@ -56,7 +57,8 @@ struct Engine::Impl final : ip::Host, gate::Output {
   // ---- SYN cookies (cookies.cc) ----
   const Secret& cookie_secret() const;
   void send_cookie(const wire::FourTuple& tuple, const tcp::SegmentIn& syn, Time now);
-  tcp::CookieVerdict check_cookie(const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now) const;
+  std::optional<tcp::Cookie> cookie_in(const wire::FourTuple& tuple, const tcp::SegmentIn& segment,
+                                       const Cookies::Ticks& ticks) const;
   bool take_cookie(Listening& at, const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now);
   bool is_overtaken(const tcp::Connection& connection, const tcp::SegmentIn& segment, Time now) const;
 

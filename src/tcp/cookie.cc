@@ -11,8 +11,7 @@ namespace holdfast::tcp {
 namespace {
 
 constexpr std::uint16_t kDefaultMss = 536;  // RFC 9293 MUST-15
-constexpr unsigned kMacBits = 19, kHintBits = 8;
-constexpr unsigned kMssAt = kMacBits + kHintBits, kTickAt = kMssAt + 3;
+constexpr unsigned kMssAt = 27, kTickAt = 30;  // the MAC is below
 
 // ---- Options in our TSval ----
 
@@ -65,10 +64,13 @@ Fields fields_of(const Config& config, std::uint64_t tick, std::uint32_t mss, st
   return {tick, mss, options, scaled ? window_shift_for(config.max_receive_window) : std::uint8_t{0}, irs};
 }
 
-constexpr std::size_t kHintInput = 22;
+std::uint32_t low_bits(std::uint64_t value, unsigned bits) {
+  return static_cast<std::uint32_t>(value) & ((1U << bits) - 1);
+}
 
-std::array<std::byte, kHintInput + 6> input_of(const wire::FourTuple& tuple, const Fields& fields) {
-  std::array<std::byte, kHintInput + 6> input{};
+std::uint32_t sequence_number(const Secret& secret, const wire::FourTuple& tuple, const Fields& fields) {
+  std::array<std::byte, 28> input{};
+  input[0] = std::byte{'c'};  // should the secret ever get a second purpose
   store_be32(&input[1], tuple.local.address.value);
   store_be32(&input[5], tuple.peer.address.value);
   store_be16(&input[9], tuple.local.port.value);
@@ -79,41 +81,24 @@ std::array<std::byte, kHintInput + 6> input_of(const wire::FourTuple& tuple, con
   input[22] = static_cast<std::byte>(fields.options.value_or(0xff));
   input[23] = static_cast<std::byte>(fields.our_shift);
   store_be32(&input[24], fields.irs.value);
-  return input;
+  return low_bits(fields.tick, 2) << kTickAt | fields.mss << kMssAt | low_bits(prf(secret, input), kMssAt);
 }
 
-std::uint32_t low_bits(std::uint64_t value, unsigned bits) {
-  return static_cast<std::uint32_t>(value) & ((1U << bits) - 1);
-}
-
-std::uint32_t hint(const Secret& secret, const wire::FourTuple& tuple, const Fields& fields) {
-  auto input = input_of(tuple, fields);
-  input[0] = std::byte{'h'};  // each purpose has its own first byte
-  return low_bits(prf(secret, Bytes(input).first(kHintInput)), kHintBits);
-}
-
-std::uint32_t mac(const Secret& secret, const wire::FourTuple& tuple, const Fields& fields) {
-  auto input = input_of(tuple, fields);
-  input[0] = std::byte{'m'};
-  return low_bits(prf(secret, input), kMacBits);
-}
-
-CookieVerdict valid(const SegmentIn& segment, const Fields& fields) {
-  CookieVerdict verdict;
-  verdict.check = CookieCheck::kValid;
-  verdict.iss = wire::SeqNum{segment.header.ack.value - 1};
-  wire::TcpHeader& syn = verdict.syn;
+Cookie cookie_of(const SegmentIn& segment, const Fields& fields) {
+  Cookie cookie;
+  cookie.iss = segment.header.ack - 1;
+  wire::TcpHeader& syn = cookie.syn;
   syn.source = segment.header.source;
   syn.destination = segment.header.destination;
   syn.seq = fields.irs;
   syn.flags.syn = true;
   syn.options.mss = kCookieMss[fields.mss];
-  if (!fields.options) return verdict;
+  if (!fields.options) return cookie;
   const std::uint32_t scale = *fields.options & kNoScale;
   syn.options.timestamps = wire::TcpTimestamps{segment.header.options.timestamps->value, 0};
   syn.options.sack_permitted = (*fields.options & kSackBit) != 0;
   if (scale != kNoScale) syn.options.window_scale = static_cast<std::uint8_t>(scale);
-  return verdict;
+  return cookie;
 }
 
 }  // namespace
@@ -127,8 +112,7 @@ wire::TcpHeader cookie_syn_ack(const Secret& secret, const Config& config, const
   wire::TcpHeader answer;
   answer.source = syn.destination;
   answer.destination = syn.source;
-  answer.seq = wire::SeqNum{low_bits(tick, 2) << kTickAt | fields.mss << kMssAt |
-                            hint(secret, tuple, fields) << kMacBits | mac(secret, tuple, fields)};
+  answer.seq = wire::SeqNum{sequence_number(secret, tuple, fields)};
   answer.ack = syn.seq + 1;
   answer.flags.syn = answer.flags.ack = true;
   answer.options.mss = config.mss;
@@ -138,29 +122,22 @@ wire::TcpHeader cookie_syn_ack(const Secret& secret, const Config& config, const
   return answer;
 }
 
-CookieVerdict verify_cookie(const Secret& secret, const Config& config, const wire::FourTuple& tuple,
-                            const SegmentIn& segment, std::span<const std::uint64_t> ticks) {
+std::optional<Cookie> verify_cookie(const Secret& secret, const Config& config, const wire::FourTuple& tuple,
+                                    const SegmentIn& segment, std::span<const std::uint64_t> ticks) {
   const wire::TcpHeader& h = segment.header;
-  const std::uint32_t cookie = h.ack.value - 1;
-  const std::uint32_t mss = low_bits(cookie >> kMssAt, 3);
+  const std::uint32_t iss = (h.ack - 1).value;
   std::optional<std::uint32_t> options;
   if (config.timestamps && h.options.timestamps) options = h.options.timestamps->echo_reply & kOptionMask;
-  const auto irs = wire::SeqNum{h.seq.value - 1};
-  if (HF_MUTANT(kCookieUnchecked)) return valid(segment, fields_of(config, 0, mss, options, irs));
-  CookieVerdict verdict;
   for (const std::uint64_t tick : ticks) {
-    if (low_bits(tick, 2) != cookie >> kTickAt) continue;
-    Fields fields = fields_of(config, tick, mss, options, irs);
-    if (hint(secret, tuple, fields) != low_bits(cookie >> kMacBits, kHintBits)) continue;
-    verdict.check = CookieCheck::kPerhaps;
-    if (mac(secret, tuple, fields) == low_bits(cookie, kMacBits)) return valid(segment, fields);
+    if (low_bits(tick, 2) != iss >> kTickAt && !HF_MUTANT(kCookieUnchecked)) continue;
+    Fields fields = fields_of(config, tick, low_bits(iss >> kMssAt, 3), options, h.seq - 1);
+    if (HF_MUTANT(kCookieUnchecked)) return cookie_of(segment, fields);
+    if (sequence_number(secret, tuple, fields) == iss) return cookie_of(segment, fields);
     // The probe of a closed window, and a keepalive, repeat the number before the stream's first.
     fields.irs = h.seq;
-    if (segment.payload.empty() && mac(secret, tuple, fields) == low_bits(cookie, kMacBits)) {
-      return valid(segment, fields);
-    }
+    if (segment.payload.empty() && sequence_number(secret, tuple, fields) == iss) return cookie_of(segment, fields);
   }
-  return verdict;
+  return std::nullopt;
 }
 
 }  // namespace holdfast::tcp

@@ -5,11 +5,10 @@
 // The ISN, from its highest bit down:
 //    2 bits  the tick, modulo 4: the clock behind TSval and ISNs, in steps of 64 s
 //    3 bits  which of kCookieMss the peer's MSS is
-//    8 bits  hint: PRF(tuple, tick, MSS)
-//   19 bits  MAC: PRF(tuple, tick, MSS, options, the peer's ISN)
+//   27 bits  MAC: PRF(tuple, tick, MSS, options, the peer's ISN)
 //
-// A blind attacker has to guess hint and MAC: one segment in 2^27 is taken for the ACK of a cookie (in 2^26 where it has
-// no payload, because its SEQ has two readings then), and only while cookies are looked for at all (stack/cookies.h).
+// A blind attacker has to guess the MAC: one segment in 2^27 is taken for the ACK of a cookie (in 2^26 where it has no
+// payload, because its SEQ has two readings then), and only while cookies are looked for at all (stack/cookies.h).
 //
 // Window scale and SACK-permitted of a peer with timestamps ride in the low 5 bits of our TSval, which its TSecr brings
 // back; the MAC covers them. That TSval is up to 31 ms old: never ahead of the clock, so that it is neither above the
@@ -17,13 +16,15 @@
 //
 // The SYN-ACK's window is 0: no room is reserved for a stranger, and what was promised for nothing would have to be
 // taken back. The window follows once the connection's record is stored. Until then a peer that has something to send
-// probes, and its probe is as good an ACK as any.
+// probes, and its probe is as good an ACK as any; and nothing that lies behind the stream's first byte can come, so that
+// whatever does come of a peer that holds a cookie can be verified.
 //
 // What a handshake needs besides (the N-way option) is verified by recomputing it from what verify_cookie() returns.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "base/prf.h"
@@ -51,24 +52,15 @@ constexpr std::uint64_t cookie_tick(std::uint64_t clock) {
 wire::TcpHeader cookie_syn_ack(const Secret& secret, const Config& config, const wire::FourTuple& tuple,
                                const wire::TcpHeader& syn, std::uint64_t tick, std::uint32_t timestamp);
 
-enum class CookieCheck : std::uint8_t {
-  kInvalid,  // not the ACK of a cookie of ours
-  // Cannot be told: the segment does not begin where the stream does, but the hint is right (as it is once in 256 times
-  // where the segment is anything else). What it begins with was lost, and will be sent again.
-  kPerhaps,
-  kValid,
+// What a cookie has kept.
+struct Cookie {
+  wire::TcpHeader syn;  // its window is 0, its TSval is that of the segment which brought the cookie
+  wire::SeqNum iss;     // ours
 };
 
-struct CookieVerdict {
-  CookieCheck check = CookieCheck::kInvalid;
-  // kValid: the SYN as far as the cookie has kept it (its window is 0, its TSval is the segment's), and our ISN.
-  wire::TcpHeader syn;
-  wire::SeqNum iss;
-};
-
-// Whether `segment`, which has ACK and neither SYN nor RST, acknowledges a cookie made in one of these ticks: the pure
-// ACK, the first data where that was lost, or the probe of our closed window.
-CookieVerdict verify_cookie(const Secret& secret, const Config& config, const wire::FourTuple& tuple,
-                            const SegmentIn& segment, std::span<const std::uint64_t> ticks);
+// The cookie that `segment`, which has ACK and neither SYN nor RST, acknowledges, if it was made in one of these ticks.
+// The segment may be the pure ACK, the first data or FIN where that was lost, or the probe of our closed window.
+std::optional<Cookie> verify_cookie(const Secret& secret, const Config& config, const wire::FourTuple& tuple,
+                                    const SegmentIn& segment, std::span<const std::uint64_t> ticks);
 
 }  // namespace holdfast::tcp

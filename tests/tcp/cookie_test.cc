@@ -8,9 +8,9 @@ namespace {
 
 constexpr std::uint64_t kTick = 26'000'000;
 
-class Cookie : public Solo {
+class SynCookie : public Solo {
  protected:
-  Cookie() {
+  SynCookie() {
     for (std::size_t i = 0; i < secret.key.size(); ++i) secret.key[i] = static_cast<std::byte>(i * 7 + 1);
   }
 
@@ -21,18 +21,18 @@ class Cookie : public Solo {
     if (h.options.timestamps) last_tsval = h.options.timestamps->value;
     return h;
   }
-  CookieVerdict verify(const SegmentIn& s, std::vector<std::uint64_t> ticks = {kTick, kTick - 1}) {
+  std::optional<Cookie> verify(const SegmentIn& s, std::vector<std::uint64_t> ticks = {kTick, kTick - 1}) {
     return verify_cookie(secret, e.config, kTuple, s, ticks);
   }
-  CookieCheck check(const SegmentIn& s) { return verify(s).check; }
+  bool valid(const SegmentIn& s) { return verify(s).has_value(); }
   void modern() {
     peer_timestamps = peer_sack = true;
     peer_scale = 9;
   }
   void open(const SegmentIn& ack) {
-    const CookieVerdict v = verify(ack);
-    ASSERT_EQ(v.check, CookieCheck::kValid);
-    e.connection = Connection::accept_cookie(e, e.config, StreamId{1}, kTuple, v.syn, v.iss, 100, now());
+    const auto v = verify(ack);
+    ASSERT_TRUE(v);
+    e.connection = Connection::accept_cookie(e, e.config, StreamId{1}, kTuple, v->syn, v->iss, 100, now());
     arrive(ack);
   }
 
@@ -40,7 +40,7 @@ class Cookie : public Solo {
   std::uint32_t our_clock = 123456;
 };
 
-TEST_F(Cookie, SynAckSaysWhatAnOrdinaryOneWouldButForItsWindow) {
+TEST_F(SynCookie, SynAckSaysWhatAnOrdinaryOneWouldButForItsWindow) {
   modern();
   const wire::TcpHeader h = answer();
   EXPECT_TRUE(h.flags.syn && h.flags.ack && !h.flags.rst);
@@ -54,64 +54,64 @@ TEST_F(Cookie, SynAckSaysWhatAnOrdinaryOneWouldButForItsWindow) {
   EXPECT_EQ(h.options.timestamps->echo_reply, peer_ts);
 }
 
-TEST_F(Cookie, ComesBackWithTheOptionsOfTheSyn) {
+TEST_F(SynCookie, ComesBackWithTheOptionsOfTheSyn) {
   for (const bool sack : {false, true}) {
     for (int scale = -1; scale <= 14; ++scale) {
       peer_timestamps = true;
       peer_sack = sack;
       peer_scale = scale < 0 ? std::nullopt : std::optional<std::uint8_t>(scale);
       answer();
-      const CookieVerdict v = verify(segment(kAck, 0, 0));
-      ASSERT_EQ(v.check, CookieCheck::kValid) << "scale " << scale;
-      EXPECT_EQ(v.iss, our_iss);
-      EXPECT_EQ(v.syn.seq, peer_iss);
-      EXPECT_EQ(v.syn.options.mss, 1460);
-      EXPECT_EQ(v.syn.options.sack_permitted, sack);
-      EXPECT_EQ(v.syn.options.window_scale, peer_scale);
-      EXPECT_EQ(v.syn.options.timestamps->value, peer_ts);
+      const auto v = verify(segment(kAck, 0, 0));
+      ASSERT_TRUE(v) << "scale " << scale;
+      EXPECT_EQ(v->iss, our_iss);
+      EXPECT_EQ(v->syn.seq, peer_iss);
+      EXPECT_EQ(v->syn.options.mss, 1460);
+      EXPECT_EQ(v->syn.options.sack_permitted, sack);
+      EXPECT_EQ(v->syn.options.window_scale, peer_scale);
+      EXPECT_EQ(v->syn.options.timestamps->value, peer_ts);
     }
   }
 }
 
-TEST_F(Cookie, HasNeitherScaleNorSackWithoutTimestamps) {
+TEST_F(SynCookie, HasNeitherScaleNorSackWithoutTimestamps) {
   peer_sack = true;
   peer_scale = 7;
   const wire::TcpHeader h = answer();
   EXPECT_FALSE(h.options.window_scale || h.options.sack_permitted || h.options.timestamps);
-  const CookieVerdict v = verify(segment(kAck, 0, 0));
-  ASSERT_EQ(v.check, CookieCheck::kValid);
-  EXPECT_FALSE(v.syn.options.window_scale || v.syn.options.sack_permitted || v.syn.options.timestamps);
+  const auto v = verify(segment(kAck, 0, 0));
+  ASSERT_TRUE(v);
+  EXPECT_FALSE(v->syn.options.window_scale || v->syn.options.sack_permitted || v->syn.options.timestamps);
 }
 
-TEST_F(Cookie, LeavesOutWhatIsSwitchedOff) {
+TEST_F(SynCookie, LeavesOutWhatIsSwitchedOff) {
   modern();
   e.config.sack = e.config.window_scale = false;
   wire::TcpHeader h = answer();
   EXPECT_FALSE(h.options.window_scale || h.options.sack_permitted);
-  EXPECT_EQ(check(segment(kAck, 0, 0)), CookieCheck::kValid);
+  EXPECT_TRUE(valid(segment(kAck, 0, 0)));
   e.config.timestamps = false;
   h = answer();
   EXPECT_FALSE(h.options.timestamps);
-  EXPECT_EQ(check(segment(kAck, 0, 0)), CookieCheck::kValid);
+  EXPECT_TRUE(valid(segment(kAck, 0, 0)));
 }
 
-TEST_F(Cookie, RoundsTheMssDown) {
+TEST_F(SynCookie, RoundsTheMssDown) {
   const std::pair<int, int> rounded[] = {{1, 64},      {64, 64},     {255, 64},    {256, 256},   {535, 256},  {536, 536},
                                          {1199, 536},  {1200, 1200}, {1400, 1360}, {1452, 1440}, {1459, 1440}, {1460, 1460},
                                          {8959, 1460}, {8960, 8960}, {65535, 8960}};
   for (const auto& [offered, kept] : rounded) {
     peer_mss = static_cast<std::uint16_t>(offered);
     answer();
-    EXPECT_EQ(verify(segment(kAck, 0, 0)).syn.options.mss, kept) << offered;
+    EXPECT_EQ(verify(segment(kAck, 0, 0))->syn.options.mss, kept) << offered;
   }
   SegmentIn without = syn();
   without.header.options.mss.reset();
   our_iss = cookie_syn_ack(secret, e.config, kTuple, without.header, kTick, 0).seq;
-  EXPECT_EQ(verify(segment(kAck, 0, 0)).syn.options.mss, 536) << "RFC 9293 MUST-15";
+  EXPECT_EQ(verify(segment(kAck, 0, 0))->syn.options.mss, 536) << "RFC 9293 MUST-15";
 }
 
 // The moment shown is never ahead of the clock, and moves with it.
-TEST_F(Cookie, TimestampIsNeverAheadOfTheClockNorGoesBack) {
+TEST_F(SynCookie, TimestampIsNeverAheadOfTheClockNorGoesBack) {
   modern();
   for (const std::uint8_t scale : {std::uint8_t{0}, std::uint8_t{9}, std::uint8_t{14}}) {
     peer_scale = scale;
@@ -122,28 +122,28 @@ TEST_F(Cookie, TimestampIsNeverAheadOfTheClockNorGoesBack) {
         ASSERT_LT(our_clock - shown, 32U) << our_clock;
         ASSERT_LT(shown - before, 96U) << "back from " << before << " to " << shown;
         before = shown;
-        ASSERT_EQ(verify(segment(kAck, 0, 0)).syn.options.window_scale, scale);
+        ASSERT_EQ(verify(segment(kAck, 0, 0))->syn.options.window_scale, scale);
       }
     }
   }
 }
 
-TEST_F(Cookie, IsGoodInItsTickAndTheNextOne) {
+TEST_F(SynCookie, IsGoodInItsTickAndTheNextOne) {
   for (const int age : {0, 1, 2, 3, 4, 8}) {
     answer(kTick - static_cast<unsigned>(age));
-    EXPECT_EQ(check(segment(kAck, 0, 0)) == CookieCheck::kValid, age <= 1) << age;
+    EXPECT_EQ(valid(segment(kAck, 0, 0)), age <= 1) << age;
   }
   answer(kTick + 1);
-  EXPECT_NE(check(segment(kAck, 0, 0)), CookieCheck::kValid) << "from the future";
+  EXPECT_FALSE(valid(segment(kAck, 0, 0))) << "from the future";
   answer(77);
-  EXPECT_EQ(verify(segment(kAck, 0, 0), {kTick, kTick - 1, 78, 77}).check, CookieCheck::kValid) << "a predecessor's";
-  EXPECT_EQ(verify(segment(kAck, 0, 0), {}).check, CookieCheck::kInvalid);
+  EXPECT_TRUE(verify(segment(kAck, 0, 0), {kTick, kTick - 1, 78, 77})) << "a predecessor's";
+  EXPECT_FALSE(verify(segment(kAck, 0, 0), {}));
 }
 
-TEST_F(Cookie, IsBoundToTheTupleThePeersNumberAndTheSecret) {
+TEST_F(SynCookie, IsBoundToTheTupleThePeersNumberAndTheSecret) {
   answer();
   const SegmentIn good = segment(kAck, 0, 0);
-  ASSERT_EQ(check(good), CookieCheck::kValid);
+  ASSERT_TRUE(valid(good));
   const std::vector<std::uint64_t> ticks{kTick, kTick - 1};
   std::vector<wire::FourTuple> others(4, kTuple);
   others[0].local.address.value ^= 1;
@@ -151,90 +151,71 @@ TEST_F(Cookie, IsBoundToTheTupleThePeersNumberAndTheSecret) {
   others[2].local.port.value ^= 1;
   others[3].peer.port.value ^= 1;
   for (const auto& other : others) {
-    EXPECT_NE(verify_cookie(secret, e.config, other, good, ticks).check, CookieCheck::kValid) << other.to_string();
+    EXPECT_FALSE(verify_cookie(secret, e.config, other, good, ticks)) << other.to_string();
   }
   SegmentIn elsewhere = good;
   elsewhere.header.seq += 2;
-  EXPECT_EQ(check(elsewhere), CookieCheck::kPerhaps) << "its beginning may have been lost";
+  EXPECT_FALSE(valid(elsewhere));
   Secret another = secret;
   another.key[15] ^= std::byte{1};
-  EXPECT_NE(verify_cookie(another, e.config, kTuple, good, ticks).check, CookieCheck::kValid);
+  EXPECT_FALSE(verify_cookie(another, e.config, kTuple, good, ticks));
 }
 
 // Options that the SYN did not have are not for the peer, or for whoever speaks for it, to choose.
-TEST_F(Cookie, OptionsCannotBeChanged) {
+TEST_F(SynCookie, OptionsCannotBeChanged) {
   modern();
   answer();
   for (std::uint32_t bit = 0; bit < 5; ++bit) {
     SegmentIn s = segment(kAck, 0, 0);
     s.header.options.timestamps->echo_reply ^= 1U << bit;
-    EXPECT_NE(check(s), CookieCheck::kValid) << bit;
+    EXPECT_FALSE(valid(s)) << bit;
   }
   SegmentIn without = segment(kAck, 0, 0);
   without.header.options.timestamps.reset();
-  EXPECT_NE(check(without), CookieCheck::kValid);
+  EXPECT_FALSE(valid(without));
   // The shift that was announced is not ours any more: every window would be misread.
   e.config.max_receive_window *= 4;
-  EXPECT_NE(check(segment(kAck, 0, 0)), CookieCheck::kValid);
+  EXPECT_FALSE(valid(segment(kAck, 0, 0)));
 }
 
 // 32 bits less those that a segment may choose (tick, MSS): 27 to guess.
-TEST_F(Cookie, NoSingleBitOfTheAckMayDiffer) {
+TEST_F(SynCookie, NoSingleBitOfTheAckMayDiffer) {
   answer();
   for (unsigned bit = 0; bit < 32; ++bit) {
     SegmentIn s = segment(kAck, 0, 0);
     s.header.ack = SeqNum{((s.header.ack.value - 1) ^ (1U << bit)) + 1};
-    EXPECT_NE(check(s), CookieCheck::kValid) << bit;
+    EXPECT_FALSE(valid(s)) << bit;
   }
 }
 
-TEST_F(Cookie, ForgeriesAreAsRareAsPromised) {
-  answer();
-  unsigned valid = 0, perhaps = 0;
-  std::uint32_t x = 1;
-  const unsigned tries = 200'000;
-  for (unsigned i = 0; i < tries; ++i) {
-    x = x * 1664525U + 1013904223U;
-    SegmentIn s = segment(kAck, 0, 0);
-    s.header.seq = SeqNum{x ^ 0x5bd1e995U};
-    s.header.ack = SeqNum{(x >> 16) * 0x9e3779b9U};
-    const CookieCheck found = check(s);
-    valid += found == CookieCheck::kValid;
-    perhaps += found == CookieCheck::kPerhaps;
-  }
-  EXPECT_EQ(valid, 0U);
-  // Half of them have one of the two ticks, and a 256th of these the right hint.
-  EXPECT_NEAR(perhaps, tries / 512, tries / 2048);
-}
-
-TEST_F(Cookie, FirstDataAndAProbeAreAsGoodAsTheAck) {
+TEST_F(SynCookie, FirstDataAndAProbeAreAsGoodAsTheAck) {
   answer();
   const ByteVector data = pattern(100);
-  const CookieVerdict by_data = verify(segment(kPshAck, 0, 0, data));
-  EXPECT_EQ(by_data.check, CookieCheck::kValid);
-  EXPECT_EQ(by_data.syn.seq, peer_iss);
-  const CookieVerdict by_probe = verify(segment(kAck, -1, 0));
-  EXPECT_EQ(by_probe.check, CookieCheck::kValid);
-  EXPECT_EQ(by_probe.syn.seq, peer_iss);
-  EXPECT_NE(check(segment(kPshAck, -1, 0, data)), CookieCheck::kValid) << "no probe has so much";
-  EXPECT_EQ(check(segment(kPshAck, 100, 0, data)), CookieCheck::kPerhaps);
-  EXPECT_EQ(check(segment(kFinAck, 0, 0)), CookieCheck::kValid);
+  const auto by_data = verify(segment(kPshAck, 0, 0, data));
+  ASSERT_TRUE(by_data);
+  EXPECT_EQ(by_data->syn.seq, peer_iss);
+  const auto by_probe = verify(segment(kAck, -1, 0));
+  ASSERT_TRUE(by_probe);
+  EXPECT_EQ(by_probe->syn.seq, peer_iss);
+  EXPECT_FALSE(valid(segment(kPshAck, -1, 0, data))) << "no probe has so much";
+  EXPECT_FALSE(valid(segment(kPshAck, 100, 0, data)));
+  EXPECT_TRUE(valid(segment(kFinAck, 0, 0)));
 }
 
 // Computed by hand from the header's layout and SipHash-2-4. A node of a later version, restarted in the place of one of
 // this, must understand them.
-TEST_F(Cookie, Golden) {
-  EXPECT_EQ(answer().seq.value, 0x36248587U);
+TEST_F(SynCookie, Golden) {
+  EXPECT_EQ(answer().seq.value, 0x3491dd2cU);
   modern();
   const wire::TcpHeader h = answer();
-  EXPECT_EQ(h.seq.value, 0x3623f763U);
+  EXPECT_EQ(h.seq.value, 0x37175876U);
   EXPECT_EQ(h.options.timestamps->value, 123449U);
-  EXPECT_EQ(answer(kTick + 1).seq.value, 0x77017a3aU);
+  EXPECT_EQ(answer(kTick + 1).seq.value, 0x770c6784U);
 }
 
 // ---- The connection that it opens ----
 
-TEST_F(Cookie, ConnectionSaysNothingBeforeItsRecordIsStoredAndThenOpensTheWindow) {
+TEST_F(SynCookie, ConnectionSaysNothingBeforeItsRecordIsStoredAndThenOpensTheWindow) {
   modern();
   answer();
   open(segment(kAck, 0, 0));
@@ -253,7 +234,7 @@ TEST_F(Cookie, ConnectionSaysNothingBeforeItsRecordIsStoredAndThenOpensTheWindow
   EXPECT_EQ(c().deadline(), kNever);
 }
 
-TEST_F(Cookie, ConnectionHasTheNegotiatedOptions) {
+TEST_F(SynCookie, ConnectionHasTheNegotiatedOptions) {
   modern();
   peer_mss = 1300;
   answer();
@@ -269,7 +250,7 @@ TEST_F(Cookie, ConnectionHasTheNegotiatedOptions) {
   EXPECT_EQ(s.snd_wnd, std::uint32_t{peer_window} << 9) << "the ACK's, scaled";
 }
 
-TEST_F(Cookie, ConnectionTakesNoDataThatNobodyInvitedAndAllThatFollows) {
+TEST_F(SynCookie, ConnectionTakesNoDataThatNobodyInvitedAndAllThatFollows) {
   answer();
   const ByteVector data = pattern(1000);
   open(segment(kPshAck, 0, 0, data));
@@ -282,7 +263,7 @@ TEST_F(Cookie, ConnectionTakesNoDataThatNobodyInvitedAndAllThatFollows) {
   EXPECT_EQ(ack_of(take()), 1000);
 }
 
-TEST_F(Cookie, ConnectionTakesAFinThatCameInsteadOfTheAck) {
+TEST_F(SynCookie, ConnectionTakesAFinThatCameInsteadOfTheAck) {
   answer();
   open(segment(kFinAck, 0, 0));
   EXPECT_EQ(c().state(), State::kCloseWait);
@@ -291,7 +272,7 @@ TEST_F(Cookie, ConnectionTakesAFinThatCameInsteadOfTheAck) {
   EXPECT_EQ(ack_of(take()), 1);
 }
 
-TEST_F(Cookie, ConnectionThatIsResetBeforeItsRecordIsStoredStaysSilent) {
+TEST_F(SynCookie, ConnectionThatIsResetBeforeItsRecordIsStoredStaysSilent) {
   answer();
   open(segment(kAck, 0, 0));
   arrive(kRst, 0, 0);
@@ -300,7 +281,7 @@ TEST_F(Cookie, ConnectionThatIsResetBeforeItsRecordIsStoredStaysSilent) {
   EXPECT_TRUE(silent());
 }
 
-TEST_F(Cookie, ConnectionAnswersARepeatedSynWithAChallenge) {
+TEST_F(SynCookie, ConnectionAnswersARepeatedSynWithAChallenge) {
   answer();
   open(segment(kAck, 0, 0));
   c().on_record_stored(now());
@@ -310,7 +291,7 @@ TEST_F(Cookie, ConnectionAnswersARepeatedSynWithAChallenge) {
   EXPECT_EQ(c().state(), State::kEstablished);
 }
 
-TEST_F(Cookie, ConnectionSendsOnceItMay) {
+TEST_F(SynCookie, ConnectionSendsOnceItMay) {
   answer();
   open(segment(kAck, 0, 0));
   const ByteVector data = pattern(5000);

@@ -46,6 +46,7 @@ enum class Mutant : std::uint8_t {
   kIgnorePayloadCrc,   // recovery and readers do not check payload checksums
   // stack
   kCookieKeyForgotten,  // each life makes and checks SYN cookies with a secret of its own
+  kCookieUsedTwice,     // the ACK of a SYN cookie opens a connection that is over once more
   // location
   kLockAnotherFile,  // the lock is not on the descriptors written through
   kCount

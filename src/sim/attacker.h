@@ -31,6 +31,9 @@ class Attacker {
   void attack();
   void go_on_flooding();
   void flood();
+  void go_on_replaying();
+  void withdraw_soon(wire::TcpHeader syn);
+  const Flow* used_cookie();
   void receive(const Packet& packet);
 
   // A connection to attack: established at the node.

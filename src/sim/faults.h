@@ -61,6 +61,7 @@ enum class Fault : std::uint8_t {
   kSynFlood,        // SYNs that nobody will follow up
   kSynCookie,       // sent by the node
   kSynCookieTaken,  // a peer goes on by one
+  kReplayedAck,     // the ACK of a cookie, once more, when its connection is over
   kCount
 };
 

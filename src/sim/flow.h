@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <vector>
@@ -69,7 +70,9 @@ struct Flow {
     std::optional<std::uint8_t> scale;
   };
   std::vector<Cookie> cookies;  // that answered its SYN
-  bool by_cookie = false;       // `iss` is that of one
+  bool by_cookie = false;                // `iss` is that of one
+  std::shared_ptr<const Packet> opener;  // the segment that brought it, where it was delivered
+  bool outlived_its_node = false;        // it was there when the node died
   bool timestamps = false, sack = false;  // negotiated
   std::uint8_t scale = 0;                 // of the windows that the node sends
   std::uint64_t acked = 0;                // inbound offset; the FIN not counted
@@ -100,6 +103,7 @@ struct Flow {
   void node_died() {
     forget_unacknowledged();
     answered_in_this_life = false;
+    outlived_its_node = true;
     reset_was_exact = false;  // not stored: its replacement knows nothing of it
     stamped.clear();
     above_gaps.clear();

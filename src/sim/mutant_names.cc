@@ -38,6 +38,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "failed-write-counts",
                                                                                            "ignore-payload-crc",
                                                                                            "cookie-key-forgotten",
+                                                                                           "cookie-used-twice",
                                                                                            "lock-another-file"};
 
 }  // namespace

@@ -161,7 +161,13 @@ void Oracle::node_receives_tcp(const Packet& packet, bool reassembled) {
     if (view->tcp.flags.syn && !view->tcp.flags.ack) note_peer_syn(tuple, *view, true);
     return;
   }
-  if (Flow* flow = flow_of_peer_segment(tuple, *view)) note_delivered(*flow, *view, reassembled);
+  Flow* flow = flow_of_peer_segment(tuple, *view);
+  if (flow == nullptr) return;
+  const bool may_open = flow->chosen && flow->by_cookie && !view->tcp.flags.syn && !view->tcp.flags.rst;
+  if (may_open && !flow->opener && view->tcp.ack == *flow->iss + 1 && view->tcp.seq == *flow->irs + 1) {
+    flow->opener = std::make_shared<const Packet>(packet);
+  }
+  note_delivered(*flow, *view, reassembled);
 }
 
 // RFC 9293 section 3.10.7.1: what the answer to a segment of no connection is.

@@ -38,7 +38,7 @@ void Cookies::closed(const wire::FourTuple& tuple, wire::SeqNum irs, wire::SeqNu
 }
 
 bool Cookies::is_used(const wire::FourTuple& tuple, wire::SeqNum irs, wire::SeqNum iss) const {
-  return std::ranges::find(used_, Used{tuple, irs, iss}) != used_.end();
+  return std::ranges::find(used_, Used{tuple, irs, iss}) != used_.end() && !HF_MUTANT(kCookieUsedTwice);
 }
 
 // ---- The engine ----

@@ -48,7 +48,8 @@ void Attacker::flood() {
     header.options.sack_permitted = flood_prng_.one_in(2);
     if (flood_prng_.one_in(2)) header.options.timestamps = {static_cast<std::uint32_t>(flood_prng_.next()), 0};
     wire::Ipv4Address from = place_.address;
-    if (flood_prng_.one_in(2)) from.value = (from.value & ~0xffU) | static_cast<unsigned>(flood_prng_.between(100, 190));
+    if (flood_prng_.one_in(2))
+      from.value = (from.value & ~0xffU) | static_cast<unsigned>(flood_prng_.between(100, 190));
     send(make_tcp(place_.mac, place_.node_mac, from, place_.node, header, {}));
     if (from == place_.address && flood_prng_.one_in(2)) withdraw_soon(header);
   }
@@ -78,8 +79,8 @@ void Attacker::withdraw_soon(wire::TcpHeader syn) {
   });
 }
 
-// A connection that was opened by a cookie, and is over, all in this life of the node: an old duplicate of its first ACK
-// must not raise it.
+// A connection that was opened by a cookie, and is over, all in this life of the node: an old duplicate of its first
+// ACK must not raise it.
 const Flow* Attacker::used_cookie() {
   std::vector<const Flow*> over;
   for (const Flow& flow : oracle_.flows()) {

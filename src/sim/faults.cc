@@ -14,8 +14,8 @@ constexpr std::array<std::string_view, kFaultCount> kNames = {
     "write-error",   "disk-full",     "rot",           "disk-away",   "forged-tail",    "host-reboot",
     "abort",         "node-abort",    "plain-peer",    "zero-window", "tiny-segments",  "overlap",
     "forged-reset",  "forged-syn",    "forged-ack",    "forged-data", "forged-icmp",    "forged-arp",
-    "garbage",       "truncated",     "probe",         "syn-flood",
-    "syn-cookie",    "cookie-taken",  "replayed-ack",
+    "garbage",       "truncated",     "probe",         "syn-flood",   "syn-cookie",     "cookie-taken",
+    "replayed-ack",
 };
 
 }  // namespace

@@ -69,10 +69,10 @@ struct Flow {
     bool sack = false;
     std::optional<std::uint8_t> scale;
   };
-  std::vector<Cookie> cookies;  // that answered its SYN
-  bool by_cookie = false;                // `iss` is that of one
-  std::shared_ptr<const Packet> opener;  // the segment that brought it, where it was delivered
-  bool outlived_its_node = false;        // it was there when the node died
+  std::vector<Cookie> cookies;            // that answered its SYN
+  bool by_cookie = false;                 // `iss` is that of one
+  std::shared_ptr<const Packet> opener;   // the segment that brought it, where it was delivered
+  bool outlived_its_node = false;         // it was there when the node died
   bool timestamps = false, sack = false;  // negotiated
   std::uint8_t scale = 0;                 // of the windows that the node sends
   std::uint64_t acked = 0;                // inbound offset; the FIN not counted

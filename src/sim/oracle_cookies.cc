@@ -6,8 +6,8 @@
 
 namespace holdfast::sim {
 
-// Of this service's connections, at the node, at this moment. More than that cannot be: whose SYN reached it, and no ACK
-// of its SYN-ACK since it was started last.
+// Of this service's connections, at the node, at this moment. More than that cannot be: whose SYN reached it, and no
+// ACK of its SYN-ACK since it was started last.
 std::size_t Oracle::half_open_at_most(wire::Port service) const {
   return static_cast<std::size_t>(std::ranges::count_if(flows_, [&](const Flow& flow) {
     if (flow.dialled || flow.tuple.local.port != service || !flow.syn_delivered || flow.answered_in_this_life) {

@@ -410,9 +410,9 @@ std::string describe(const Scenario& scenario) {
       scenario.seed, scenario.theme, scenario.stored_on, scenario.disks, scenario.clients.size(),
       scenario.plain_peers.size(), streams, scenario.dials.size(), scenario.deaths.size(), scenario.disk_spells.size(),
       scenario.partitions.size(), scenario.attack.on ? ", attacker" : "",
-      scenario.attack.flood.syns > 0 ? fmt::format(", {} SYNs against {} places", scenario.attack.flood.syns,
-                                                   scenario.node_max_half_open)
-                                     : "");
+      scenario.attack.flood.syns > 0
+          ? fmt::format(", {} SYNs against {} places", scenario.attack.flood.syns, scenario.node_max_half_open)
+          : "");
 }
 
 }  // namespace holdfast::sim

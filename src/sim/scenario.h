@@ -104,8 +104,8 @@ struct Partition {
 
 // SYNs from addresses and ports that the attacker makes up.
 struct FloodPlan {
-  unsigned syns = 0;   // in all
-  unsigned burst = 1;  // at a time
+  unsigned syns = 0;                             // in all
+  unsigned burst = 1;                            // at a time
   Duration gap = std::chrono::milliseconds(20);  // about, between two bursts
 };
 

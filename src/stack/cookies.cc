@@ -87,9 +87,8 @@ bool Engine::Impl::take_cookie(Listening& at, const wire::FourTuple& tuple, cons
     ++counters.backlog_full;
     return true;
   }
-  auto connection =
-      tcp::Connection::accept_cookie(gate, tcp_config_for(tuple.peer.address, now), gate.next_id(), tuple, cookie->syn,
-                                     cookie->iss, timestamp_offset(tuple), now);
+  auto connection = tcp::Connection::accept_cookie(gate, tcp_config_for(tuple.peer.address, now), gate.next_id(), tuple,
+                                                   cookie->syn, cookie->iss, timestamp_offset(tuple), now);
   gate::Entry* entry = gate.add(std::move(connection), at.service.kind, nullptr, now);
   if (entry == nullptr) {
     ++counters.backlog_full;
@@ -104,8 +103,8 @@ bool Engine::Impl::take_cookie(Listening& at, const wire::FourTuple& tuple, cons
   return true;
 }
 
-// The peer holds the cookie that answered its SYN while there was no place; a duplicate of the SYN, or one that somebody
-// else made up, has found a place since. What counts is what the peer has.
+// The peer holds the cookie that answered its SYN while there was no place; a duplicate of the SYN, or one that
+// somebody else made up, has found a place since. What counts is what the peer has.
 bool Engine::Impl::is_overtaken(const tcp::Connection& connection, const tcp::SegmentIn& segment, Time now) const {
   if (connection.state() != tcp::State::kSynReceived) return false;
   const tcp::Snapshot snapshot = connection.snapshot();

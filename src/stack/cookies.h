@@ -6,7 +6,8 @@
 //   for one lifetime after a start, because the predecessor may have sent some. At any other time, so for all the life
 //   of a node that is not flooded, every ACK for no connection is refused;
 // - what a cookie has opened, and is closed, is remembered, as far as there is room: the same ACK opens nothing again.
-//   (Forgotten by a restart; what a ghost is sent then draws the reset that ends it, and no data can have come with it.)
+//   (Forgotten by a restart; what a ghost is sent then draws the reset that ends it, and no data can have come with
+//   it.)
 //
 // Memory: fixed.
 #pragma once

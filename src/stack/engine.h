@@ -49,7 +49,7 @@ struct Counters {
   std::uint64_t malformed = 0;         // TCP headers that do not parse
   std::uint64_t refused = 0;           // answered "no such connection"
   std::uint64_t refusals_dropped = 0;  // too many were waiting for their barrier
-  std::uint64_t backlog_full = 0;  // SYNs, and ACKs of cookies, for which there was no room in the table or the log
+  std::uint64_t backlog_full = 0;      // SYNs, and ACKs of cookies, for which there was no room in the table or the log
   std::uint64_t syn_cookies_sent = 0, syn_cookies_accepted = 0;
   std::uint64_t syn_cookies_rejected = 0;  // ACKs for no connection, while cookies were looked for
   std::uint64_t notes_folded = 0;

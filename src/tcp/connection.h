@@ -166,9 +166,9 @@ class Connection {
   void on_icmp_error(wire::SeqNum quoted_seq, bool fragmentation_needed, std::uint16_t next_hop_mtu, Time now);
 
   // ---- From the gate ----
-  // The connection record is stored: SYN-ACK or SYN may leave; after accept_cookie() whatever may. An active open asks for it twice: when it has learnt the
-  // peer's initial sequence number (state_changed() from SYN-SENT), nothing more leaves before the record that holds it
-  // is stored.
+  // The connection record is stored: SYN-ACK or SYN may leave; after accept_cookie() whatever may. An active open asks
+  // for it twice: when it has learnt the peer's initial sequence number (state_changed() from SYN-SENT), nothing more
+  // leaves before the record that holds it is stored.
   void on_record_stored(Time now);
   // A note comes back: acknowledge it. With `more`, outbound bytes may become free to leave in this same turn: the pair
   // is released, but a pure ACK waits for flush_acknowledgement(), so that data can carry it. The first note of an

@@ -10,7 +10,7 @@
 namespace holdfast::tcp {
 namespace {
 
-constexpr std::uint16_t kDefaultMss = 536;  // RFC 9293 MUST-15
+constexpr std::uint16_t kDefaultMss = 536;     // RFC 9293 MUST-15
 constexpr unsigned kMssAt = 27, kTickAt = 30;  // the MAC is below
 
 // ---- Options in our TSval ----
@@ -52,9 +52,9 @@ std::uint32_t mss_index(std::uint16_t mss) {
 
 struct Fields {
   std::uint64_t tick = 0;
-  std::uint32_t mss = 0;                  // index
-  std::optional<std::uint32_t> options;   // bits; nothing where there are no timestamps
-  std::uint8_t our_shift = 0;             // of the windows that we send: another configuration, another cookie
+  std::uint32_t mss = 0;                 // index
+  std::optional<std::uint32_t> options;  // bits; nothing where there are no timestamps
+  std::uint8_t our_shift = 0;            // of the windows that we send: another configuration, another cookie
   wire::SeqNum irs;
 };
 

@@ -1,6 +1,6 @@
-// SYN cookies (RFC 4987 section 3.6): a SYN-ACK whose initial sequence number says what must be known of the SYN when the
-// ACK comes back, so that nothing is kept or stored in between. Pure functions of a secret that every owner of the log
-// shares, the 4-tuple, the peer's ISN and the clock.
+// SYN cookies (RFC 4987 section 3.6): a SYN-ACK whose initial sequence number says what must be known of the SYN when
+// the ACK comes back, so that nothing is kept or stored in between. Pure functions of a secret that every owner of the
+// log shares, the 4-tuple, the peer's ISN and the clock.
 //
 // The ISN, from its highest bit down:
 //    2 bits  the tick, modulo 4: the clock behind TSval and ISNs, in steps of 64 s
@@ -16,8 +16,8 @@
 //
 // The SYN-ACK's window is 0: no room is reserved for a stranger, and what was promised for nothing would have to be
 // taken back. The window follows once the connection's record is stored. Until then a peer that has something to send
-// probes, and its probe is as good an ACK as any; and nothing that lies behind the stream's first byte can come, so that
-// whatever does come of a peer that holds a cookie can be verified.
+// probes, and its probe is as good an ACK as any; and nothing that lies behind the stream's first byte can come, so
+// that whatever does come of a peer that holds a cookie can be verified.
 //
 // What a handshake needs besides (the N-way option) is verified by recomputing it from what verify_cookie() returns.
 #pragma once

@@ -230,8 +230,8 @@ TEST_F(Flood, ReplacementAcceptsItsPredecessorsCookiesWhateverItsTableHolds) {
   Client c{wire::Port{40000}}, late{wire::Port{40001}};
   by_cookie(c);
   by_cookie(late);
-  config.max_half_open = 1024;                 // nothing is full any more
-  config.wall_clock += 7'200'000'000'000;      // and two hours have passed, as far as the clock can tell
+  config.max_half_open = 1024;             // nothing is full any more
+  config.wall_clock += 7'200'000'000'000;  // and two hours have passed, as far as the clock can tell
   restart();
   ack(c);
   EXPECT_TRUE(silent());
@@ -293,8 +293,8 @@ TEST_F(Flood, AckOfAGoodCookieIsRefusedWhereNoneWasSent) {
   Client c{wire::Port{40000}};
   const std::uint64_t clock = config.wall_clock + static_cast<std::uint64_t>((now - Time{1000s}).count());
   const wire::FourTuple tuple{{kNode, kStore}, {kPeer, c.port}};
-  const auto made = tcp::cookie_syn_ack(secrets.cookie, config.tcp, tuple, header(c, {.syn = true}),
-                                        tcp::cookie_tick(clock), 0);
+  const auto made =
+      tcp::cookie_syn_ack(secrets.cookie, config.tcp, tuple, header(c, {.syn = true}), tcp::cookie_tick(clock), 0);
   c.irs = made.seq;
   c.ts_recent = made.options.timestamps->value;
   ack(c);

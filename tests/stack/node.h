@@ -84,8 +84,7 @@ class Node : public ::testing::Test {
     log = owned.get();
     std::array<std::byte, 64> random;
     for (std::byte& b : random) b = static_cast<std::byte>(++drawn * 37);
-    engine =
-        std::make_unique<Engine>(config, link, std::move(owned), std::move(recovered), random, nullptr, now);
+    engine = std::make_unique<Engine>(config, link, std::move(owned), std::move(recovered), random, nullptr, now);
   }
   // Dies and comes back, with what was stored; `recovered` has it too.
   void restart() {

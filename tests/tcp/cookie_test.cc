@@ -96,9 +96,9 @@ TEST_F(SynCookie, LeavesOutWhatIsSwitchedOff) {
 }
 
 TEST_F(SynCookie, RoundsTheMssDown) {
-  const std::pair<int, int> rounded[] = {{1, 64},      {64, 64},     {255, 64},    {256, 256},   {535, 256},  {536, 536},
-                                         {1199, 536},  {1200, 1200}, {1400, 1360}, {1452, 1440}, {1459, 1440}, {1460, 1460},
-                                         {8959, 1460}, {8960, 8960}, {65535, 8960}};
+  const std::pair<int, int> rounded[] = {{1, 64},      {64, 64},     {255, 64},    {256, 256},   {535, 256},
+                                         {536, 536},   {1199, 536},  {1200, 1200}, {1400, 1360}, {1452, 1440},
+                                         {1459, 1440}, {1460, 1460}, {8959, 1460}, {8960, 8960}, {65535, 8960}};
   for (const auto& [offered, kept] : rounded) {
     peer_mss = static_cast<std::uint16_t>(offered);
     answer();
@@ -202,8 +202,8 @@ TEST_F(SynCookie, FirstDataAndAProbeAreAsGoodAsTheAck) {
   EXPECT_TRUE(valid(segment(kFinAck, 0, 0)));
 }
 
-// Computed by hand from the header's layout and SipHash-2-4. A node of a later version, restarted in the place of one of
-// this, must understand them.
+// Computed by hand from the header's layout and SipHash-2-4. A node of a later version, restarted in the place of one
+// of this, must understand them.
 TEST_F(SynCookie, Golden) {
   EXPECT_EQ(answer().seq.value, 0x3491dd2cU);
   modern();

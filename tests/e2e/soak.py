@@ -7,6 +7,7 @@ import sys
 import time
 
 import case
+import flood
 import survival
 
 
@@ -64,6 +65,11 @@ class SoakTest(survival.Survival):
         os.unlink(ballast)
         self.assertEqual(client.wait(60), 0)
         self.assert_same(self.stored(node, 1), data)
+
+
+class FloodSoakTest(flood.Flood):
+    def test_a_million_syns(self):
+        print(self.syn_flood(1_000_000, seed=int(os.environ.get("SOAK_SEED", time.time()))), file=sys.stderr)
 
 
 if __name__ == "__main__":

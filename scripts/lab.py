@@ -116,8 +116,9 @@ class Node:
         self.log_path = directory.file(f"{name}.log")
         self.keeper = keeper
         self.process = None
-        self.arguments = ["serve", "--link", f"tap:{link}", "--address", f"{address}/24", "--host-address", f"{host_address}/24",
-                          "--events", self.events_path]
+        self.arguments = ["serve", "--link", f"tap:{link}", "--address", f"{address}/24", "--events", self.events_path]
+        if host_address is not None:  # the kernel's end; a device in a bridge needs none
+            self.arguments += ["--host-address", f"{host_address}/24"]
         for path in self.data:
             self.arguments += ["--data", path]
         for service in services:
@@ -199,6 +200,20 @@ class Node:
 
     def data_flags(self):
         return [word for path in self.data for word in ("--data", path)]
+
+
+def bridge(name, *links):
+    """TAP devices joined by a bridge, so that the stacks behind them are hosts of one network."""
+    subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+    for link in links:
+        subprocess.run(["ip", "tuntap", "add", link, "mode", "tap"], check=True)
+        subprocess.run(["ip", "link", "set", link, "master", name, "up"], check=True)
+    subprocess.run(["ip", "link", "set", name, "up"], check=True)
+
+
+def links():
+    """Names of the network devices."""
+    return {link["ifname"] for link in json.loads(subprocess.run(["ip", "-json", "link"], capture_output=True, check=True).stdout)}
 
 
 def holdfast(*arguments, check=True):

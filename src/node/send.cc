@@ -312,7 +312,7 @@ class Sender {
   // Whatever happened: what is stored stays stored, and nothing is left behind where nothing is left to do.
   Result<void> end_durably(Result<void> sent) {
     const bool settled = session_.settle();
-    const bool unfinished = stream_ && session_.connection(*stream_);
+    const bool unfinished = stream_ && !dialogue_.ended();
     if (auto released = session_.release_device(); !released) session_.say(released.error().message);
     if (sent && !settled) {
       session_.say(fmt::format("{} has acknowledged everything, but that could not be stored: the same command may send it "

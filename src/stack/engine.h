@@ -74,6 +74,7 @@ struct ConnectionInfo {
   ServiceKind service = ServiceKind::kStore;
   tcp::State state = tcp::State::kClosed;
   std::uint64_t in_received = 0, in_released = 0, out_queued = 0, out_acknowledged = 0;
+  bool answered = true;  // false for one that was resumed, until its peer has said where it is
   std::optional<tcp::WaysReport> handshake;  // of an N-way one
 };
 

@@ -239,6 +239,8 @@ class Connection {
   // Outbound edges: acknowledged; end of what was queued.
   StreamOffset acknowledged() const;
   StreamOffset queued() const;
+  // False after resume() until the peer has told us where it is: a reset of ours might miss it.
+  bool answered() const;
   unsigned receive_window_shift() const;             // 0..14 (RFC 7323 section 2)
   std::uint32_t receive_window_scale_limit() const;  // 65535 << our shift: no larger window can be expressed
   Duration smoothed_rtt() const;                     // 0 before the first sample

@@ -122,6 +122,7 @@ struct Connection::Impl {
   void segment_arrives(const SegmentIn& segment);
   bool predicted(const SegmentIn& segment);
   bool acceptable(std::int64_t begin, std::int64_t end) const;
+  bool old_ack_arrives(const SegmentIn& segment, std::int64_t end);  // false: nothing was learnt
   void unacceptable(const SegmentIn& segment, std::int64_t end);
   void reset_arrives(std::int64_t position);
   void challenge();

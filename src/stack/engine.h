@@ -31,7 +31,7 @@ using gate::ServiceKind;
 struct Service {
   ServiceKind kind = ServiceKind::kStore;
   wire::Port port;
-  tcp::WaysConfig ways;  // of the connections that are opened to it
+  tcp::WaysConfig ways{};  // of the connections that are opened to it
 };
 
 struct Config {
@@ -49,8 +49,8 @@ struct Config {
 struct ConnectOptions {
   // Nothing: one is drawn among those free for the peer. A given one must be free: kBusy where it is listened on, or has
   // a connection to the same peer.
-  std::optional<wire::Port> local_port;
-  tcp::WaysConfig ways;  // max > 3 proposes an N-way handshake (docs/handshake.md)
+  std::optional<wire::Port> local_port{};
+  tcp::WaysConfig ways{};  // max > 3 proposes an N-way handshake (docs/handshake.md)
 };
 
 struct Counters {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The N-way handshake between two nodes, over real TAP devices: docs/handshake.md."""
+"""The N-way handshake between two programs of ours, over real TAP devices (docs/handshake.md)."""
 
 import os
 import shutil
@@ -7,41 +7,45 @@ import shutil
 import case
 import frame as frames
 from two_nodes import INITIATOR, RESPONDER, TwoNodes, copies_asked, copies_on_disk, streams_of, stored_bytes
+from wire import DROP, PASS
 
 HELLO = b"one file, both ways\n" * 200
+SHORT = 2  # flag
 
 
 class EveryNTest(TwoNodes):
-    """Each on a bridge of its own, in a namespace of its own."""
+    """Each side on a bridge of its own, in a namespace of its own. WAYS=4,8 in the environment: only these."""
 
     bridged = True
 
+    def test_exactly_n_segments(self):
+        node = self.serve(data=36)
+        chosen = [int(n) for n in os.environ["WAYS"].split(",")] if "WAYS" in os.environ else range(3, 75)
+        for n in chosen:
+            self.one(n, node)
+
     def one(self, n, node):
-        """A handshake of n ways, data both ways, the close. Returns a row of the table."""
+        """A handshake of n ways, data both ways, stored on both sides, the close."""
         mine = [self.directory.make(f"initiator-{i}") for i in range(max(1, copies_asked(n if n % 2 else n - 1)))]
         begin = len(self.recorder.tcp())
         out, _ = self.finish(self.start_send("--ways", n, data=mine, source=self.file(HELLO)))
         self.assertEqual(out, HELLO)
         seen = self.recorder.tcp()[begin:]
+        what = f"{n} ways:\n" + "\n".join(map(str, seen))
         # Up to the first byte of data all is handshake.
-        first_data = next(i for i, frame in enumerate(seen) if frame.payload_length)
-        handshake, rest = seen[:first_data], seen[first_data:]
-        self.assertEqual(len(handshake), n, "\n".join(map(str, seen)))
+        handshake = seen[:next(i for i, frame in enumerate(seen) if frame.payload_length)]
+        rest = seen[len(handshake):]
+        self.assertEqual(len(handshake), n, what)
         last_nonce = 0
         for k, frame in enumerate(handshake, 1):
-            self.assertEqual(frame.kind, {1: "SYN", 2: "SYN-ACK"}.get(k, "ACK"))
+            self.assertEqual(frame.kind, {1: "SYN", 2: "SYN-ACK"}.get(k, "ACK"), what)
             if n == 3:
-                self.assertIsNone(frame.ways)
+                self.assertIsNone(frame.ways, what)
                 continue
-            self.assertEqual((frame.ways.ways, frame.ways.step, frame.ways.flags, frame.ways.echo), (n, k, 0, last_nonce))
-            self.assertGreaterEqual(frame.ways.copies, copies_asked(k))
+            self.assertEqual((frame.ways.ways, frame.ways.step, frame.ways.flags, frame.ways.echo), (n, k, 0, last_nonce), what)
+            self.assertGreaterEqual(frame.ways.copies, copies_asked(k), what)
             last_nonce = frame.ways.nonce
-        fins = [frame for frame in rest if frame.flags & frames.FIN]
-        self.assertEqual(len(fins), 2)
-        fin_acks = [frame for frame in rest if any(frame.came_from != fin.came_from or frame.source_port != fin.source_port
-                                                   for fin in fins) and frame.flags & frames.ACK and
-                    any(frame.ack == fin.end_seq and frame.source_port != fin.source_port for fin in fins)]
-        self.assertGreaterEqual(len(fin_acks), 2)
+        self.check_close(rest, what)
         port = handshake[0].source_port
         theirs = next(s for s in node.streams() if s["peer"].endswith(f":{port}"))
         ours = streams_of(mine)[-1]
@@ -50,19 +54,136 @@ class EveryNTest(TwoNodes):
                 self.assertEqual(stored_bytes(directories, stream, direction), HELLO)
         for path in mine:
             shutil.rmtree(path)
-        return {"n": n, "segments": len(handshake),
-                "responder": max(f.ways.copies for f in handshake if not f.ways.step % 2) if n > 3 else 0,
-                "initiator": max([f.ways.copies for f in handshake[2:] if f.ways.step % 2]) if n > 3 else 0}
 
-    @staticmethod
-    def numbers():
-        return [int(n) for n in os.environ["WAYS"].split(",")] if "WAYS" in os.environ else range(3, 75)
+    def check_close(self, segments, what):
+        """A FIN each way, and each acknowledged."""
+        fins = [frame for frame in segments if frame.flags & frames.FIN]
+        self.assertEqual(len({fin.source_port for fin in fins}), 2, what)
+        for fin in fins:
+            self.assertTrue([frame for frame in segments if frame.source_port != fin.source_port and frame.ack == fin.end_seq], what)
 
-    def test_exactly_n_segments(self):
-        node = self.serve(data=36)
-        for n in self.numbers():
-            with self.subTest(n=n):
-                print(self.one(n, node), flush=True)
+
+class RollCallTest(TwoNodes):
+    """What a step certifies is looked for on the disks, from outside, before the step goes on."""
+
+    def certified(self, ways, data, mine, *more):
+        """Returns (process, [(step, copies that it certifies, copies found, flags)])."""
+        node = self.serve(data=data)
+        own = [self.directory.make(f"initiator-{i}") for i in range(mine)]
+        found, isn = [], {}
+
+        def look(frame):
+            if frame.kind in ("SYN", "SYN-ACK"):
+                isn[frame.came_from] = frame.seq
+            if frame.ways and frame.ways.step > 1 and not frame.payload_length:
+                here, there = (RESPONDER, INITIATOR) if frame.came_from == RESPONDER else (INITIATOR, RESPONDER)
+                directories = node.data if here == RESPONDER else own
+                found.append((frame.ways.step, frame.ways.copies, copies_on_disk(directories, isn[here], isn[there]), frame.ways.flags))
+            return PASS
+        for side in (RESPONDER, INITIATOR):
+            self.wire.hook(side, look)
+        return self.start_send("--ways", ways, *more, data=own, source=self.file(HELLO)), found
+
+    def test_eight_ways_with_three_directories_certify_three_copies(self):
+        process, found = self.certified(8, 3, 2)
+        self.finish(process)
+        steps = {step: (copies, on_disk, flags) for step, copies, on_disk, flags in found}
+        self.assertEqual(steps[8][0], 3)
+        self.assertEqual(steps[7][0], 2)
+        for step, (copies, on_disk, flags) in steps.items():
+            self.assertGreaterEqual(copies, copies_asked(step), found)
+            self.assertGreaterEqual(on_disk, copies, found)
+            self.assertEqual(flags, 0)
+
+    def test_seventy_four_ways_with_36_directories_certify_36_and_35_copies(self):
+        process, found = self.certified(74, 36, 35)
+        self.finish(process)
+        steps = {step: (copies, on_disk) for step, copies, on_disk, _ in found}
+        self.assertEqual((steps[74][0], steps[73][0]), (36, 35))
+        for step, (copies, on_disk) in steps.items():
+            self.assertGreaterEqual(on_disk, copies, f"step {step}: {found}")
+
+    def test_too_few_directories_are_short_and_strict_resets(self):
+        process, found = self.certified(8, 2, 2)
+        _, error = self.finish(process, status=1)
+        self.assertEqual([(step, copies) for step, copies, _, flags in found if flags & SHORT], [(8, 2)])
+        self.assertIn("the peer holds 2 copies of the connection's record where step 8 of 8 asks for 3", error)
+
+    def test_too_few_directories_are_short_and_best_effort_goes_on(self):
+        process, found = self.certified(8, 2, 2, "--policy", "best-effort")
+        out, _ = self.finish(process)
+        self.assertEqual(out, HELLO)
+        self.assertEqual([(step, copies) for step, copies, _, flags in found if flags & SHORT], [(8, 2)])
+
+
+class DisagreementTest(TwoNodes):
+    def stripped(self, *ways):
+        """The option is taken off from the first of these kinds on."""
+        def hook(frame):
+            return [frame.without_option(frames.WAYS_KIND)] if frame.ways and frame.ways.step in ways else PASS
+        for side in (RESPONDER, INITIATOR):
+            self.wire.hook(side, hook)
+
+    def test_a_stripped_syn_or_syn_ack_is_the_ordinary_handshake(self):
+        self.serve()
+        for step in (1, 2):
+            self.stripped(step)
+            out, _ = self.finish(self.start_send("--ways", 8, source=self.file(HELLO)))
+            self.assertEqual(out, HELLO)
+
+    def test_a_caller_that_requires_more_is_told_why_there_is_none(self):
+        self.serve()
+        self.stripped(1)
+        _, error = self.finish(self.start_send("--ways", "8..8", source=self.file(HELLO)), status=1)
+        self.assertIn("knows no N-way handshake", error)
+
+    def test_a_service_that_requires_more_says_how_many(self):
+        self.serve(ways="5..74")
+        _, error = self.finish(self.start_send("--ways", 4, source=self.file(HELLO)), status=1)
+        self.assertIn("the peer requires a handshake of at least 5 ways, 4 were proposed", error)
+
+    def test_a_responder_settles_on_its_most(self):
+        self.serve(ways="3..6")
+        self.finish(self.start_send("--ways", 40, source=self.file(HELLO)))
+        self.assertEqual([frame.ways.step for frame in self.steps() if frame.ways.ways == 6], [2, 3, 4, 5, 6])
+        _, error = self.finish(self.start_send("--ways", "7..40", source=self.file(HELLO)), status=1)
+        self.assertIn("settles for 6 ways at most", error)
+
+    def test_each_step_lost_once(self):
+        self.serve()
+        seen = set()
+
+        def hook(frame):
+            if not frame.ways or frame.ways.step in seen:
+                return PASS
+            seen.add(frame.ways.step)
+            return DROP
+        for side in (RESPONDER, INITIATOR):
+            self.wire.hook(side, hook)
+        out, _ = self.finish(self.start_send("--ways", 5, "--roll-call-timeout", "0s", source=self.file(HELLO)))
+        self.assertEqual((out, seen), (HELLO, {1, 2, 3, 4, 5}))
+
+
+class KillTest(TwoNodes):
+    """SIGKILL of either side while a step is in the wire; then the step arrives, and the side comes back."""
+
+    def test_a_dead_node_goes_on_in_mid_handshake(self):
+        node = self.serve(data=3)
+        for step in (2, 3, 5, 7, 8):
+            self.kill_after(step, lambda: node.kill_node())
+
+    def kill_after(self, step, kill):
+        held = []
+
+        def hook(frame):
+            if frame.ways and frame.ways.step == step and not held:
+                held.append(frame)
+                kill()
+            return PASS
+        for side in (RESPONDER, INITIATOR):
+            self.wire.hook(side, hook)
+        out, _ = self.finish(self.start_send("--ways", 8, source=self.file(HELLO)))
+        self.assertEqual((out, len(held)), (HELLO, 1), f"killed after step {step}")
 
 
 if __name__ == "__main__":

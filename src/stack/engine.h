@@ -66,6 +66,8 @@ struct ConnectionInfo {
   tcp::State state = tcp::State::kClosed;
   std::uint64_t in_received = 0, in_released = 0, out_queued = 0, out_acknowledged = 0;
   std::optional<tcp::WaysReport> handshake;  // of an N-way one
+  Duration smoothed_rtt{};                   // 0 before the first sample
+  Duration retransmission_timeout{};         // RFC 6298
 };
 
 class Engine {

@@ -131,13 +131,13 @@ class Drawing {
       const double x = left + x_place(tick) * kPanelWidth;
       svg_.line(x, bottom, x, bottom + 4, {.colour = colour::kSoft, .width = 1, .dashes = {}});
       if (x - last < 20) continue;  // no room for its number
-      svg_.text(x, bottom + 17, fmt::format("{:g}", tick), {.size = 11, .anchor = "middle"});
+      svg_.text(x, bottom + 19, fmt::format("{:g}", tick), {.size = 11, .anchor = "middle"});
       last = x;
     }
     svg_.line(left, bottom, right, bottom, {.colour = colour::kSoft, .width = 1, .dashes = {}});
     svg_.line(left, top, left, bottom, {.colour = colour::kSoft, .width = 1, .dashes = {}});
     svg_.text(left, top - 9, panel.title, {.size = 12.5, .bold = true});
-    svg_.text(left + kPanelWidth / 2, bottom + 34, chart_.x_label, {.size = 12, .anchor = "middle"});
+    svg_.text(left + kPanelWidth / 2, bottom + 36, chart_.x_label, {.size = 12, .anchor = "middle"});
     svg_.text(left - 58, top + kPanelHeight / 2, chart_.y_label, {.size = 12, .anchor = "middle", .rotate = -90});
     for (const Series& series : panel.series) plot(series, left, bottom);
   }

@@ -16,8 +16,11 @@ namespace {
 
 constexpr double kWidth = 1080, kTop = 96, kBottom = 64;
 constexpr double kLeftLine = 250, kRightLine = kWidth - 250;
-constexpr double kLeast = 30, kMost = 64;  // between two moments at which segments leave or arrive
+// Between two moments at which segments leave or arrive; less in a ladder of very many.
+constexpr double kLeast = 30, kMost = 64, kMostOfMany = 40;
+constexpr std::size_t kMany = 24;
 constexpr double kHead = 9;                // of an arrow
+constexpr double kLostAfter = 0.85;        // of the way
 
 class Drawing {
  public:
@@ -44,10 +47,11 @@ class Drawing {
       if (passage.arrived) moments.insert(*passage.arrived);
     }
     for (const Change& change : ladder_.outcome.changes) moments.insert(change.when);
+    const double most = ladder_.outcome.passages.size() > kMany ? kMostOfMany : kMost;
     double y = kTop;
     Duration before{};
     for (const Duration moment : moments) {
-      if (moment > before) y += std::clamp(20 + 10 * std::log2(1 + in_milliseconds(moment - before)), kLeast, kMost);
+      if (moment > before) y += std::clamp(20 + 10 * std::log2(1 + in_milliseconds(moment - before)), kLeast, most);
       before = moment;
       y_[moment] = y;
     }
@@ -93,8 +97,8 @@ class Drawing {
     double y2 = passage.arrived ? y_.at(*passage.arrived) : y1 + 0.75 * kLeast;
     const std::string_view colour = !passage.arrived ? colour::kRed : right ? colour::kBlue : colour::kPurple;
     if (!passage.arrived) {
-      x2 = x1 + 0.7 * (x2 - x1);
-      y2 = y1 + 0.7 * (y2 - y1);
+      x2 = x1 + kLostAfter * (x2 - x1);
+      y2 = y1 + kLostAfter * (y2 - y1);
     }
     const std::string_view dashes = !passage.arrived ? "7 4" : passage.repeated ? "12 3" : "";
     svg_.line(x1, y1, x2, y2, {.colour = colour, .width = 1.8, .dashes = dashes});

@@ -27,7 +27,9 @@ class Plotter {
     pictures.push_back({"time.svg", draw(time())});
     pictures.push_back({"segments.svg", draw(segments())});
     pictures.push_back({"half-open.svg", draw(half_open())});
-    pictures.push_back({"failures.svg", draw(failures())});
+    if (std::ranges::any_of(cells_, [](const Cell& cell) { return cell.failed() > 0; })) {
+      pictures.push_back({"failures.svg", draw(failures())});
+    }
     if (std::ranges::any_of(grid_.delay, [](Duration d) { return d > Duration::zero(); })) {
       pictures.push_back({"round-trip.svg", draw(round_trip())});
       pictures.push_back({"time-out.svg", draw(time_out())});

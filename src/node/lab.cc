@@ -55,8 +55,13 @@ Result<void> write_file(const std::string& path, const std::string& text) {
 }
 
 Result<void> make_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0777) == 0 || errno == EEXIST) return {};
-  return io_error(path, errno, "give a directory that exists, or can be made");
+  if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) {
+    return io_error(path, errno, "give a directory that exists, or can be made");
+  }
+  struct stat status{};
+  const int error = ::stat(path.c_str(), &status) != 0 ? errno : S_ISDIR(status.st_mode) ? 0 : ENOTDIR;
+  if (error != 0) return io_error(path, error, "give a directory that exists, or can be made");
+  return {};
 }
 
 class Lab {
@@ -104,6 +109,9 @@ class Lab {
       });
     }
     if (!*cells) return std::unexpected(cells->error());
+    if (interrupted && (*cells)->empty()) {
+      return fail(Error::Kind::kUnavailable, "interrupted before the first combination was measured: give fewer --runs");
+    }
     if (auto told = tell(**cells); !told) return told;
     if (!interrupted) return {};
     return fail(Error::Kind::kUnavailable,

@@ -111,12 +111,12 @@ void LabFlags::add_to(CLI::App& app) {
     handshake_->add_option(flag, value, help)->type_name(type)->group(group);
   };
   constexpr auto kUnder = "Under which conditions (lists with commas: every combination is measured)";
-  option("--ways", ways_, "Numbers of ways, and ranges of them (default 3,4,5,8,16,32)", "N,LOW..HIGH,…", kUnder);
-  option("--loss", loss_, "Of each segment (default 0,1%,5%)", "P%,…", kUnder);
-  option("--delay", delay_, "Of the path, one way (default 50ms)", "TIME,…", kUnder);
+  option("--ways", ways_, "Numbers of ways, and ranges of them (default 3,4,5,8,16,32)", "N,LOW..HIGH,...", kUnder);
+  option("--loss", loss_, "Of each segment (default 0,1%,5%)", "P%,...", kUnder);
+  option("--delay", delay_, "Of the path, one way (default 50ms)", "TIME,...", kUnder);
   option("--jitter", jitter_, "Added to each segment's delay, from 0 to this; segments keep their order (default 0)", "TIME",
          kUnder);
-  option("--storage-latency", storage_, "How long a write takes, and up to a quarter more (default 0,5ms)", "TIME,…", kUnder);
+  option("--storage-latency", storage_, "How long a write takes, and up to a quarter more (default 0,5ms)", "TIME,...", kUnder);
   option("--directories", directories_,
          "Storage directories of each side (default: as many as the N asks for, as far as a log can have them)", "R", kUnder);
   option("--stored-on", stored_on_, "W: what is stored is on so many of them (default 1)", "W", kUnder);

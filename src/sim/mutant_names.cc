@@ -19,7 +19,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "reset-before-close-record",
                                                                                            "outbound-unstored",
                                                                                            "fin-ack-unstored",
-                                                                                           "stream-id-reused",
+                                                                                           "stream-id-reused", "copy-too-many", "step-n-unstored",
                                                                                            "last-ack-from-released",
                                                                                            "reset-against-one-edge",
                                                                                            "window-counted-twice",
@@ -27,6 +27,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "sack-above-unreleased",
                                                                                            "time-wait-skipped",
                                                                                            "reassembly-keeps-overlap",
+                                                                                           "cookie-unchecked",
+                                                                                           "cookie-timestamp-ahead",
                                                                                            "longest-log-wins",
                                                                                            "no-promise",
                                                                                            "count-beyond-prefix",
@@ -35,6 +37,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "reuse-old-segment",
                                                                                            "failed-write-counts",
                                                                                            "ignore-payload-crc",
+                                                                                           "cookie-key-forgotten",
+                                                                                           "cookie-used-twice",
                                                                                            "lock-another-file"};
 
 }  // namespace

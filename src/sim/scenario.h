@@ -38,6 +38,7 @@ struct StreamPlan {
   Duration think_min{}, think_max{};  // between chunks
   Ending ending = Ending::kClose;
   std::uint64_t abort_at = 0;
+  tcp::WaysConfig ways;      // what its opener proposes
   bool node_aborts = false;  // the node resets it, at some moment, by its operator's wish
 };
 
@@ -102,10 +103,18 @@ struct Partition {
   bool to_node = true, from_node = true;
 };
 
+// SYNs from addresses and ports that the attacker makes up.
+struct FloodPlan {
+  unsigned syns = 0;                             // in all
+  unsigned burst = 1;                            // at a time
+  Duration gap = std::chrono::milliseconds(20);  // about, between two bursts
+};
+
 struct AttackPlan {
   bool on = false;
   Duration gap = std::chrono::milliseconds(20);  // about, between two forged frames
   bool probes = true;                            // segments to no connection, from the attacker's own address
+  FloodPlan flood;
 };
 
 struct Scenario {
@@ -125,8 +134,10 @@ struct Scenario {
   std::uint64_t checkpoint_every = 1U << 20;
 
   tcp::Config node_tcp;
+  tcp::WaysConfig node_ways;  // of its services
   std::uint16_t node_mtu = 1500;
   std::uint32_t node_initial_window = 64U << 10;
+  std::uint32_t node_max_half_open = 1024;
   Duration node_burst{};
   std::uint32_t keeper_queue = 1000;  // frames
 

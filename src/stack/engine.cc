@@ -26,7 +26,7 @@ gate::Options gate_options(const Config& config, const RandomBits& random) {
   options.max_receive_window = config.tcp.max_receive_window;
   options.initial_receive_window = config.initial_receive_window;
   options.stall_after = config.stall_after;
-  options.nonce_secret = random.volatile_nonce;
+  options.nonce_secret = random.volatile_cookie;
   return options;
 }
 
@@ -41,15 +41,10 @@ ip::Config ip_config(const Config& config, const RandomBits& random) {
 RandomBits::RandomBits(std::span<const std::byte, 64> bits)
     : volatile_isn(secret_from(bits, 0)),
       volatile_timestamp(secret_from(bits, 16)),
+      volatile_cookie(derive(volatile_isn, std::byte{'c'})),
       demux(secret_from(bits, 32)),
       ip_seed(load_le<std::uint64_t>(bits.data() + 48)),
-      ports(load_le<std::uint64_t>(bits.data() + 56)) {
-  // One purpose more than there are bits.
-  constexpr std::array<std::byte, 2> kHalves{std::byte{'n'}, std::byte{'N'}};
-  for (std::size_t i = 0; i < kHalves.size(); ++i) {
-    store_le(volatile_nonce.key.data() + i * sizeof(std::uint64_t), prf(volatile_isn, Bytes(kHalves).subspan(i, 1)));
-  }
-}
+      ports(load_le<std::uint64_t>(bits.data() + 56)) {}
 
 Engine::Impl::Impl(const Config& config_in, wire::FrameSink& link_in, std::unique_ptr<log::Log> log,
                    gate::Recovery recovered_in, const RandomBits& random_in, Observer* observer, Time now)
@@ -63,6 +58,7 @@ Engine::Impl::Impl(const Config& config_in, wire::FrameSink& link_in, std::uniqu
       scratch(std::size_t{1} << 16),
       recovered(std::move(recovered_in)),
       port_draw(random_in.ports) {
+  if (const log::Log* opened = this->log()) inherited_ceiling = opened->stored_clock_ceiling();
   for (const Service& service : config.services) listening.push_back({service, tcp::Listener(config.max_half_open)});
 }
 
@@ -104,6 +100,7 @@ void Engine::Impl::pump(Time now) {
   if (!started) {
     if (!ready_to_speak(now)) return;
     started = true;
+    if (log() != nullptr) cookies.recovered(inherited_ceiling, now);
     ip.announce(now);
     resume_all(now);
     if (log() != nullptr) gate.speak_all(now);
@@ -138,14 +135,14 @@ bool Engine::busy() const {
 
 // ---- Active connections ----
 
-Result<StreamId> Engine::connect(wire::Endpoint to, ClientHandler& handler, Time now, const tcp::WaysConfig& ways) {
+Result<StreamId> Engine::connect(wire::Endpoint to, ClientHandler& handler, Time now, const ConnectOptions& options) {
   Impl& self = *impl_;
   self.gate.set_now(now);
-  const auto port = self.free_port(to);
+  const auto port = options.local_port ? self.given_port(*options.local_port, to) : self.free_port(to);
   if (!port) return std::unexpected(port.error());
   const wire::FourTuple tuple{{self.config.ip.address.address, *port}, to};
   tcp::Config config = self.tcp_config_for(to.address, now);
-  config.ways = ways;
+  config.ways = options.ways;
   auto connection = tcp::Connection::connect(self.gate, config, self.gate.next_id(), tuple,
                                              self.initial_sequence(tuple), self.timestamp_offset(tuple), now);
   gate::Entry* entry = self.gate.add(std::move(connection), ServiceKind::kClient, &handler, now);
@@ -164,20 +161,44 @@ std::size_t Engine::send_room(StreamId id) const {
   return entry->connection->send_room();
 }
 
-void Engine::send(StreamId id, Bytes bytes, Time now) {
-  gate::Entry* entry = impl_->gate.find(id);
-  if (entry == nullptr || entry->finished) return;
-  while (!bytes.empty()) {
-    const Bytes piece = bytes.first(std::min<std::size_t>(bytes.size(), log::kMaxPayload / 2));
-    if (!impl_->gate.commit(*entry, entry->stored.in_end, piece, false, now)) return;
-    bytes = bytes.subspan(piece.size());
+Result<StreamOffset> Engine::adopt(StreamId id, ClientHandler& handler) {
+  Impl& self = *impl_;
+  if (self.recovering()) {
+    const auto found = self.recovered.connections().find(id);
+    if (found != self.recovered.connections().end() && self.may_be_adopted(found->second)) {
+      self.adopted[id] = &handler;
+      return found->second.record.snapshot.rcv_end;
+    }
+  } else if (gate::Entry* entry = self.gate.find(id); entry != nullptr && !entry->finished &&
+                                                      entry->service == ServiceKind::kClient &&
+                                                      entry->handler == nullptr) {
+    return self.gate.attach(*entry, handler);
   }
+  return fail(Error::Kind::kUsage, fmt::format("stream {} is no connection to go on with", id.value));
 }
 
-void Engine::send_fin(StreamId id, Time now) {
+bool Engine::Impl::may_be_adopted(const gate::RecoveredConnection& connection) const {
+  return connection.record.service == static_cast<std::uint8_t>(ServiceKind::kClient) &&
+         connection.record.snapshot.tuple.local.address == config.ip.address.address;
+}
+
+std::size_t Engine::send(StreamId id, Bytes bytes, Time now) {
   gate::Entry* entry = impl_->gate.find(id);
-  if (entry == nullptr || entry->finished || entry->appended.out_fin) return;
-  if (!impl_->gate.commit(*entry, entry->stored.in_end, {}, true, now)) entry->want_fin = true;
+  if (entry == nullptr || entry->finished) return 0;
+  std::size_t taken = 0;
+  while (taken < bytes.size()) {
+    const Bytes piece = bytes.subspan(taken, std::min<std::size_t>(bytes.size() - taken, log::kMaxPayload / 2));
+    if (!impl_->gate.commit(*entry, entry->stored.in_end, piece, false, now)) break;
+    taken += piece.size();
+  }
+  return taken;
+}
+
+bool Engine::send_fin(StreamId id, Time now) {
+  gate::Entry* entry = impl_->gate.find(id);
+  if (entry == nullptr || entry->finished || entry->appended.out_fin) return true;
+  entry->want_fin = !impl_->gate.commit(*entry, entry->stored.in_end, {}, true, now);
+  return !entry->want_fin;
 }
 
 void Engine::abort(StreamId id, Time now) {
@@ -185,6 +206,13 @@ void Engine::abort(StreamId id, Time now) {
   if (entry == nullptr || entry->finished) return;
   impl_->gate.set_now(now);
   entry->connection->abort(now);
+}
+
+void Engine::retire(StreamId id, Time now) {
+  gate::Entry* entry = impl_->gate.find(id);
+  if (entry == nullptr || entry->finished || entry->connection->state() != tcp::State::kTimeWait) return;
+  impl_->gate.set_now(now);
+  impl_->gate.retire(*entry);
 }
 
 void Engine::prepare_stop(Time now) {
@@ -218,7 +246,8 @@ std::vector<ConnectionInfo> Engine::list() const {
     if (entry->finished) continue;
     const tcp::Connection& c = *entry->connection;
     all.push_back({id, c.tuple(), entry->service, c.state(), c.received().value, c.released().value, c.queued().value,
-                   c.acknowledged().value, c.handshake(), c.smoothed_rtt(), c.retransmission_timeout()});
+                   c.acknowledged().value, c.answered(), c.handshake(), c.smoothed_rtt(),
+                   c.retransmission_timeout()});
   }
   return all;
 }

@@ -39,11 +39,18 @@ struct Config {
   tcp::Config tcp;
   std::vector<Service> services;
   std::uint32_t max_connections = 131072;
-  std::uint32_t max_half_open = 1024;  // per service; SYNs beyond it are dropped and counted
+  std::uint32_t max_half_open = 1024;  // per service; SYNs beyond it are answered with a SYN cookie
   Duration stall_after =
       std::chrono::seconds(2);  // no progress of the log for so long, with something to store: windows shrink to 0
   std::uint32_t initial_receive_window = 64U << 10;  // bytes; grows with use up to tcp.max_receive_window
   std::uint64_t wall_clock = 0;                      // nanoseconds since 1970 when the node starts, for "opened" times
+};
+
+struct ConnectOptions {
+  // Nothing: one is drawn among those free for the peer. A given one must be free: kBusy where it is listened on, or has
+  // a connection to the same peer.
+  std::optional<wire::Port> local_port;
+  tcp::WaysConfig ways;  // max > 3 proposes an N-way handshake (docs/handshake.md)
 };
 
 struct Counters {
@@ -51,7 +58,9 @@ struct Counters {
   std::uint64_t malformed = 0;         // TCP headers that do not parse
   std::uint64_t refused = 0;           // answered "no such connection"
   std::uint64_t refusals_dropped = 0;  // too many were waiting for their barrier
-  std::uint64_t backlog_full = 0;
+  std::uint64_t backlog_full = 0;      // SYNs, and ACKs of cookies, for which there was no room in the table or the log
+  std::uint64_t syn_cookies_sent = 0, syn_cookies_accepted = 0;
+  std::uint64_t syn_cookies_rejected = 0;  // ACKs for no connection, while cookies were looked for
   std::uint64_t notes_folded = 0;
   std::uint64_t opened = 0, resumed = 0, closed = 0;
   std::uint64_t bytes_stored = 0;
@@ -65,6 +74,7 @@ struct ConnectionInfo {
   ServiceKind service = ServiceKind::kStore;
   tcp::State state = tcp::State::kClosed;
   std::uint64_t in_received = 0, in_released = 0, out_queued = 0, out_acknowledged = 0;
+  bool answered = true;  // false for one that was resumed, until its peer has said where it is
   std::optional<tcp::WaysReport> handshake;  // of an N-way one
   Duration smoothed_rtt{};                   // 0 before the first sample
   Duration retransmission_timeout{};         // RFC 6298
@@ -96,13 +106,21 @@ class Engine {
   bool busy() const;
 
   // ---- Active connections ----
-  // `handler` outlives the connection. The local port is drawn from `random` bits among those free for the peer.
-  // `ways.max` > 3 proposes an N-way handshake (docs/handshake.md).
-  Result<StreamId> connect(wire::Endpoint to, ClientHandler& handler, Time now, const tcp::WaysConfig& ways = {});
+  // `handler` outlives the connection.
+  Result<StreamId> connect(wire::Endpoint to, ClientHandler& handler, Time now, const ConnectOptions& options = {});
+  // Goes on with an active connection of an earlier start, one that recovery found: while recovering(), so that nothing
+  // is missed, or later; once. `handler` outlives it. It is given the inbound bytes from the returned offset on; what
+  // lies below is in the log. A connection that cannot be read back (Observer::not_resumed) tells its handler nothing.
+  Result<StreamOffset> adopt(StreamId id, ClientHandler& handler);
   std::size_t send_room(StreamId id) const;
-  void send(StreamId id, Bytes bytes, Time now);  // at most send_room()
-  void send_fin(StreamId id, Time now);
+  // At most send_room(). Returns how many bytes were taken: fewer where the log has no room for more just now; try again
+  // in a later turn.
+  std::size_t send(StreamId id, Bytes bytes, Time now);
+  // True once our FIN is in the log, behind everything that was sent: else try again in a later turn.
+  bool send_fin(StreamId id, Time now);
   void abort(StreamId id, Time now);
+  // A connection in TIME-WAIT, where both ends have everything: it is over now, and its close is recorded.
+  void retire(StreamId id, Time now);
 
   // Every live connection stays in the log; nothing is said to any peer. Waits for nothing: the caller pumps until
   // !busy().

@@ -35,14 +35,21 @@ void Engine::Impl::on_segment(const wire::FourTuple& tuple, const tcp::SegmentIn
   tcp::Connection* connection = demux.find(tuple);
   const bool reset = segment.header.flags.rst;  // after that nothing is to be said
   if (connection != nullptr && !reset) gate.speak_first(*static_cast<gate::Entry*>(connection->user), now);
-  if (connection != nullptr && connection->state() == tcp::State::kTimeWait &&
-      listening_at(tuple.local.port) != nullptr && connection->may_be_replaced_by(segment)) {
+  if (connection != nullptr && gives_way(*connection, segment, now)) {
     gate.retire(*static_cast<gate::Entry*>(connection->user));
     connection = nullptr;
   }
   if (connection == nullptr) return on_unknown(tuple, segment, now);
   connection->on_segment(segment, now);
   gate.reschedule(*static_cast<gate::Entry*>(connection->user));
+}
+
+// Whether the segment is for the listener, although there is a connection.
+bool Engine::Impl::gives_way(const tcp::Connection& connection, const tcp::SegmentIn& segment, Time now) {
+  const tcp::State state = connection.state();
+  if (state != tcp::State::kTimeWait && state != tcp::State::kSynReceived) return false;
+  if (listening_at(connection.tuple().local.port) == nullptr) return false;
+  return connection.may_be_replaced_by(segment) || is_overtaken(connection, segment, now);
 }
 
 void Engine::Impl::on_unknown(const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now) {
@@ -53,11 +60,17 @@ void Engine::Impl::on_unknown(const wire::FourTuple& tuple, const tcp::SegmentIn
       if (refuse_ways(*at, tuple, segment)) return;
       return accept(*at, tuple, segment, now);
     case tcp::Verdict::kFull:
-      ++counters.backlog_full;
-      return;
+      if (refuse_ways(*at, tuple, segment)) return;
+      // A cookie says three ways.
+      if (at->service.ways.min > wire::kMinWays) {
+        ++counters.backlog_full;
+        return;
+      }
+      return send_cookie(tuple, segment, now);
     case tcp::Verdict::kIgnore:
       return;
     case tcp::Verdict::kRefuse:
+      if (at != nullptr && at->service.ways.min == wire::kMinWays && take_cookie(*at, tuple, segment, now)) return;
       break;
   }
   if (const auto refusal = tcp::refusal_for(segment)) {
@@ -126,6 +139,11 @@ Engine::Impl::Listening* Engine::Impl::listening_at(wire::Port port) {
   return found == listening.end() ? nullptr : &*found;
 }
 
+bool Engine::Impl::is_listened_on(wire::Port port) const {
+  return std::any_of(listening.begin(), listening.end(),
+                     [port](const Listening& at) { return at.service.port == port; });
+}
+
 void Engine::Impl::on_icmp_error(const ip::IcmpError& error, Time now) {
   tcp::Connection* connection = demux.find(error.tuple);
   if (connection == nullptr) return;
@@ -165,17 +183,25 @@ void Engine::Impl::state_changed(gate::Entry& entry, tcp::State from, tcp::State
 
 void Engine::Impl::forget(gate::Entry& entry) {
   state_changed(entry, tcp::State::kSynReceived, tcp::State::kClosed);
+  if (entry.by_cookie) {
+    const tcp::Snapshot s = entry.connection->snapshot();
+    cookies.closed(s.tuple, s.irs, s.iss);
+  }
   demux.erase(entry.connection->tuple());
   ++counters.closed;
 }
 
 // ---- Connections ----
 
+std::uint64_t Engine::Impl::shown_clock() const {
+  const log::Log* log = this->log();
+  return gate.clock().shown(gate.now(), log != nullptr ? log->stored_clock_ceiling() : ~std::uint64_t{0});
+}
+
 wire::SeqNum Engine::Impl::initial_sequence(const wire::FourTuple& tuple) const {
   const log::Log* log = this->log();
-  const Secret& secret = log != nullptr ? log->secrets().isn : random.volatile_isn;
-  const std::uint64_t ceiling = log != nullptr ? log->stored_clock_ceiling() : ~std::uint64_t{0};
-  return tcp::initial_sequence_number(secret, tuple, gate.clock().shown(gate.now(), ceiling) / 4000);
+  return tcp::initial_sequence_number(log != nullptr ? log->secrets().isn : random.volatile_isn, tuple,
+                                      shown_clock() / 4000);
 }
 
 std::uint32_t Engine::Impl::timestamp_offset(const wire::FourTuple& tuple) const {
@@ -190,6 +216,19 @@ tcp::Config Engine::Impl::tcp_config_for(wire::Ipv4Address peer, Time now) const
   return tcp;
 }
 
+bool Engine::Impl::is_free(wire::Port port, wire::Endpoint to) const {
+  const wire::FourTuple tuple{{config.ip.address.address, port}, to};
+  return !is_listened_on(port) && is_unknown(tuple) && !muted.contains(tuple);
+}
+
+Result<wire::Port> Engine::Impl::given_port(wire::Port port, wire::Endpoint to) const {
+  if (is_free(port, to)) return port;
+  return fail(Error::Kind::kBusy,
+              fmt::format("local port {} is in use: {}: give another, or none", port.value,
+                          is_listened_on(port) ? "a service listens on it"
+                                               : fmt::format("it has a connection to {}", to.to_string())));
+}
+
 // RFC 6056 section 3.3.1: a random start in the ephemeral range, then the next free one.
 Result<wire::Port> Engine::Impl::free_port(wire::Endpoint to) {
   constexpr std::uint32_t kFirst = 32768, kCount = 28232;
@@ -197,7 +236,7 @@ Result<wire::Port> Engine::Impl::free_port(wire::Endpoint to) {
   const auto start = static_cast<std::uint32_t>((port_draw >> 33) % kCount);
   for (std::uint32_t i = 0; i < kCount; ++i) {
     const wire::Port port{static_cast<std::uint16_t>(kFirst + (start + i) % kCount)};
-    if (listening_at(port) == nullptr && is_unknown({{config.ip.address.address, port}, to})) return port;
+    if (is_free(port, to)) return port;
   }
   return fail(Error::Kind::kUnavailable,
               fmt::format("no free local port for {}: all {} are in use", to.to_string(), kCount));
@@ -226,10 +265,13 @@ void Engine::Impl::resume_all(Time now) {
       entry.half_open = true;
       at->listener.half_opened();
     }
+    entry.by_cookie = at != nullptr;  // who knows
     demux.insert(tuple, entry.connection.get());
     ++counters.resumed;
+    if (const auto handler = adopted.find(id); handler != adopted.end()) gate.attach(entry, *handler->second);
   }
   recovered.connections().clear();
+  adopted.clear();
 }
 
 }  // namespace holdfast::stack

@@ -109,8 +109,9 @@ Ways::Do Ways::plain_arrives() {
     phase_ = Phase::kDone;
     return Do::kNothing;
   }
-  // It answers our SYN-ACK, whose option did not arrive, or its own was taken away. It is the ordinary handshake then.
-  if (!initiator_ && phase_ == Phase::kWaiting && sent_ == 2 && received_ == 1 && config_.min == wire::kMinWays) {
+  // It answers our SYN-ACK, whose option did not arrive, or its own was taken away. It is the ordinary handshake then. A
+  // replacement cannot tell that from a peer that is steps ahead, and whose option was taken away just now.
+  if (!initiator_ && !resumed_ && phase_ == Phase::kWaiting && sent_ == 2 && received_ == 1 && config_.min == wire::kMinWays) {
     fell_back_ = true;
     return fall_back();
   }

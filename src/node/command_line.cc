@@ -14,6 +14,7 @@
 #include "node/file_text.h"
 #include "node/handshake_values.h"
 #include "node/help.h"
+#include "node/lab_flags.h"
 
 namespace holdfast::node {
 namespace {
@@ -357,9 +358,11 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
   ServeFlags serve;
   StreamsFlags streams;
   SendFlags send;
+  LabFlags lab;
   auto* serve_app = app.add_subcommand("serve", "Run a node");
   auto* streams_app = app.add_subcommand("streams", "Look at what a node has stored: list, show, cat, tail");
   auto* send_app = app.add_subcommand("send", "Send a file to any TCP peer through Holdfast's own stack");
+  auto* lab_app = app.add_subcommand("lab", "Experiments in simulated time: handshake");
   auto* version_app = app.add_subcommand("version", "Show the version");
   app.require_subcommand(1);
   app.set_version_flag("--version", help::version(), "Show the version");
@@ -368,6 +371,7 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
   serve_app->footer(help::kServe);
   streams.add_to(*streams_app);
   send.add_to(*send_app);
+  lab.add_to(*lab_app);
   arrange(app);
   if (auto known = check_commands(app, argc, argv); !known) return std::unexpected(known.error());
   try {
@@ -396,6 +400,7 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
   if (version_app->parsed()) return TextCommand{help::version()};
   if (streams_app->parsed()) return streams.finish();
   if (send_app->parsed()) return send.finish();
+  if (lab_app->parsed()) return lab.finish();
   auto command = serve.finish();
   if (command) command->arguments.assign(argv, argv + argc);
   return command;

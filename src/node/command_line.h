@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "log/reader.h"
+#include "node/lab.h"
 #include "node/settings.h"
 
 namespace holdfast::node {
@@ -61,7 +62,7 @@ struct TextCommand {
   std::string text;
 };
 
-using Command = std::variant<ServeCommand, StreamsCommand, SendCommand, TextCommand>;
+using Command = std::variant<ServeCommand, StreamsCommand, SendCommand, LabCommand, TextCommand>;
 
 // Errors are kUsage, one line, without the program's name in front.
 Result<Command> parse_command_line(int argc, const char* const* argv);

@@ -74,6 +74,17 @@ FIN too. With --data the same command goes on after a crash or Ctrl-C, over the 
 was delivered already; without, whatever ends it early resets the connection.
 )";
 
+const char* const kLabHandshake = R"(
+Examples:
+  holdfast lab handshake
+  holdfast lab handshake --ways 3..16 --loss 0,2% --delay 1ms,20ms,100ms --storage-latency 0,5ms --svg plots --csv all.csv
+  holdfast lab handshake --ladder 5
+  holdfast lab handshake --ladder 8 --loss 20% --seed 4 --svg plots
+
+Two nodes, each with storage directories of its own, in a world without clock, network or disk: the production code
+between simulated ones. docs/handshake-lab.md tells what the numbers say.
+)";
+
 std::string version() { return "holdfast " HOLDFAST_VERSION "\n"; }
 
 }  // namespace holdfast::node::help

@@ -12,6 +12,7 @@ extern const char* const kStreamsList;
 extern const char* const kStreamsCat;
 extern const char* const kStreamsTail;
 extern const char* const kSend;
+extern const char* const kLabHandshake;
 std::string version();
 
 }  // namespace holdfast::node::help

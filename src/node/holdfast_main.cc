@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "node/command_line.h"
+#include "node/lab.h"
 #include "node/output.h"
 #include "node/send.h"
 #include "node/serve.h"
@@ -19,6 +20,7 @@ struct Run {
   int operator()(const ServeCommand& command) const { return serve(command); }
   int operator()(const StreamsCommand& command) const { return streams(command); }
   int operator()(const SendCommand& command) const { return send(command); }
+  int operator()(const LabCommand& command) const { return run_lab(command); }
   int operator()(const TextCommand& command) const {
     auto written = write_all(STDOUT_FILENO, command.text);
     return written ? kExitDone : report(written.error());

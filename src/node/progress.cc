@@ -19,9 +19,10 @@ constexpr std::string_view kEraseLine = "\r\x1b[K";
 
 }  // namespace
 
-Progress::Progress(std::string what, std::optional<std::uint64_t> total, bool wanted)
+Progress::Progress(std::string what, std::optional<std::uint64_t> total, bool wanted, Unit unit)
     : what_(std::move(what)),
       total_(total),
+      unit_(unit),
       shown_(wanted && ::isatty(STDERR_FILENO) == 1),
       started_(shard::monotonic_now()),
       next_draw_(started_ + kQuietFor) {}
@@ -50,7 +51,8 @@ void Progress::draw(Time now) {
     line += fmt::format(" [{}{}] {:3.0f} %", std::string(filled, '#'), std::string(kBarWidth - filled, '.'),
                         fraction * 100);
   }
-  line += fmt::format(" {} {}/s", human_size(done_), human_size(rate));
+  line += unit_ == Unit::kBytes ? fmt::format(" {} {}/s", human_size(done_), human_size(rate))
+                                : fmt::format(" {} handshakes, {}/s", done_, rate);
   (void)write_all(STDERR_FILENO, line);
 }
 

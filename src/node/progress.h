@@ -11,8 +11,10 @@ namespace holdfast::node {
 
 class Progress {
  public:
-  // `total` bytes where known.
-  Progress(std::string what, std::optional<std::uint64_t> total, bool wanted);
+  enum class Unit : std::uint8_t { kBytes, kHandshakes };
+
+  // `total` where known.
+  Progress(std::string what, std::optional<std::uint64_t> total, bool wanted, Unit unit = Unit::kBytes);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -25,6 +27,7 @@ class Progress {
 
   std::string what_;
   std::optional<std::uint64_t> total_;
+  Unit unit_;
   bool shown_;
   bool drawn_ = false;
   Time started_;

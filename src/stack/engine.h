@@ -76,6 +76,8 @@ struct ConnectionInfo {
   std::uint64_t in_received = 0, in_released = 0, out_queued = 0, out_acknowledged = 0;
   bool answered = true;  // false for one that was resumed, until its peer has said where it is
   std::optional<tcp::WaysReport> handshake;  // of an N-way one
+  Duration smoothed_rtt{};                   // 0 before the first sample
+  Duration retransmission_timeout{};         // RFC 6298
 };
 
 class Engine {

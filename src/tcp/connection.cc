@@ -157,6 +157,7 @@ bool Connection::answered() const { return impl_->spoken && !impl_->awaiting_ans
 unsigned Connection::receive_window_shift() const { return impl_->rcv.shift; }
 std::uint32_t Connection::receive_window_scale_limit() const { return std::uint32_t{65535} << impl_->rcv.shift; }
 Duration Connection::smoothed_rtt() const { return impl_->snd.rtt.smoothed(); }
+Duration Connection::retransmission_timeout() const { return impl_->snd.rtt.rto(); }
 std::optional<StreamOffset> Connection::urgent_end() const { return impl_->rcv.urgent; }
 std::uint32_t Connection::soft_errors() const { return impl_->soft_errors; }
 bool Connection::may_be_replaced_by(const SegmentIn& syn) const { return impl_->may_be_replaced_by(syn); }

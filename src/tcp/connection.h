@@ -244,6 +244,7 @@ class Connection {
   unsigned receive_window_shift() const;             // 0..14 (RFC 7323 section 2)
   std::uint32_t receive_window_scale_limit() const;  // 65535 << our shift: no larger window can be expressed
   Duration smoothed_rtt() const;                     // 0 before the first sample
+  Duration retransmission_timeout() const;           // RFC 6298's RTO, back-off included
   // Where the peer's urgent data ends: the first byte that is not urgent (RFC 9293 MUST-62); nothing where it sent
   // none. Urgent bytes are delivered in line.
   std::optional<StreamOffset> urgent_end() const;

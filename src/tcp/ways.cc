@@ -45,7 +45,11 @@ Ways Ways::answer(const WaysConfig& config, const NonceSource& source, bool stor
 Ways Ways::resume(const WaysConfig& config, const NonceSource& source, bool stores, bool initiator,
                   const WaysRecord& record) {
   HF_ASSERT(record.ways > wire::kMinWays && record.ways <= wire::kMaxWays && record.received <= record.ways);
-  Ways ways(config, source, stores, initiator);
+  WaysConfig asked = config;
+  asked.strict = record.strict;
+  if (record.received == 0) asked.min = std::clamp(record.min, wire::kMinWays, record.ways);
+  asked.max = std::max(asked.max, asked.min);
+  Ways ways(asked, source, stores, initiator);
   ways.resumed_ = true;
   ways.asked_ = ways.ways_ = record.ways;
   ways.received_ = record.received;
@@ -293,6 +297,7 @@ WaysReport Ways::report() const {
 Ways Ways::without_counts() const {
   Ways ways = *this;
   ways.dropped_ = ways.repeated_ = 0;
+  ways.sent_again_ = false;
   return ways;
 }
 

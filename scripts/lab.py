@@ -116,8 +116,9 @@ class Node:
         self.log_path = directory.file(f"{name}.log")
         self.keeper = keeper
         self.process = None
-        self.arguments = ["serve", "--link", f"tap:{link}", "--address", f"{address}/24", "--host-address", f"{host_address}/24",
-                          "--events", self.events_path]
+        self.arguments = ["serve", "--link", f"tap:{link}", "--address", f"{address}/24", "--events", self.events_path]
+        if host_address is not None:  # else something other than the kernel's own stack is at the device's end
+            self.arguments += ["--host-address", f"{host_address}/24"]
         for path in self.data:
             self.arguments += ["--data", path]
         for service in services:
@@ -246,7 +247,16 @@ class ClientView:
         self.socket.close()
 
     def connections(self):
-        """A list of dictionaries: port, state, timer (that runs), bytes_acked, total_retrans, retransmits (in a row), rto_ms."""
+        """A list of dictionaries: port, state, timer (that runs), bytes_acked, total_retrans, retransmits (in a row), rto_ms. Without
+        those that are no sockets any more (TIME-WAIT) or not yet (of a listener's)."""
+        return [found for found in map(self.parse, self.messages()) if found]
+
+    def states(self):
+        """The states of all connections, by their numbers in include/net/tcp_states.h."""
+        return [message[1] for message in self.messages()]
+
+    def messages(self):
+        """struct inet_diag_msg and its attributes, of each connection."""
         request = struct.pack("=BBBBI", socket.AF_INET, socket.IPPROTO_TCP, 1 << (self.INET_DIAG_INFO - 1), 0, 0xFFFFFFFF)
         request += bytes(40) + struct.pack("=II", 0xFFFFFFFF, 0xFFFFFFFF)
         header = struct.pack("=IHHII", 16 + len(request), self.SOCK_DIAG_BY_FAMILY, self.NLM_F_REQUEST_DUMP, 1, 0)
@@ -261,16 +271,15 @@ class ClientView:
                     return found
                 if kind == self.NLMSG_ERROR:
                     raise OSError("sock_diag: " + os.strerror(-struct.unpack_from("=i", answer, at + 16)[0]))
-                connection = self.parse(answer[at + 16:at + length])
-                if connection:
-                    found.append(connection)
+                message = answer[at + 16:at + length]
+                port, peer_port = struct.unpack_from("!HH", message, 4)
+                if peer_port == self.peer_port and self.port in (None, port):
+                    found.append(message)
                 at += (length + 3) & ~3
 
     def parse(self, message):
         state, = struct.unpack_from("=B", message, 1)
-        port, peer_port = struct.unpack_from("!HH", message, 4)
-        if peer_port != self.peer_port or self.port not in (None, port):
-            return None
+        port, = struct.unpack_from("!H", message, 4)
         at = 72
         while at + 4 <= len(message):
             length, kind = struct.unpack_from("=HH", message, at)

@@ -73,6 +73,9 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   void set_aside(StreamId id, RecoveredConnection connection);
   // The peer of one that was set aside is gone. False where the log has no room to say so.
   bool drop_aside(StreamId id);
+  // The handler of a client connection that was resumed, once. Its inbound bytes are handed over from the returned
+  // offset on; what lies below is in the log.
+  StreamOffset attach(Entry& entry, ClientHandler& handler);
   // Every resumed connection speaks, as soon as its peer can be reached: to be called once, when the epoch's start is
   // stored. Until then a gate with a log is silent.
   void speak_all(Time now);
@@ -125,6 +128,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   const Secret& nonce_secret() const override;
   bool stores() const override { return log_ != nullptr; }
   std::uint8_t copies(const tcp::Connection& connection) const override;
+  std::uint8_t most_copies() const override;
   void store_record(tcp::Connection& connection) override;
   void await_copies(tcp::Connection& connection) override;
 

@@ -17,11 +17,19 @@ bool Gate::deliver(tcp::Connection& connection, StreamOffset at, Bytes payload, 
   }
   grow_window(entry);
   const StreamOffset end = at + payload.size();
+  const bool client = entry.service == ServiceKind::kClient;
+  const bool record_first = log_ && client && fin && entry.record_dirty;
   // The log may move the payload within its batch: what is kept in memory besides is taken before.
   Bytes kept = payload;
-  if (log_ && (echo || entry.handler != nullptr)) {
+  if (log_ && (echo || entry.handler != nullptr || record_first)) {
     kept_.assign(payload.begin(), payload.end());
     kept = kept_;
+  }
+  if (record_first) {
+    // That our FIN is acknowledged must not be stored after the peer's: once that one is acknowledged the peer forgets
+    // us, and nobody can tell a replacement any more.
+    append_record(entry);
+    payload = kept;
   }
   const StoredEdges before = entry.appended;
   reserve_window(entry, end);
@@ -54,7 +62,7 @@ bool Gate::deliver(tcp::Connection& connection, StreamOffset at, Bytes payload, 
     if (fin) connection.queue_fin();
     entry.appended.out_end = end;
     entry.appended.out_fin = fin;
-  } else if (entry.service == ServiceKind::kClient && entry.handler != nullptr) {
+  } else if (client && entry.handler != nullptr) {
     entry.unread.insert(entry.unread.end(), kept.begin(), kept.end());
   }
   note_stored_edges(entry, lsn);
@@ -147,6 +155,9 @@ void Gate::state_changed(tcp::Connection& connection, tcp::State from, tcp::Stat
   entry.record_awaited |= from == tcp::State::kSynSent && to != tcp::State::kClosed;
   entry.tell_established |= to == tcp::State::kEstablished;
   output_.state_changed(entry, from, to);
+  if (to == tcp::State::kEstablished) {
+    if (const auto report = connection.handshake()) observer_.handshake(entry.id, connection.tuple(), *report);
+  }
   touch(entry);
 }
 
@@ -164,6 +175,9 @@ void Gate::finished(tcp::Connection& connection, tcp::CloseReason reason) {
   timers_.erase(entry);
   output_.forget(entry);
   finished_.push_back(entry.id);
+  if (const auto report = connection.handshake(); report && report->failure != tcp::WaysFailure::kNone) {
+    observer_.handshake(entry.id, connection.tuple(), *report);
+  }
   observer_.closed(entry.id, connection.tuple(), reason);
 }
 
@@ -176,11 +190,16 @@ std::uint8_t Gate::copies(const tcp::Connection& connection) const {
   const Lsn lsn = entry_of(connection).record_lsn;
   // A record that is still to be appended is nowhere.
   if (lsn == Lsn{0} || entry_of(connection).record_awaited) return 0;
-  return static_cast<std::uint8_t>(std::min(log_->copies(lsn), 255U));
+  return static_cast<std::uint8_t>(std::min(log_->copies(lsn) + (HF_MUTANT(kCopyTooMany) ? 1U : 0U), 255U));
+}
+
+std::uint8_t Gate::most_copies() const {
+  return log_ ? static_cast<std::uint8_t>(std::min(log_->count(), 255U)) : std::uint8_t{0};
 }
 
 void Gate::store_record(tcp::Connection& connection) {
   Entry& entry = entry_of(connection);
+  if (HF_MUTANT(kStepNUnstored)) return connection.on_record_stored(now_);
   entry.record_awaited = true;
   touch(entry);
 }

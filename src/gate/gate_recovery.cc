@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "gate/gate.h"
+#include "tcp/state.h"
 
 namespace holdfast::gate {
 
@@ -58,6 +59,14 @@ Result<Entry*> Gate::resume(StreamId id, RecoveredConnection& recovered, tcp::Co
   entries_[id] = std::move(owned);
   observer_.resumed(id, entry.connection->tuple(), entry.connection->state());
   return &entry;
+}
+
+StreamOffset Gate::attach(Entry& entry, ClientHandler& handler) {
+  HF_ASSERT(entry.service == ServiceKind::kClient && entry.handler == nullptr && entry.unread.empty());
+  entry.handler = &handler;
+  entry.tell_established = tcp::is_synchronized(entry.connection->state());
+  touch(entry);
+  return entry.appended.in_end;
 }
 
 Result<void> Gate::read_outbound(Entry& entry, const tcp::Snapshot& s) {

@@ -180,6 +180,7 @@ void Gate::hand_to_client(Entry& entry) {
   ClientHandler& handler = *entry.handler;
   if (entry.tell_established) {
     entry.tell_established = false;
+    if (const auto report = entry.connection->handshake()) handler.handshake(*report);
     handler.established();
   }
   // `unread` begins at the first byte not handed over yet and ends at the appended edge.
@@ -237,6 +238,8 @@ void Gate::remove_finished() {
     if (entry.items > 0 || entry.folded || entry.touched || entry.awaits_copies) return false;
     if (entry.handler != nullptr) {
       hand_to_client(entry);
+      const auto report = entry.connection->handshake();
+      if (report && report->failure != tcp::WaysFailure::kNone) entry.handler->handshake(*report);
       entry.handler->finished(entry.close_reason);
     }
     forget_wishes(entry);

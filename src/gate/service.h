@@ -28,6 +28,8 @@ class Observer {
   // Its outbound bytes cannot be read back, and why. It stays in the log, and is tried again at the next start; until
   // then nothing is said for it but a challenge (RFC 5961).
   virtual void not_resumed(StreamId, const wire::FourTuple&, const Error&) {}
+  // An N-way handshake is over: the connection is established, or has failed.
+  virtual void handshake(StreamId, const wire::FourTuple&, const tcp::WaysReport&) {}
   virtual void stalled(bool) {}
 };
 
@@ -35,6 +37,8 @@ class Observer {
 class ClientHandler {
  public:
   virtual ~ClientHandler() = default;
+  // An N-way handshake is over: established() or finished() follows.
+  virtual void handshake(const tcp::WaysReport&) {}
   virtual void established() {}
   virtual void received(Bytes) {}  // in order, stored (in memory for a volatile node)
   virtual void peer_finished() {}

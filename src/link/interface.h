@@ -14,4 +14,9 @@ bool is_interface_name(const std::string& name);
 // Sets the MTU unless it is that already, and brings the interface up unless it is.
 Result<void> bring_up(const std::string& name, std::uint16_t mtu);
 
+// A text that the kernel keeps with the interface for as long as it exists (`ip link set NAME alias …`); empty: none.
+inline constexpr std::size_t kMaxAlias = 255;
+Result<std::string> alias_of(const std::string& name);
+Result<void> set_alias(const std::string& name, const std::string& alias);  // at most kMaxAlias bytes
+
 }  // namespace holdfast::link

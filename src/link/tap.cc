@@ -157,6 +157,17 @@ Result<void> Tap::make_persistent() {
   return unavailable(fmt::format("{}: cannot make the device persistent: {}", name_, text_of(errno)));
 }
 
+Result<void> Tap::make_transient() {
+  if (::ioctl(fd_, TUNSETPERSIST, 0) == 0) return {};
+  return unavailable(
+      fmt::format("{}: cannot let the device go: {}: `ip link del {}` removes it", name_, text_of(errno), name_));
+}
+
+bool Tap::is_persistent() const {
+  ifreq request{};
+  return ::ioctl(fd_, TUNGETIFF, &request) == 0 && (request.ifr_flags & IFF_PERSIST) != 0;
+}
+
 void Tap::set_head_size(std::size_t size) { head_size_ = std::clamp<std::size_t>(size, 14, kMaxHead); }
 
 std::optional<wire::RxFrame> Tap::receive(MutableBytes body) {

@@ -2,7 +2,8 @@
 // super-segments off our hands (virtio-net header).
 //
 // Frames wait in the device while nobody reads, also between two processes that hold its descriptor one after the other
-// (adopt()); so a node can be restarted without a frame lost. Device, addresses and routes are never removed here.
+// (adopt()); so a node can be restarted without a frame lost. Device, addresses and routes are removed only by
+// make_transient().
 //
 // Threads: one owner thread. After construction neither receive() nor transmit() allocates.
 #pragma once
@@ -51,8 +52,10 @@ class Tap final : public wire::FrameSink {
   Tap(const Tap&) = delete;
   Tap& operator=(const Tap&) = delete;
 
-  // The device stays when the last descriptor is closed.
+  // The device stays when the last descriptor is closed; or goes with it, as one does that open() has created.
   Result<void> make_persistent();
+  Result<void> make_transient();
+  bool is_persistent() const;
 
   // The next frame, where one waits. Its first head_size() bytes land in `head`, the rest at the start of `body` if
   // that has room for any frame (kMaxFrame bytes), otherwise in a buffer of the link's own. Valid until the next call.

@@ -163,7 +163,8 @@ class Log {
 
   // ---- State ----
   virtual std::vector<LocationStatus> locations() const = 0;
-  virtual unsigned stored_on() const = 0;
+  virtual unsigned stored_on() const = 0;  // W
+  virtual unsigned count() const = 0;      // R
   // Fewer than W locations are active: nothing more becomes durable.
   virtual bool quorum_lost() const = 0;
   // A location has refused to prepare further segments for want of room; retried by the log from time to time.

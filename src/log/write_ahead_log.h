@@ -70,6 +70,7 @@ class WriteAheadLog final : public Log {
 
   std::vector<LocationStatus> locations() const override;
   unsigned stored_on() const override { return identity_.stored_on; }
+  unsigned count() const override { return static_cast<unsigned>(replicas_.size()); }
   bool quorum_lost() const override { return active_count() < identity_.stored_on; }
   bool full() const override;
   void retry_space() override;

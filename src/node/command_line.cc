@@ -12,6 +12,7 @@
 
 #include "node/config_file.h"
 #include "node/file_text.h"
+#include "node/handshake_values.h"
 #include "node/help.h"
 
 namespace holdfast::node {
@@ -169,8 +170,36 @@ class SendFlags {
     app.add_option("--host-address", host_address_, "Address to give to the kernel's end of the device")
         ->type_name("A.B.C.D/LEN");
     app.add_option("--to", to_, "Whom to connect to")->type_name("A.B.C.D:PORT")->required();
+    app.add_option("--local-port", local_port_, "Our own port (default: a random one that is free)")->type_name("PORT");
+    app.add_option("--ways", ways_,
+                   "Open with a handshake of N ways, or fewer where the peer wants that; with MIN..MAX, none below MIN "
+                   "(default 3, most 74)")
+        ->type_name("N|MIN..MAX");
+    app.add_option("--policy", policy_,
+                   "strict (default): reset a peer that holds fewer copies of the connection than a step asks for; "
+                   "best-effort: go on")
+        ->type_name("P");
+    app.add_option("--roll-call-timeout", roll_call_timeout_,
+                   "How long a step waits for our own copies, and what is added to the wait for the peer's (default 1s)")
+        ->type_name("TIME");
+    app.add_option("--data", data_,
+                   "Directory to store the connection and its bytes in before they are sent: after a crash or Ctrl-C the "
+                   "same command goes on with the same connection. Repeatable, one location each")
+        ->type_name("DIR")
+        ->allow_extra_args(false)
+        ->group("Storage");
+    for (const char* name : kOfStorage) {
+      const auto& setting = setting_of(name);
+      app.add_option(fmt::format("--{}", name), storage_[name], setting.help)->type_name(setting.value)->group("Storage");
+    }
+    app.add_flag("--abandon", command_.abandon, "Reset an unfinished connection to the peer first; then begin anew")
+        ->disable_flag_override()
+        ->group("Storage");
+    app.add_flag("--again", command_.again, "Send it once more, also where the last connection has delivered the same")
+        ->disable_flag_override()
+        ->group("Storage");
     app.add_option("--pcap", command_.pcap, "Write every frame, both ways, to a pcapng file")->type_name("FILE");
-    app.add_flag("--quiet", command_.quiet, "No progress bar")->disable_flag_override();
+    app.add_flag("--quiet", command_.quiet, "No progress bar, no notes: errors only")->disable_flag_override();
     app.add_option("FILE", command_.file, "What to send; - is standard input (default)");
     app.footer(help::kSend);
   }
@@ -178,17 +207,18 @@ class SendFlags {
   Result<SendCommand> finish() {
     // The same words mean the same as for `serve`.
     ServeOptions shared;
-    const std::pair<const char*, const std::string*> values[] = {
-        {"link", &link_}, {"address", &address_}, {"gateway", &gateway_}, {"host-address", &host_address_}};
+    std::vector<std::pair<const char*, std::string>> values = {
+        {"link", link_}, {"address", address_}, {"gateway", gateway_}, {"host-address", host_address_}};
+    for (const auto& directory : data_) values.emplace_back("data", directory);
+    for (const char* name : kOfStorage) values.emplace_back(name, storage_[name]);
     for (const auto& [name, value] : values) {
-      if (value->empty()) continue;
-      const auto settings = serve_settings();
-      const auto setting =
-          std::find_if(settings.begin(), settings.end(), [&](const Setting& s) { return std::string(name) == s.name; });
-      if (auto applied = setting->apply(shared, *value); !applied) {
-        return usage(fmt::format("--{} {}: {}", name, *value, applied.error()));
+      if (value.empty()) continue;
+      if (auto applied = setting_of(name).apply(shared, value); !applied) {
+        return usage(fmt::format("--{} {}: {}", name, value, applied.error()));
       }
     }
+    if (auto done = apply_ways(); !done) return std::unexpected(done.error());
+    if (auto sane = check_stored(shared); !sane) return std::unexpected(sane.error());
     auto to = wire::Endpoint::parse(to_);
     if (!to || !to->address.is_unicast_host() || to->port == wire::Port{}) {
       return usage(fmt::format("--to {}: must be a host's address and port, such as 10.77.0.1:9000", to_));
@@ -199,17 +229,58 @@ class SendFlags {
     if (!shared.address.contains(to->address) && !shared.gateway) {
       return usage(fmt::format("--to {}: is not on the link ({}): give a --gateway", to_, address_));
     }
+    if (!local_port_.empty()) {
+      auto port = parse_number(local_port_, 1, 65535);
+      if (!port) return usage(fmt::format("--local-port {}: {}", local_port_, port.error()));
+      command_.local_port = wire::Port{static_cast<std::uint16_t>(*port)};
+    }
     command_.link = shared.link;
     command_.address = shared.address;
     command_.gateway = shared.gateway;
     command_.host_address = shared.host_address;
     command_.to = *to;
+    command_.data = shared.data;
+    command_.log = shared.log;
     return command_;
   }
 
  private:
+  static constexpr const char* kOfStorage[] = {"stored-on", "segment-size", "max-bytes", "copy-limit"};
+
+  static const Setting& setting_of(std::string_view name) {
+    const auto settings = serve_settings();
+    return *std::find_if(settings.begin(), settings.end(), [&](const Setting& s) { return name == s.name; });
+  }
+
+  Result<void> check_stored(const ServeOptions& shared) const {
+    if (!shared.data.empty()) return check_storage(shared);
+    const char* lonely = command_.abandon ? "abandon" : command_.again ? "again" : nullptr;
+    for (const auto& [name, value] : storage_) {
+      if (!value.empty()) lonely = name.c_str();
+    }
+    if (lonely == nullptr) return {};
+    return usage(fmt::format("--{} without --data: nothing is stored; name a directory, or leave it out", lonely));
+  }
+
   SendCommand command_;
-  std::string link_, address_, gateway_, host_address_, to_;
+  Result<void> apply_ways() {
+    using Parse = Parsed<void> (*)(std::string_view, tcp::WaysConfig&);
+    const std::tuple<const char*, const std::string*, Parse> values[] = {
+        {"ways", &ways_, parse_ways},
+        {"policy", &policy_, parse_policy},
+        {"roll-call-timeout", &roll_call_timeout_, parse_roll_call_timeout}};
+    for (const auto& [name, value, parse] : values) {
+      if (value->empty()) continue;
+      if (auto parsed = parse(*value, command_.ways); !parsed) {
+        return usage(fmt::format("--{} {}: {}", name, *value, parsed.error()));
+      }
+    }
+    return {};
+  }
+
+  std::vector<std::string> data_;
+  std::map<std::string, std::string> storage_;
+  std::string link_, address_, gateway_, host_address_, to_, local_port_, ways_, policy_, roll_call_timeout_;
 };
 
 // CLI11's messages may span lines; ours are one.

@@ -45,9 +45,15 @@ struct SendCommand {
   std::optional<wire::Ipv4Address> gateway;
   std::optional<wire::Ipv4Prefix> host_address;
   wire::Endpoint to;
+  std::optional<wire::Port> local_port;  // without: any that is free
+  tcp::WaysConfig ways{.strict = true};
+  std::vector<std::string> data;  // directories: one location each; none: nothing is stored
+  log::Options log;
+  bool abandon = false;  // reset an unfinished connection first
+  bool again = false;    // also what was delivered already
   std::string file = "-";
   std::string pcap;
-  bool quiet = false;  // no progress bar
+  bool quiet = false;  // no progress bar, no notes
 };
 
 // Help or version: to be printed to standard output.

@@ -5,16 +5,15 @@
 #include <poll.h>
 #include <spdlog/spdlog.h>
 
-#include <map>
 #include <string>
 #include <utility>
 
 #include "gate/recovery.h"
-#include "location/absent.h"
-#include "location/directory.h"
 #include "location/ring.h"
 #include "node/entropy.h"
+#include "node/handshake_values.h"
 #include "node/stop_signals.h"
+#include "node/storage.h"
 #include "shard/clock.h"
 #include "shard/shard.h"
 #include "stack/engine.h"
@@ -22,12 +21,8 @@
 namespace holdfast::node {
 namespace {
 
-// A dead process's last writes hold the locks until they have landed: milliseconds, or the disk's own time-outs.
-constexpr Duration kLockBound = std::chrono::seconds(5);
 // Longer than a start takes: one that does not work out is looked into.
 constexpr Duration kStartBound = std::chrono::seconds(2);
-// How long a stop waits for the writes under way.
-constexpr Duration kStopBound = std::chrono::seconds(5);
 // How often locations are looked at for failures.
 constexpr Duration kLookEvery = std::chrono::milliseconds(500);
 
@@ -38,7 +33,7 @@ std::string counted(std::size_t connections) {
 }
 
 // What happens, in words and as events.
-class Chronicle final : public stack::Observer {
+class Chronicle final : public stack::Observer, public StorageWatch::Listener {
  public:
   explicit Chronicle(const EventFile& events) : events_(events) {}
 
@@ -58,6 +53,27 @@ class Chronicle final : public stack::Observer {
                                        {"peer", json_string(tuple.peer.to_string())},
                                        {"reason", json_string(error.message)}});
   }
+  void handshake(StreamId id, const wire::FourTuple& tuple, const tcp::WaysReport& report) override {
+    const bool failed = report.failure != tcp::WaysFailure::kNone;
+    if (failed) {
+      spdlog::warn("stream {} from {}: no connection: {}", id.value, tuple.peer.to_string(), explain_failure(report));
+    } else {
+      spdlog::info("stream {} from {}: {}", id.value, tuple.peer.to_string(), describe(report));
+    }
+    events_.write("handshake", {{"stream", std::to_string(id.value)},
+                                {"peer", json_string(tuple.peer.to_string())},
+                                {"established", failed ? "false" : "true"},
+                                {"ways", std::to_string(report.ways)},
+                                {"proposed", std::to_string(report.asked)},
+                                {"sent", std::to_string(report.sent)},
+                                {"received", std::to_string(report.received)},
+                                {"copies", std::to_string(report.copies)},
+                                {"copies_asked", std::to_string(report.copies_asked)},
+                                {"peer_copies", std::to_string(report.peer_copies)},
+                                {"peer_copies_asked", std::to_string(report.peer_asked)},
+                                {"repeated", std::to_string(report.repeated)},
+                                {"dropped", std::to_string(report.dropped)}});
+  }
   void stalled(bool now) override {
     events_.write("stalled", {{"value", now ? "true" : "false"}});
     if (now) {
@@ -67,31 +83,16 @@ class Chronicle final : public stack::Observer {
     }
   }
 
-  // Compares with what was known before.
-  void look_at(const log::Log& log) {
-    for (const auto& location : log.locations()) {
-      auto& known = states_.emplace(location.name, log::LocationState::kActive).first->second;
-      if (known == location.state) continue;
-      known = location.state;
-      report(location, log);
-    }
-    if (log.full() == full_) return;
-    full_ = !full_;
-    events_.write("full", {{"value", full_ ? "true" : "false"}});
-    if (full_) {
-      std::vector<std::string> names;
-      for (const auto& location : log.locations()) {
-        if (location.full) names.push_back(location.name);
-      }
-      spdlog::error("no room in {}: what was taken is acknowledged, peers wait until there is room",
-                    fmt::join(names, ", "));
-    } else {
+  void full_changed(const std::vector<std::string>& full) override {
+    events_.write("full", {{"value", full.empty() ? "false" : "true"}});
+    if (full.empty()) {
       spdlog::warn("there is room again");
+    } else {
+      spdlog::error("no room in {}: what was taken is acknowledged, peers wait until there is room",
+                    fmt::join(full, ", "));
     }
   }
-
- private:
-  void report(const log::LocationStatus& location, const log::Log& log) {
+  void location_changed(const log::LocationStatus& location, const log::Log& log) override {
     if (location.state == log::LocationState::kActive) {
       spdlog::warn("location {} counts again", location.name);
       events_.write("location-active", {{"location", json_string(location.name)}});
@@ -104,9 +105,9 @@ class Chronicle final : public stack::Observer {
                   {{"location", json_string(location.name)}, {"reason", json_string(location.reason)}});
   }
 
+
+ private:
   const EventFile& events_;
-  std::map<std::string, log::LocationState> states_;
-  bool full_ = false;
 };
 
 class Node {
@@ -174,18 +175,6 @@ class Node {
       spdlog::warn("--volatile: nothing is stored, and connections of an earlier start at this address are reset");
       return nullptr;
     }
-    std::vector<std::unique_ptr<location::Location>> locations;
-    std::vector<const location::Directory*> directories;
-    for (const auto& path : options_.data) {
-      auto directory = location::open_directory(path, *ring_);
-      if (!directory) {
-        if (options_.data.size() == 1) return std::unexpected(directory.error());
-        locations.push_back(std::make_unique<location::Absent>(path, directory.error()));
-        continue;
-      }
-      directories.push_back(directory->get());
-      locations.push_back(*std::move(directory));
-    }
     log::Options log_options = options_.log;
     log_options.on_format = [this](unsigned stored_on, unsigned replicas) {
       spdlog::info("no log in {}: a new one is made, ACKed is what {} of {} have", fmt::join(options_.data, ", "),
@@ -209,13 +198,8 @@ class Node {
                                           {"restored", std::to_string(restored)},
                                           {"lost", std::to_string(lost)}});
     };
-    auto log = log::Log::open(std::move(locations), log_options, std::span<const std::byte, 96>(draw_entropy<96>()),
-                              kLockBound, recovered);
-    if (!log) return log;
-    for (const auto* directory : directories) {
-      for (const auto& warning : directory->warnings()) spdlog::warn("{}", warning);
-    }
-    return log;
+    return node::open_log(options_.data, log_options, *ring_, recovered,
+                          [](const std::string& warning) { spdlog::warn("{}", warning); });
   }
 
   stack::Config engine_config() const {
@@ -239,14 +223,8 @@ class Node {
   Result<void> check_start() {
     const auto* log = engine_->log();
     if (log == nullptr || shard::monotonic_now() < started_ + kStartBound) return {};
-    std::string reasons;
-    for (const auto& location : log->locations()) {
-      if (!location.reason.empty()) reasons += fmt::format(": {}", location.reason);
-    }
-    if (log->quorum_lost()) return fail(Error::Kind::kIo, "too few storage locations work" + reasons);
-    if (!log->full() || recovered_ > 0) return {};
-    return fail(Error::Kind::kFull,
-                fmt::format("no room for the log: {}{}: make room there", fmt::join(options_.data, ", "), reasons));
+    if (auto enough = check_quorum(*log); !enough) return enough;
+    return recovered_ > 0 ? Result<void>{} : check_room(*log);
   }
 
   bool goes_on() const { return !stop_->asked() && !tap_->failure(); }
@@ -257,7 +235,7 @@ class Node {
     const Time now = shard::monotonic_now();
     if (now < next_look_) return;
     next_look_ = now + kLookEvery;
-    if (engine_->log() != nullptr) chronicle_.look_at(*engine_->log());
+    if (engine_->log() != nullptr) storage_.look_at(*engine_->log(), chronicle_);
     if (tap_->capture() != nullptr) tap_->capture()->writer().flush();
   }
 
@@ -278,15 +256,7 @@ class Node {
       spdlog::info("stopping: {} to go on with at the next start", counted(open));
     }
     events_.write("stopping", {{"connections", std::to_string(engine_->connections())}});
-    Time now = shard::monotonic_now();
-    const Time bound = now + kStopBound;
-    engine_->prepare_stop(now);
-    engine_->pump(now);
-    while (engine_->busy() && now < bound) {
-      ring_->wait(bound - now);
-      now = shard::monotonic_now();
-      engine_->pump(now);
-    }
+    settle(*engine_, *ring_);
     events_.write("stopped");
   }
 
@@ -296,6 +266,7 @@ class Node {
   std::unique_ptr<link::Tap> tap_;
   const EventFile& events_;
   Chronicle chronicle_;
+  StorageWatch storage_;
   std::unique_ptr<StopSignals> stop_;
   std::unique_ptr<stack::Engine> engine_;
   std::unique_ptr<shard::Shard> shard_;

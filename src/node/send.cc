@@ -1,293 +1,442 @@
 #include "node/send.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <memory>
 #include <optional>
-#include <vector>
+#include <ranges>
+#include <string>
+#include <utility>
 
-#include "gate/recovery.h"
-#include "link/tap.h"
-#include "location/ring.h"
-#include "location/unique_fd.h"
-#include "node/entropy.h"
-#include "node/event_file.h"
-#include "node/host_address.h"
+#include "gate/connection_record.h"
+#include "gate/service.h"
+#include "node/dialogue.h"
+#include "node/handshake_values.h"
+#include "node/input.h"
 #include "node/output.h"
 #include "node/progress.h"
-#include "node/stop_signals.h"
-#include "node/values.h"
+#include "node/session.h"
+#include "node/stored_log.h"
 #include "shard/clock.h"
-#include "shard/shard.h"
-#include "stack/engine.h"
 
 namespace holdfast::node {
 namespace {
 
-constexpr std::size_t kReadSize = 256U << 10;
-// After both directions have ended: our ACK of the peer's FIN is on its way, and TIME-WAIT keeps nothing that a process
-// about to exit could still answer.
-constexpr std::uint32_t kSendBuffer = 8U << 20;
 constexpr auto kTellAfter = std::chrono::seconds(5);
+// The last so many of the stored answers are written without a look at the peer, who may send faster than they go.
+constexpr std::uint64_t kWrittenAtOnce = 1U << 20;
 
-// What the connection has told us.
-class Dialogue final : public stack::ClientHandler {
- public:
-  void established() override { established_ = true; }
-  void received(Bytes bytes) override {
-    if (output_gone_ || output_error_) return;
-    auto written = write_all(STDOUT_FILENO, bytes);
-    if (!written) output_error_ = written.error();
-    output_gone_ = written && !*written;
-  }
-  void peer_finished() override { peer_finished_ = true; }
-  void finished(tcp::CloseReason reason) override { finished_ = reason; }
+std::size_t common_prefix(Bytes a, Bytes b) {
+  const auto size = std::min(a.size(), b.size());
+  return static_cast<std::size_t>(std::ranges::mismatch(a.first(size), b.first(size)).in1 - a.begin());
+}
 
-  bool is_established() const { return established_; }
-  bool has_peer_finished() const { return peer_finished_; }
-  const std::optional<tcp::CloseReason>& ended() const { return finished_; }
-  const std::optional<Error>& output_error() const { return output_error_; }
-
- private:
-  bool established_ = false;
-  bool peer_finished_ = false;
-  bool output_gone_ = false;
-  std::optional<Error> output_error_;
-  std::optional<tcp::CloseReason> finished_;
-};
-
-// The bytes to be sent: a file, or a pipe that need not have any yet.
-class Input {
- public:
-  static Result<Input> open(const std::string& path, location::Ring& ring) {
-    Input input;
-    input.name_ = path == "-" ? "standard input" : path;
-    input.file_ = location::UniqueFd(path == "-" ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    struct stat status{};
-    if (!input.file_ || ::fstat(input.file_.get(), &status) != 0) return std::unexpected(input.error(errno));
-    if (S_ISDIR(status.st_mode)) return std::unexpected(input.error(EISDIR));
-    if (S_ISREG(status.st_mode)) {
-      // Somebody may have read a part of it before.
-      const off_t at = ::lseek(input.file_.get(), 0, SEEK_CUR);
-      if (at < 0) return std::unexpected(input.error(errno));
-      input.end_ = status.st_size;
-      input.size_ = static_cast<std::uint64_t>(std::max<off_t>(0, status.st_size - at));
-    } else {
-      input.readable_ = std::make_unique<location::Readiness>(ring, input.file_.get(), POLLIN);
-    }
-    return input;
-  }
-
-  std::optional<std::uint64_t> size() const { return size_; }
-  bool at_end() const { return at_end_; }
-
-  // Up to `into.size()` bytes; empty when there are none now, or at the end.
-  Result<Bytes> read(MutableBytes into) {
-    if (at_end_ || into.empty()) return Bytes{};
-    if (readable_) {
-      if (!ready_) ready_ = readable_->take();
-      readable_->arm();
-      if (!ready_) return Bytes{};
-    }
-    ready_ = false;
-    const auto size = ::read(file_.get(), into.data(), into.size());
-    if (size < 0) {
-      if (errno == EAGAIN || errno == EINTR) return Bytes{};
-      return std::unexpected(error(errno));
-    }
-    at_end_ = size == 0;
-    if (at_end_ && size_) {
-      if (auto whole = check_not_shorter(); !whole) return std::unexpected(whole.error());
-    }
-    return Bytes(into.first(static_cast<std::size_t>(size)));
-  }
-
- private:
-  // The size that the file system tells, not what could be read: /proc and /sys hold less than they say.
-  Result<void> check_not_shorter() const {
-    struct stat status{};
-    if (::fstat(file_.get(), &status) != 0) return std::unexpected(error(errno));
-    if (status.st_size >= end_) return {};
-    return fail(Error::Kind::kIo, fmt::format("{} became shorter while it was sent, {} bytes instead of {}: the "
-                                              "connection is reset",
-                                              name_, status.st_size, end_));
-  }
-  Error error(int number) const {
-    return {Error::Kind::kUnavailable, fmt::format("can't read {}: {}: check FILE", name_, std::strerror(number))};
-  }
-
-  std::string name_;
-  location::UniqueFd file_;
-  std::optional<std::uint64_t> size_;              // bytes to be read
-  off_t end_ = 0;                                  // of a regular file, when it was opened
-  std::unique_ptr<location::Readiness> readable_;  // null for a regular file
-  bool ready_ = false;
-  bool at_end_ = false;
-};
-
+// What is to be sent is derived anew from the log in each run: the connection that it holds and has not ended goes on,
+// what it says was delivered is not sent again. (docs/operating.md, "Sending".)
 class Sender {
  public:
-  explicit Sender(const SendCommand& command) : command_(command), buffer_(kReadSize) {}
+  explicit Sender(const SendCommand& command) : command_(command), session_(command) {}
+
+  Result<void> run() {
+    if (auto prepared = prepare(); !prepared) return prepared;
+    auto sent = session_.is_durable() ? deliver_durably() : deliver();
+    return session_.is_durable() ? end_durably(std::move(sent)) : end(std::move(sent));
+  }
+
+ private:
+  Result<void> prepare() {
+    if (auto ring = session_.create_ring(); !ring) return ring;
+    auto input = Input::open(command_.file, session_.ring());
+    if (!input) return std::unexpected(input.error());
+    input_ = *std::move(input);
+    return session_.open();
+  }
+
+  // ---- Without a log ----
+
+  Result<void> deliver() {
+    if (auto connected = connect(); !connected) return connected;
+    return work();
+  }
 
   // A peer must not wait for one that has ended: whatever goes wrong here resets the connection.
-  Result<void> run() {
-    auto prepared = prepare();
-    if (!prepared) return prepared;
-    auto sent = work();
-    if (!sent && !dialogue_.ended() && !tap_->failure()) {
-      engine_->abort(stream_, shard::monotonic_now());
-      engine_->pump(shard::monotonic_now());
-    }
+  Result<void> end(Result<void> sent) {
+    if (sent || !stream_ || dialogue_.ended() || !session_.has_device()) return sent;
+    session_.engine().abort(*stream_, shard::monotonic_now());
+    session_.engine().pump(shard::monotonic_now());
     return sent;
   }
 
- private:
-  Result<void> work() {
-    Progress progress("send", input_->size(), !command_.quiet);
-    while (!dialogue_.ended()) {
-      shard_->turn(dialogue_.is_established() ? kNever : tell_at_);
-      stop_->take();
-      look_at_time();
-      if (stop_->asked()) return give_up();
-      if (tap_->failure()) return std::unexpected(*tap_->failure());
-      if (dialogue_.output_error()) return std::unexpected(*dialogue_.output_error());
-      if (!fin_sent_ && dialogue_.is_established()) {
-        if (auto fed = feed(); !fed) return fed;
-      }
-      const auto info = connection();
-      if (info) progress.update(info->out_acknowledged);
-      if (info && info->state == tcp::State::kTimeWait) return {};  // everything is acknowledged, both ways
+  // ---- With a log ----
+
+  Result<void> deliver_durably() {
+    auto found = find_unfinished();
+    if (!found) return std::unexpected(found.error());
+    const auto unfinished = *found;
+    if (unfinished && !command_.abandon) {
+      stream_ = unfinished->id;
+      auto adopted = session_.engine().adopt(*stream_, dialogue_);
+      if (!adopted) return std::unexpected(adopted.error());
+      dialogue_.begin_at(*adopted);
+      tell_at_ = shard::monotonic_now() + kTellAfter;
     }
-    return verdict(*dialogue_.ended());
+    if (unfinished) {
+      if (auto kept = session_.keep_device(); !kept) return kept;
+    }
+    if (auto started = session_.start(); !started) return started;
+    if (session_.stop_asked()) return interrupted();
+    if (unfinished) {
+      if (const auto why = session_.not_resumed_because(unfinished->id)) return cannot_go_on(*why);
+      if (!command_.abandon) return go_on(*unfinished);
+      if (auto abandoned = abandon(*unfinished); !abandoned) return abandoned;
+    }
+    return begin(unfinished.has_value());
   }
 
-  Result<void> prepare() {
-    auto ring = location::Ring::create();
-    if (!ring) return std::unexpected(ring.error());
-    ring_ = *std::move(ring);
-    auto input = Input::open(command_.file, *ring_);
-    if (!input) return std::unexpected(input.error());
-    input_ = *std::move(input);
-    if (auto free = check_not_ours(command_.address.address); !free) return free;
-    auto tap = link::Tap::open({.name = command_.link.device, .mtu = command_.link.mtu, .pcap = command_.pcap});
-    if (!tap) return std::unexpected(tap.error());
-    tap_ = *std::move(tap);
-    if (command_.host_address) {
-      auto configured = configure_host_end(command_.link.device, *command_.host_address);
-      if (!configured) return configured;
+  // The newest connection to the peer that has not ended.
+  Result<std::optional<Unfinished>> find_unfinished() const {
+    std::optional<Unfinished> found;
+    for (const Unfinished& one : session_.unfinished()) {
+      if (one.tuple.peer == command_.to) found = one;
     }
-    stop_ = std::make_unique<StopSignals>(*ring_);
-    stop_->arm();
+    if (!found || found->tuple.local.address == command_.address.address) return found;
+    return fail(Error::Kind::kUnavailable,
+                fmt::format("{} has an unfinished connection to {} from {}: give that --address to go on with it, or "
+                            "another --data",
+                            directories(), peer(), found->tuple.local.address.to_string()));
+  }
+
+  Result<void> cannot_go_on(const Error& why) {
+    told_what_to_do_ = true;
+    return fail(why.kind, fmt::format("the unfinished connection to {} cannot be read back: {}: give all directories, "
+                                      "or begin anew in empty ones",
+                                      peer(), why.message));
+  }
+
+  // The connection that an earlier run left: what is stored is the input's beginning, or it is another input's.
+  Result<void> go_on(const Unfinished& from) {
+    session_.say(fmt::format("going on with the connection from {} to {}: {} bytes of it are stored",
+                             from.tuple.local.to_string(), peer(), from.out_end.value));
+    auto stored = open_stored();
+    if (!stored) return std::unexpected(stored.error());
+    auto same = compare(from.id, from.out_end, from.out_fin);
+    if (!same) return std::unexpected(same.error());
+    if (!*same) return differs(from);
+    fin_sent_ = from.out_fin;
+    if (auto written = write_stored_answer(); !written) return written;
+    return work();
+  }
+
+  Result<void> differs(const Unfinished& from) {
+    told_what_to_do_ = true;
+    return fail(Error::Kind::kUsage,
+                fmt::format("{} is not what {} has begun to send to {} ({} bytes stored{}, stream {}): send that again "
+                            "to finish it, or give --abandon to reset its connection first",
+                            input_->name(), directories(), peer(), from.out_end.value,
+                            from.out_fin ? ", all of it" : "", from.id.value));
+  }
+
+  // Resets it, and waits until the log knows.
+  Result<void> abandon(const Unfinished& unfinished) {
+    session_.say(fmt::format("abandoning the connection from {} to {}", unfinished.tuple.local.to_string(), peer()));
+    session_.engine().abort(unfinished.id, shard::monotonic_now());
+    while (session_.connection(unfinished.id)) {
+      if (auto turned = turn(kNever); !turned) return turned;
+    }
+    if (session_.store_all()) return {};
+    return fail(Error::Kind::kIo, fmt::format("the end of the connection to {} could not be stored: try again", peer()));
+  }
+
+  // A new connection, unless the last one has delivered this very input. What of it was compared is taken from the log.
+  Result<void> begin(bool abandoned) {
+    if (!command_.again && !abandoned) {
+      auto last = find_delivered();
+      if (!last) return std::unexpected(last.error());
+      if (*last) {
+        auto same = compare((*last)->id, (*last)->out.end, true);
+        if (!same) return std::unexpected(same.error());
+        if (*same) {
+          session_.say(fmt::format("delivered already: {} has acknowledged all of {} (stream {}); --again sends it once "
+                                   "more",
+                                   peer(), input_->name(), (*last)->id.value));
+          return {};
+        }
+        if (auto connected = connect(); !connected) return connected;
+        if (auto sent = send_stored((*last)->id); !sent) return sent;
+        return work();
+      }
+    }
+    return deliver();
+  }
+
+  // The newest stream to the peer, if it was finished and has ended well.
+  Result<std::optional<log::StreamInfo>> find_delivered() {
+    // What this start has changed is to be seen.
+    session_.store_all();
+    auto stored = open_stored();
+    if (!stored) return std::unexpected(stored.error());
+    auto all = stored_->reader().list();
+    if (!all) return std::unexpected(cannot_tell(all.error()));
+    for (auto& stream : std::views::reverse(*all)) {
+      const auto record = gate::decode_connection_record(stream.connection);
+      if (!record || record->service != static_cast<std::uint8_t>(gate::ServiceKind::kClient)) continue;
+      if (record->snapshot.tuple.peer != command_.to) continue;
+      const bool well = stream.closed && static_cast<tcp::CloseReason>(stream.close_reason) == tcp::CloseReason::kNormal;
+      return well && stream.out.fin ? std::optional(std::move(stream)) : std::nullopt;
+    }
+    return std::nullopt;
+  }
+
+  Error cannot_tell(const Error& why) const {
+    return {why.kind, fmt::format("{}: whether it was delivered already cannot be told; --again sends it", why.message)};
+  }
+
+  Result<void> open_stored() {
+    auto stored = StoredLog::open(command_.data);
+    if (!stored) return std::unexpected(stored.error());
+    stored_ = *std::move(stored);
+    return {};
+  }
+
+  // Whether the input begins with the stored bytes [0, end) of a stream, and, with `whole`, ends there. Takes from the
+  // input what is the same: `compared_` bytes.
+  Result<bool> compare(StreamId id, StreamOffset end, bool whole) {
+    // (A size of 0 may be that of a file that is made when it is read.)
+    const auto size = input_->size().value_or(0);
+    if (size != 0 && (size < end.value || (whole && size != end.value))) return false;
+    Progress progress("compare", end.value, !command_.quiet);
+    Result<bool> same = true;
+    auto read = read_stored(id, log::Direction::kOut, StreamOffset{0}, end, [&](Bytes piece) {
+      same = compare_piece(piece);
+      progress.update(compared_.value);
+      return same && *same;
+    });
+    if (!read) return std::unexpected(read.error());
+    if (!same || !*same || !whole) return same;
+    auto more = look();
+    if (!more) return std::unexpected(more.error());
+    return more->empty();
+  }
+
+  Result<bool> compare_piece(Bytes piece) {
+    while (!piece.empty()) {
+      auto ahead = look();
+      if (!ahead) return std::unexpected(ahead.error());
+      if (ahead->empty()) return false;
+      const auto count = common_prefix(*ahead, piece);
+      const bool differs = count < std::min(ahead->size(), piece.size());
+      input_->take(count);
+      compared_ = compared_ + count;
+      if (differs) return false;
+      piece = piece.subspan(count);
+    }
+    return true;
+  }
+
+  // Connections live on meanwhile.
+  template <class Take>
+  Result<void> read_stored(StreamId id, log::Direction direction, StreamOffset from, StreamOffset end, Take&& take) {
+    Result<void> turned;
+    auto read = stored_->reader().read(id, direction, from, end - from, [&](StreamOffset, Bytes piece) {
+      if (!take(piece)) return false;
+      turned = turn(shard::monotonic_now());
+      return turned.has_value();
+    });
+    if (!read) return std::unexpected(stream_ ? read.error() : cannot_tell(read.error()));
+    return turned;
+  }
+
+  // Waits for the input; empty only at its end.
+  Result<Bytes> look() {
+    for (;;) {
+      auto ahead = input_->look();
+      if (!ahead || !ahead->empty() || input_->at_end()) return ahead;
+      if (auto turned = turn(kNever); !turned) return std::unexpected(turned.error());
+    }
+  }
+
+  // What the peer has sent so far, from the stream's beginning; from then on it is written as it comes.
+  Result<void> write_stored_answer() {
+    while (dialogue_.written_end() < dialogue_.received_end() && !dialogue_.is_output_gone()) {
+      auto grown = stored_->reader().refresh();
+      if (!grown) return std::unexpected(grown.error());
+      auto known = stored_->reader().show(*stream_);
+      if (!known) return std::unexpected(known.error());
+      const StreamOffset end = std::min(known->in.end, dialogue_.received_end());
+      if (end <= dialogue_.written_end()) {  // a batch behind
+        if (auto turned = turn(shard::monotonic_now()); !turned) return turned;
+        continue;
+      }
+      Result<void> turned;
+      auto read = stored_->reader().read(*stream_, log::Direction::kIn, dialogue_.written_end(),
+                                         end - dialogue_.written_end(), [&](StreamOffset, Bytes piece) {
+                                           if (!dialogue_.write(piece)) return false;
+                                           if (end - dialogue_.written_end() < kWrittenAtOnce) return true;
+                                           turned = turn(shard::monotonic_now());
+                                           return turned.has_value();
+                                         });
+      if (!read || !turned) return read ? turned : read;
+      if (dialogue_.output_error()) return std::unexpected(*dialogue_.output_error());
+    }
+    return {};
+  }
+
+  // The beginning of the input that was found in the log as that of another stream.
+  Result<void> send_stored(StreamId id) {
+    if (compared_ == StreamOffset{}) return {};
+    while (!dialogue_.is_established() && !dialogue_.ended()) {
+      if (auto turned = turn(kNever); !turned) return turned;
+    }
+    Result<void> turned;
+    auto read = read_stored(id, log::Direction::kOut, StreamOffset{0}, compared_, [&](Bytes piece) {
+      while (!piece.empty() && !dialogue_.ended() && turned) {
+        const auto room = session_.engine().send_room(*stream_);
+        const auto count = std::min(room, piece.size());
+        const auto sent = session_.engine().send(*stream_, piece.first(count), shard::monotonic_now());
+        piece = piece.subspan(sent);
+        if (!piece.empty()) turned = turn(kNever);
+      }
+      return piece.empty();
+    });
+    return read ? turned : read;
+  }
+
+  // Whatever happened: what is stored stays stored, and nothing is left behind where nothing is left to do.
+  Result<void> end_durably(Result<void> sent) {
+    const bool settled = session_.settle();
+    const bool unfinished = stream_ && session_.connection(*stream_);
+    if (auto released = session_.release_device(); !released) session_.say(released.error().message);
+    if (sent && !settled) {
+      session_.say(fmt::format("{} has acknowledged everything, but that could not be stored: the same command may send it "
+                               "again",
+                               peer()));
+    }
+    if (sent || !unfinished || told_what_to_do_) return sent;
+    return fail(sent.error().kind, fmt::format("{}; the connection to {} stays in {}: the same command goes on with it",
+                                               sent.error().message, peer(), directories()));
+  }
+
+  // ---- A connection ----
+
+  Result<void> connect() {
+    if (session_.is_durable()) {
+      if (auto kept = session_.keep_device(); !kept) return kept;
+    }
     const Time now = shard::monotonic_now();
-    engine_ = std::make_unique<stack::Engine>(engine_config(), *tap_, nullptr, gate::Recovery(),
-                                              std::span<const std::byte, 64>(draw_entropy<64>()), nullptr, now);
-    shard_ = std::make_unique<shard::Shard>(*engine_, *tap_, *ring_);
     tell_at_ = now + kTellAfter;
-    auto stream = engine_->connect(command_.to, dialogue_, now);
+    auto stream = session_.engine().connect(command_.to, dialogue_, now,
+                                            {.local_port = command_.local_port, .ways = command_.ways});
     if (!stream) return std::unexpected(stream.error());
     stream_ = *stream;
     return {};
   }
 
-  stack::Config engine_config() const {
-    stack::Config config;
-    config.ip.mac = command_.link.mac.value_or(default_mac(command_.address.address));
-    config.ip.address = command_.address;
-    config.ip.gateway = command_.gateway;
-    config.ip.mtu = command_.link.mtu;
-    config.ip.seed = draw_seed();
-    config.tcp.mss = static_cast<std::uint16_t>(command_.link.mtu - 40);
-    config.tcp.send_buffer = kSendBuffer;
-    config.wall_clock = wall_clock_now();
-    return config;
+  // Until everything is acknowledged, both ways, and stored.
+  Result<void> work() {
+    Progress progress("send", input_->size(), !command_.quiet);
+    while (!dialogue_.ended()) {
+      if (!fin_sent_ && dialogue_.is_established()) {
+        if (auto fed = feed(); !fed) return fed;
+      }
+      const auto info = session_.connection(*stream_);
+      if (info) progress.update(info->out_acknowledged);
+      if (info && info->state == tcp::State::kTimeWait && dialogue_.has_peer_finished()) {
+        session_.engine().retire(*stream_, shard::monotonic_now());
+        return {};
+      }
+      if (auto turned = turn(kNever); !turned) return turned;
+    }
+    return verdict(*dialogue_.ended());
+  }
+
+  Result<void> turn(Time at_latest) {
+    const bool waits = stream_ && !dialogue_.is_established();
+    if (auto turned = session_.turn(waits ? std::min(at_latest, tell_at_) : at_latest); !turned) return turned;
+    look_at_time();
+    if (session_.stop_asked()) return interrupted();
+    if (dialogue_.output_error()) return std::unexpected(*dialogue_.output_error());
+    return {};
   }
 
   // Fills the send buffer; after the last byte, our FIN.
   Result<void> feed() {
     for (;;) {
-      const auto room = std::min(engine_->send_room(stream_), buffer_.size());
+      const auto room = session_.engine().send_room(*stream_);
       if (room == 0) return {};
-      auto piece = input_->read(MutableBytes(buffer_).first(room));
-      if (!piece) return std::unexpected(piece.error());
+      auto ahead = input_->look();
+      if (!ahead) return std::unexpected(ahead.error());
       const Time now = shard::monotonic_now();
       if (input_->at_end()) {
-        engine_->send_fin(stream_, now);
-        fin_sent_ = true;
+        fin_sent_ = session_.engine().send_fin(*stream_, now);
         return {};
       }
-      if (piece->empty()) return {};
-      engine_->send(stream_, *piece, now);
+      const auto sent = session_.engine().send(*stream_, ahead->first(std::min(room, ahead->size())), now);
+      if (sent == 0) return {};
+      input_->take(sent);
     }
   }
 
-  std::optional<stack::ConnectionInfo> connection() const {
-    for (const auto& info : engine_->list()) {
-      if (info.id == stream_) return info;
+  Result<void> interrupted() const {
+    if (session_.is_durable()) {
+      return fail(Error::Kind::kUnavailable, stream_ ? "interrupted" : "interrupted: nothing was sent");
     }
-    return std::nullopt;
-  }
-
-  Result<void> give_up() const {
     return fail(Error::Kind::kUnavailable,
-                fmt::format("interrupted: {}: {}", command_.to.to_string(),
+                fmt::format("interrupted: {}: {}", peer(),
                             dialogue_.is_established() ? "the connection was reset, the peer may have a part"
                                                        : "there was no connection yet"));
   }
 
   // People at a terminal should not wait for the time-out to learn what is up.
   void look_at_time() {
-    const Time now = shard::monotonic_now();
-    if (dialogue_.is_established() || now < tell_at_) return;
+    if (!stream_ || dialogue_.is_established() || shard::monotonic_now() < tell_at_) return;
     tell_at_ = kNever;
-    if (!command_.quiet) {
-      std::fputs(
-          fmt::format("holdfast: no answer from {} yet: trying on, Ctrl-C ends it\n", command_.to.to_string()).c_str(),
-          stderr);
-    }
+    session_.say(fmt::format("no answer from {} yet: trying on, Ctrl-C ends it", peer()));
   }
 
   Result<void> verdict(tcp::CloseReason reason) const {
-    const auto peer = command_.to.to_string();
+    const char* const anew = session_.is_durable() ? "; the next run sends it anew, over a new connection" : "";
     switch (reason) {
       case tcp::CloseReason::kNormal:
         return {};
       case tcp::CloseReason::kRefused:
-        return fail(Error::Kind::kUnavailable, fmt::format("connection refused: {}: nothing listens there", peer));
+        return fail(Error::Kind::kUnavailable, fmt::format("connection refused: {}: nothing listens there", peer()));
       case tcp::CloseReason::kTimeout:
         return fail(Error::Kind::kTimeout,
-                    fmt::format("no answer: {}: {}", peer,
+                    fmt::format("no answer: {}: {}{}", peer(),
                                 dialogue_.is_established() ? "the peer is gone; not everything was acknowledged"
-                                                           : "check the address, the link and a firewall between"));
+                                                           : "check the address, the link and a firewall between",
+                                anew));
       case tcp::CloseReason::kPeerReset:
         return fail(Error::Kind::kUnavailable,
-                    fmt::format("connection reset: {}: the peer may not have everything", peer));
+                    fmt::format("connection reset: {}: the peer may not have everything{}", peer(), anew));
+      case tcp::CloseReason::kHandshakeRefused:
+      case tcp::CloseReason::kTooFewCopies:
+        return fail(Error::Kind::kUnavailable,
+                    fmt::format("no connection: {}: {}", peer(), explain_failure(dialogue_.handshake_report())));
+      case tcp::CloseReason::kHandshakeStopped:
+        return fail(Error::Kind::kTimeout,
+                    fmt::format("no connection: {}: {}", peer(), explain_failure(dialogue_.handshake_report())));
       case tcp::CloseReason::kAborted:
         break;
     }
-    return fail(Error::Kind::kUnavailable, fmt::format("connection given up: {}", peer));
+    return fail(Error::Kind::kUnavailable, fmt::format("connection given up: {}", peer()));
   }
 
+  std::string peer() const { return command_.to.to_string(); }
+  std::string directories() const { return fmt::format("{}", fmt::join(command_.data, ", ")); }
+
   const SendCommand& command_;
-  std::vector<std::byte> buffer_;
   // In the order of need: what is below is destroyed first.
-  std::unique_ptr<location::Ring> ring_;
-  std::optional<Input> input_;
-  std::unique_ptr<link::Tap> tap_;
-  std::unique_ptr<StopSignals> stop_;
   Dialogue dialogue_;
-  std::unique_ptr<stack::Engine> engine_;
-  std::unique_ptr<shard::Shard> shard_;
-  StreamId stream_;
+  Session session_;
+  std::optional<Input> input_;
+  std::optional<StoredLog> stored_;
+  std::optional<StreamId> stream_;
+  StreamOffset compared_;  // of the input: found in the log
   Time tell_at_ = kNever;
   bool fin_sent_ = false;
+  bool told_what_to_do_ = false;  // the error says how to go on
 };
 
 }  // namespace

@@ -10,9 +10,9 @@
 #include <cstring>
 #include <memory>
 #include <string_view>
-#include <thread>
 
 #include "location/unique_fd.h"
+#include "node/device.h"
 #include "node/host_address.h"
 #include "node/keeper.h"
 #include "node/limits.h"
@@ -20,27 +20,11 @@
 #include "node/node.h"
 #include "node/output.h"
 #include "node/service_notify.h"
-#include "shard/clock.h"
 
 namespace holdfast::node {
 namespace {
 
 constexpr const char* kStoredLinkName = "holdfast-link";
-
-// A keeper that was killed takes its node along, but the node lets go of the device a moment later.
-Result<std::unique_ptr<link::Tap>> attach(const link::TapOptions& options) {
-  constexpr auto kBound = std::chrono::seconds(2);
-  constexpr auto kPause = std::chrono::milliseconds(10);
-  const Time give_up = shard::monotonic_now() + kBound;
-  for (;;) {
-    auto opened = link::Tap::open(options);
-    if (opened || opened.error().kind != Error::Kind::kBusy) return opened;
-    if (shard::monotonic_now() >= give_up) {
-      return fail(Error::Kind::kBusy, opened.error().message + ": end that one, or choose another name for --link");
-    }
-    std::this_thread::sleep_for(kPause);
-  }
-}
 
 // The device's descriptor: what systemd kept for us, or a newly opened one.
 Result<std::unique_ptr<link::Tap>> open_link(const ServeOptions& options, const std::string& pcap) {
@@ -82,7 +66,7 @@ Result<std::unique_ptr<link::Tap>> open_link(const ServeOptions& options, const 
 
 // The device outlives us from now on.
 void keep_device(link::Tap& tap, const ServeOptions& options) {
-  if (auto kept = tap.make_persistent(); !kept) spdlog::warn("{}", kept.error().message);
+  if (auto kept = keep_for_good(tap); !kept) spdlog::warn("{}", kept.error().message);
   spdlog::info("device {} stays when the node ends; `ip link del {}` removes it", options.link.device,
                options.link.device);
 }

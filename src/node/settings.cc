@@ -112,10 +112,13 @@ const Setting kSettings[] = {
      .help = "Address to give to the kernel's end of the TAP device, so that programs on this host reach the node",
      .apply = apply_host_address},
     {.name = "service",
-     .value = "KIND:PORT",
+     .value = "KIND:PORT[,ways=N|MIN..MAX][,policy=P][,roll-call-timeout=TIME]",
      .group = kNetwork,
      .help = "store:PORT keeps what arrives, and sends its FIN after the peer's is stored; echo:PORT keeps what "
-             "arrives and sends it back. Repeatable",
+             "arrives and sends it back. ways: handshakes of more than three ways with peers that ask for them, and "
+             "none below MIN (default 3..3; most 74); policy: strict resets a peer that holds fewer copies than a step "
+             "asks for (default best-effort); roll-call-timeout: how long a step waits for our own copies (default "
+             "1s). Repeatable",
      .repeatable = true,
      .apply = apply_service},
     {.name = "data",
@@ -267,6 +270,10 @@ Result<void> check_addresses(const ServeOptions& o) {
   return {};
 }
 
+}  // namespace
+
+std::span<const Setting> serve_settings() { return kSettings; }
+
 Result<void> check_storage(const ServeOptions& o) {
   if (o.is_volatile && !o.data.empty()) {
     return usage("--volatile and --data contradict each other: leave one of them out");
@@ -293,10 +300,6 @@ Result<void> check_storage(const ServeOptions& o) {
   }
   return {};
 }
-
-}  // namespace
-
-std::span<const Setting> serve_settings() { return kSettings; }
 
 Result<void> check(const ServeOptions& options) {
   if (options.link.device.empty()) return usage("--link is missing: say where frames come from, as in tap:holdfast0");

@@ -47,5 +47,7 @@ std::span<const Setting> serve_settings();
 
 // What no single setting can tell: contradictions and omissions. kUsage.
 Result<void> check(const ServeOptions& options);
+// Of these, what concerns the log.
+Result<void> check_storage(const ServeOptions& options);
 
 }  // namespace holdfast::node

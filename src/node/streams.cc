@@ -5,12 +5,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <memory>
+#include <optional>
 
-#include "location/directory.h"
 #include "log/log.h"
 #include "node/output.h"
 #include "node/progress.h"
+#include "node/stored_log.h"
 #include "node/stream_view.h"
 
 namespace holdfast::node {
@@ -41,22 +41,11 @@ class Streams {
 
  private:
   Result<void> open() {
-    std::vector<location::Location*> all;
-    std::vector<Error> problems;
-    for (const auto& path : command_.data) {
-      auto directory = location::open_directory_for_reading(path);
-      if (!directory) {
-        problems.push_back(directory.error());
-        continue;
-      }
-      locations_.push_back(*std::move(directory));
-      all.push_back(locations_.back().get());
-    }
-    if (all.empty()) return std::unexpected(problems.front());
-    auto reader = log::Reader::open(all);
-    if (!reader) return std::unexpected(reader.error());
-    reader_ = *std::move(reader);
-    for (const auto& problem : problems) warn(problem.message);
+    auto stored = StoredLog::open(command_.data);
+    if (!stored) return std::unexpected(stored.error());
+    stored_ = *std::move(stored);
+    reader_ = &stored_->reader();
+    for (const auto& problem : stored_->problems()) warn(problem.message);
     for (const auto& found : reader_->info().locations) {
       if (!found.problem.empty()) warn(log::with_name(found.name, found.problem));
     }
@@ -167,8 +156,8 @@ class Streams {
   }
 
   const StreamsCommand& command_;
-  std::vector<std::unique_ptr<location::Location>> locations_;
-  std::unique_ptr<log::Reader> reader_;
+  std::optional<StoredLog> stored_;
+  log::Reader* reader_ = nullptr;
 };
 
 }  // namespace

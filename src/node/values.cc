@@ -7,6 +7,8 @@
 #include <ctime>
 #include <utility>
 
+#include "node/handshake_values.h"
+
 namespace holdfast::node {
 namespace {
 
@@ -87,9 +89,16 @@ Parsed<stack::Service> parse_service(std::string_view text) {
     return std::unexpected("must be store:PORT or echo:PORT");
   }
   if (colon == std::string_view::npos) return std::unexpected("lacks a port, as in store:7000");
-  auto port = parse_number(text.substr(colon + 1), 1, 65535);
+  text.remove_prefix(colon + 1);
+  auto comma = text.find(',');
+  auto port = parse_number(text.substr(0, comma), 1, 65535);
   if (!port) return std::unexpected(fmt::format("has a port that {}", port.error()));
   service.port = wire::Port{static_cast<std::uint16_t>(*port)};
+  while (comma != std::string_view::npos) {
+    text.remove_prefix(comma + 1);
+    comma = text.find(',');
+    if (auto done = parse_ways_option(text.substr(0, comma), service.ways); !done) return std::unexpected(done.error());
+  }
   return service;
 }
 

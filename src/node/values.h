@@ -25,7 +25,7 @@ struct LinkAddress {
 };
 Parsed<LinkAddress> parse_link(std::string_view text);
 
-// "store:7000", "echo:7"
+// "store:7000", "echo:7", "store:7000,ways=5..8,policy=strict,roll-call-timeout=1s"
 Parsed<stack::Service> parse_service(std::string_view text);
 
 // A decimal number within [low, high].

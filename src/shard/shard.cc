@@ -23,23 +23,23 @@ Shard::Shard(stack::Engine& engine, link::Tap& tap, location::Ring& ring)
 
 void Shard::turn(Time at_latest) {
   ++counters_.turns;
-  const Time now = monotonic_now();
-  if (readable_.take()) drained_ = false;
-  if (!drained_ && engine_.wants_frames()) counters_.frames += receive_burst(now);
-  engine_.pump(now);
-  if (may_sleep()) {
-    const Time until = std::min(engine_.deadline(), at_latest);
+  const Time until = std::min(engine_.deadline(), at_latest);
+  if (may_sleep() && until > monotonic_now()) {
     ++counters_.sleeps;
     ring_.wait(until == kNever ? Duration::max() : until - monotonic_now());
   } else {
     ring_.poll();
   }
+  const Time now = monotonic_now();
+  if (readable_.take()) drained_ = false;
+  if (!drained_ && engine_.wants_frames()) counters_.frames += receive_burst(now);
+  engine_.pump(now);
 }
 
 // Nothing to read now; a frame will wake us, unless the engine could do nothing with it.
 bool Shard::may_sleep() {
   if (!engine_.wants_frames()) return true;
-  if (readable_.take()) drained_ = false;  // pump() may have run the ring's handlers
+  if (readable_.take()) drained_ = false;
   if (!drained_) return false;
   readable_.arm();
   return true;

@@ -17,7 +17,7 @@ namespace holdfast::shard {
 
 struct Counters {
   std::uint64_t turns = 0;
-  std::uint64_t sleeps = 0;  // turns that found nothing to do and waited
+  std::uint64_t sleeps = 0;  // turns that began with nothing to do, and waited
   std::uint64_t frames = 0;
 };
 
@@ -26,8 +26,9 @@ class Shard {
   // All three outlive the shard. The ring is the one that the engine's locations use.
   Shard(stack::Engine& engine, link::Tap& tap, location::Ring& ring);
 
-  // Takes a bounded burst of frames, lets the engine work, submits what it asked for. When the link is drained, sleeps
-  // until a frame, a completion on the ring (any user's), the engine's deadline or `at_latest`.
+  // Submits what the engine asked for; when the link is drained, sleeps until a frame, a completion on the ring (any
+  // user's), the engine's deadline or `at_latest`. Then takes a bounded burst of frames and lets the engine work. So
+  // whoever was told something in a turn can act on it before the next one sleeps.
   void turn(Time at_latest);
 
   const Counters& counters() const { return counters_; }

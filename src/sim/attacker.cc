@@ -138,6 +138,15 @@ void Attacker::forge_ack(const Flow& flow) {
   header.flags.fin = prng_.one_in(4);
   header.seq = prng_.one_in(2) ? *flow.irs + 1 + static_cast<std::uint32_t>(flow.acked) : wrong_seq(flow);
   header.ack = wrong_ack(flow);
+  if (prng_.one_in(3)) {
+    context_.faults.add(Fault::kForgedStep);
+    header.options.ways = wire::WaysOption{.ways = flow.ways,
+                                           .step = static_cast<std::uint8_t>(prng_.between(1, flow.ways)),
+                                           .copies = 200,
+                                           .nonce = static_cast<std::uint32_t>(prng_.next()),
+                                           .echo = static_cast<std::uint32_t>(prng_.next())};
+    if (prng_.one_in(2)) header.ack = *flow.iss + 1;
+  }
   send_as_peer(flow, header, {});
 }
 

@@ -22,7 +22,7 @@ class ClientHost::Script final : public stack::ClientHandler {
   void begin() {
     const wire::Endpoint to{host_.place_.node, wire::Port{plan_.echo ? kEchoPort : kStorePort}};
     const auto id = host_.runner_.call([&](stack::Engine& engine) {
-      auto connected = engine.connect(to, *this, host_.context_.now());
+      auto connected = engine.connect(to, *this, host_.context_.now(), {.ways = plan_.ways});
       if (connected) {
         // Before its SYN is on the wire: the turn that sends it has not come.
         for (const stack::ConnectionInfo& info : engine.list()) {
@@ -179,8 +179,9 @@ void ClientHost::boot() {
   config.tcp = plan_.tcp;
   config.tcp.mss = static_cast<std::uint16_t>(std::min<unsigned>(config.tcp.mss, plan_.mtu - 40U));
   config.initial_receive_window = plan_.initial_receive_window;
-  config.services = {{stack::ServiceKind::kStore, wire::Port{kStorePort}},
-                     {stack::ServiceKind::kEcho, wire::Port{kEchoPort}}};
+  const tcp::WaysConfig ways{.max = wire::kMaxWays};
+  config.services = {{stack::ServiceKind::kStore, wire::Port{kStorePort}, ways},
+                     {stack::ServiceKind::kEcho, wire::Port{kEchoPort}, ways}};
   // A host without memory draws its initial sequence numbers from a clock that went on meanwhile.
   config.wall_clock = static_cast<std::uint64_t>(context_.now().time_since_epoch().count());
   std::array<std::byte, 64> random;

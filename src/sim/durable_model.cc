@@ -123,7 +123,8 @@ std::optional<DurableModel::Effect> DurableModel::read_record(const log::Record&
     }
     const tcp::Snapshot& s = decoded->snapshot;
     effect.connection =
-        DurableStream{s.tuple, s.iss, s.irs, s.rcv_end.value, s.snd_end.value, s.rcv_fin, s.snd_fin, false};
+        DurableStream{s.tuple, s.iss, s.irs, s.rcv_end.value, s.snd_end.value, s.rcv_fin, s.snd_fin};
+    effect.connection->established = s.state != tcp::State::kSynSent && s.state != tcp::State::kSynReceived;
     names_.insert_or_assign(header.stream, *effect.connection);
     return effect;
   }
@@ -262,6 +263,9 @@ void DurableModel::apply_connection(StreamId id, const DurableStream& connection
                   stream.in_end, stream.in_fin ? "F" : "", stream.out_end, stream.out_fin ? "F" : "");
   }
   if (stream.closed) context_.fail("connection record of stream {} after its close record", id.value);
+  if (fresh || stream.irs != connection.irs) stream.recorded = durable_;
+  if (connection.established && stream.established_at == Lsn{}) stream.established_at = durable_;
+  stream.established |= connection.established;
   stream.irs = connection.irs;
 }
 
@@ -270,6 +274,7 @@ void DurableModel::apply_in(DurableStream& stream, const Effect& effect) {
     context_.fail("inbound bytes from {} on are stored where the stream {} goes on at {}{}", effect.begin,
                   stream.tuple.to_string(), stream.in_end, stream.in_fin ? ", ended" : "");
   }
+  stream.established = true;
   stream.in_end = std::max(stream.in_end, effect.end);
   stream.in_fin |= effect.fin;
 }

@@ -28,6 +28,9 @@ struct DurableStream {
   std::uint64_t in_end = 0, out_end = 0;  // stream offsets
   bool in_fin = false, out_fin = false;
   bool closed = false;
+  bool established = false;  // a record says so, or inbound bytes
+  // The batches that made this durable: a record with these initial sequence numbers; one that says "established".
+  Lsn recorded, established_at;
 };
 
 // Knows what a stream's bytes ought to be.
@@ -59,6 +62,10 @@ class DurableModel : public DiskWatcher {
   Lsn durable() const { return durable_; }
   // The start of the epoch being written is durable.
   bool epoch_started() const { return epoch_start_ != Lsn{} && durable_ >= epoch_start_; }
+  // How many disks hold the chain up to this batch.
+  unsigned copies(Lsn lsn) const {
+    return static_cast<unsigned>(std::ranges::count_if(prefix_, [lsn](Lsn prefix) { return prefix >= lsn; }));
+  }
   // Disks that must answer for all that is durable to be found, whichever they are.
   unsigned needed() const { return std::max(stored_on_, static_cast<unsigned>(prefix_.size()) - stored_on_ + 1); }
   std::uint64_t epochs() const { return epochs_.size(); }

@@ -14,7 +14,7 @@ constexpr std::array<std::string_view, kFaultCount> kNames = {
     "write-error",   "disk-full",     "rot",           "disk-away",   "forged-tail",    "host-reboot",
     "abort",         "node-abort",    "plain-peer",    "zero-window", "tiny-segments",  "overlap",
     "forged-reset",  "forged-syn",    "forged-ack",    "forged-data", "forged-icmp",    "forged-arp",
-    "garbage",       "truncated",     "probe",
+    "garbage",       "truncated",     "probe",         "n-way",       "short-roll-call", "forged-step",
 };
 
 }  // namespace

@@ -58,6 +58,10 @@ enum class Fault : std::uint8_t {
   kGarbage,
   kTruncated,
   kProbe,  // segments to no connection
+  // handshakes: no faults, but nothing is tested where they do not happen
+  kLongHandshake,  // step N of more than three ways left
+  kShortRollCall,  // a step with fewer copies than it asks for
+  kForgedStep,
   kCount
 };
 

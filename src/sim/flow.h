@@ -57,6 +57,7 @@ struct Flow {
 
   // ---- What the node said, in all its lives ----
   bool synack_left = false;
+  std::uint8_t ways = 3;                  // that the node holds to
   bool timestamps = false, sack = false;  // negotiated
   std::uint8_t scale = 0;                 // of the windows that the node sends
   std::uint64_t acked = 0;                // inbound offset; the FIN not counted

@@ -19,7 +19,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "reset-before-close-record",
                                                                                            "outbound-unstored",
                                                                                            "fin-ack-unstored",
-                                                                                           "stream-id-reused",
+                                                                                           "stream-id-reused", "copy-too-many", "step-n-unstored",
                                                                                            "last-ack-from-released",
                                                                                            "reset-against-one-edge",
                                                                                            "window-counted-twice",

@@ -51,7 +51,7 @@ class NodeDials::Dial final : public stack::ClientHandler {
   void open() {
     const wire::Endpoint to{target_, wire::Port{plan_.stream.echo ? kEchoPort : kStorePort}};
     const auto id = node_.runner().call([&](stack::Engine& engine) -> Result<StreamId> {
-      auto connected = engine.connect(to, *this, context_.now());
+      auto connected = engine.connect(to, *this, context_.now(), {.ways = plan_.stream.ways});
       if (!connected) return connected;
       for (const stack::ConnectionInfo& info : engine.list()) {
         if (info.id == *connected) tuple_ = info.tuple;
@@ -68,7 +68,10 @@ class NodeDials::Dial final : public stack::ClientHandler {
     const bool may_send = info.state == tcp::State::kEstablished || info.state == tcp::State::kCloseWait;
     if (!may_send) return;
     node_.runner().call([&](stack::Engine& engine) {
-      if (queued_ >= plan_.stream.bytes) return engine.send_fin(id_, context_.now());
+      if (queued_ >= plan_.stream.bytes) {
+        engine.send_fin(id_, context_.now());
+        return;
+      }
       const std::uint64_t room = engine.send_room(id_);
       const std::uint64_t chunk =
           std::min({prng_.between(plan_.stream.chunk_min, plan_.stream.chunk_max), plan_.stream.bytes - queued_, room});

@@ -120,8 +120,8 @@ stack::Config NodeHost::engine_config() const {
   config.ip.mtu = scenario_.node_mtu;
   config.tcp = scenario_.node_tcp;
   config.initial_receive_window = scenario_.node_initial_window;
-  config.services = {{stack::ServiceKind::kStore, wire::Port{kStorePort}},
-                     {stack::ServiceKind::kEcho, wire::Port{kEchoPort}}};
+  config.services = {{stack::ServiceKind::kStore, wire::Port{kStorePort}, scenario_.node_ways},
+                     {stack::ServiceKind::kEcho, wire::Port{kEchoPort}, scenario_.node_ways}};
   constexpr std::int64_t kSomeDay = 1'700'000'000'000'000'000;
   config.wall_clock = static_cast<std::uint64_t>(kSomeDay + context_.now().time_since_epoch().count() + wall_offset_);
   return config;

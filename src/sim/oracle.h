@@ -8,6 +8,7 @@
 // - the ACK number never goes back, never lies inside a range reported by SACK, never beyond what was sent;
 // - the right edge of the window never retreats, but to 0 while storage stands still;
 // - TSval never goes back, TSecr is fresh, ISNs of a reused 4-tuple go forward;
+// - copies that a handshake's step certifies exist, and step N and all that follows it rest on a durable "established";
 // - payload is what belongs at its offset, and within the peer's window;
 // - a valid connection is never reset, and "no such connection" rests on a batch begun after the segment came.
 #pragma once
@@ -93,6 +94,7 @@ class Oracle : public StreamJudge {
   void check_timestamps(Flow& flow, const TcpView& view);
   void check_payload(Flow& flow, const TcpView& view, Bytes payload, const DurableStream& stream);
   void check_duplicate_ack(Flow& flow, const TcpView& view);
+  void check_step(Flow& flow, const TcpView& view, const DurableStream& stream);
   bool waited_for_address(const Flow& flow) const;
   bool storage_stands_still() const;
 

@@ -55,6 +55,7 @@ void Oracle::check_syn(const wire::FourTuple& tuple, const TcpView& view) {
     flow->right_edge = 0;
     flow->last_ts.reset();
   }
+  check_step(*flow, view, *stream);
   check_isn_moves_forward(*flow, view.tcp.seq);
   flow->iss = view.tcp.seq;
   flow->synack_left = true;
@@ -115,6 +116,7 @@ void Oracle::check_segment(Flow& flow, const TcpView& view, Bytes payload) {
   if (flow.reset_was_exact && !waited_for_address(flow)) {
     return context_.fail("{}: a segment leaves after the peer's reset, which was in its place", flow.tuple.to_string());
   }
+  check_step(flow, view, *stream);
   check_duplicate_ack(flow, view);
   check_echoed_timestamp(flow, view);
   check_ack(flow, view, *stream);
@@ -283,6 +285,7 @@ bool Oracle::waited_for_address(const Flow& flow) const {
 
 void Oracle::check_duplicate_ack(Flow& flow, const TcpView& view) {
   if (view.payload_size != 0 || view.tcp.flags.fin || !view.tcp.options.sack.empty()) return;
+  if (view.tcp.options.ways) return;  // it says more than the ACK
   // Keepalive probes lie below; an empty window is news to a peer whose probe it answers.
   if (flow.out_offset(view.tcp.seq) != flow.out_end + (flow.fin_sent ? 1 : 0) || view.tcp.window == 0) return;
   const std::uint64_t ack = flow.acked + (flow.fin_acked ? 1 : 0);

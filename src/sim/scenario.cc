@@ -62,6 +62,7 @@ class Chooser {
     choose_partitions();
     scenario_.attack.on = on_.attack;
     scenario_.attack.gap = prng_.between_log(milliseconds(1), milliseconds(100));
+    choose_handshakes();
     return std::move(scenario_);
   }
 
@@ -347,6 +348,30 @@ class Chooser {
     }
   }
 
+  // Draws by itself, so that the rest of a seed's world is the same with it and without. On a bad line a long handshake
+  // would rightly give up now and then.
+  void choose_handshakes() {
+    Prng prng(scenario_.seed, "handshakes");
+    if (!prng.one_in(3)) return;
+    const auto most = static_cast<std::uint8_t>(on_.bad_wire || on_.partition || on_.slow_line ? 12 : wire::kMaxWays);
+    const auto draw = [&] {
+      tcp::WaysConfig ways;
+      ways.max = static_cast<std::uint8_t>(prng.between_log(4, most));
+      ways.roll_call_timeout = prng.between_log(milliseconds(1), seconds(2));
+      return ways;
+    };
+    scenario_.node_ways = draw();
+    if (prng.one_in(2)) scenario_.node_ways.max = wire::kMaxWays;
+    for (ClientPlan& client : scenario_.clients) {
+      for (StreamPlan& stream : client.streams) {
+        if (!prng.one_in(4)) stream.ways = draw();
+      }
+    }
+    for (DialPlan& dial : scenario_.dials) {
+      if (!prng.one_in(4)) dial.stream.ways = draw();
+    }
+  }
+
   // A node that has lost its quorum does nothing more: its operator starts it anew.
   void restart_after(Duration when) {
     DeathPlan death;
@@ -388,10 +413,11 @@ std::string describe(const Scenario& scenario) {
   for (const PlainPeerPlan& peer : scenario.plain_peers) streams += peer.streams.size();
   return fmt::format(
       "seed {} \"{}\": {} of {} disks, {} clients, {} plain peers, {} streams, {} dialled, {} deaths, "
-      "{} disk spells, {} partitions{}",
+      "{} disk spells, {} partitions{}{}",
       scenario.seed, scenario.theme, scenario.stored_on, scenario.disks, scenario.clients.size(),
       scenario.plain_peers.size(), streams, scenario.dials.size(), scenario.deaths.size(), scenario.disk_spells.size(),
-      scenario.partitions.size(), scenario.attack.on ? ", attacker" : "");
+      scenario.partitions.size(), scenario.attack.on ? ", attacker" : "",
+      scenario.node_ways.max > 3 ? fmt::format(", {} ways", scenario.node_ways.max) : "");
 }
 
 }  // namespace holdfast::sim

@@ -38,6 +38,7 @@ struct StreamPlan {
   Duration think_min{}, think_max{};  // between chunks
   Ending ending = Ending::kClose;
   std::uint64_t abort_at = 0;
+  tcp::WaysConfig ways;      // what its opener proposes
   bool node_aborts = false;  // the node resets it, at some moment, by its operator's wish
 };
 
@@ -125,6 +126,7 @@ struct Scenario {
   std::uint64_t checkpoint_every = 1U << 20;
 
   tcp::Config node_tcp;
+  tcp::WaysConfig node_ways;  // of its services
   std::uint16_t node_mtu = 1500;
   std::uint32_t node_initial_window = 64U << 10;
   Duration node_burst{};

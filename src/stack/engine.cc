@@ -138,14 +138,14 @@ bool Engine::busy() const {
 
 // ---- Active connections ----
 
-Result<StreamId> Engine::connect(wire::Endpoint to, ClientHandler& handler, Time now, const tcp::WaysConfig& ways) {
+Result<StreamId> Engine::connect(wire::Endpoint to, ClientHandler& handler, Time now, const ConnectOptions& options) {
   Impl& self = *impl_;
   self.gate.set_now(now);
-  const auto port = self.free_port(to);
+  const auto port = options.local_port ? self.given_port(*options.local_port, to) : self.free_port(to);
   if (!port) return std::unexpected(port.error());
   const wire::FourTuple tuple{{self.config.ip.address.address, *port}, to};
   tcp::Config config = self.tcp_config_for(to.address, now);
-  config.ways = ways;
+  config.ways = options.ways;
   auto connection = tcp::Connection::connect(self.gate, config, self.gate.next_id(), tuple,
                                              self.initial_sequence(tuple), self.timestamp_offset(tuple), now);
   gate::Entry* entry = self.gate.add(std::move(connection), ServiceKind::kClient, &handler, now);
@@ -164,20 +164,44 @@ std::size_t Engine::send_room(StreamId id) const {
   return entry->connection->send_room();
 }
 
-void Engine::send(StreamId id, Bytes bytes, Time now) {
-  gate::Entry* entry = impl_->gate.find(id);
-  if (entry == nullptr || entry->finished) return;
-  while (!bytes.empty()) {
-    const Bytes piece = bytes.first(std::min<std::size_t>(bytes.size(), log::kMaxPayload / 2));
-    if (!impl_->gate.commit(*entry, entry->stored.in_end, piece, false, now)) return;
-    bytes = bytes.subspan(piece.size());
+Result<StreamOffset> Engine::adopt(StreamId id, ClientHandler& handler) {
+  Impl& self = *impl_;
+  if (self.recovering()) {
+    const auto found = self.recovered.connections().find(id);
+    if (found != self.recovered.connections().end() && self.may_be_adopted(found->second)) {
+      self.adopted[id] = &handler;
+      return found->second.record.snapshot.rcv_end;
+    }
+  } else if (gate::Entry* entry = self.gate.find(id); entry != nullptr && !entry->finished &&
+                                                      entry->service == ServiceKind::kClient &&
+                                                      entry->handler == nullptr) {
+    return self.gate.attach(*entry, handler);
   }
+  return fail(Error::Kind::kUsage, fmt::format("stream {} is no connection to go on with", id.value));
 }
 
-void Engine::send_fin(StreamId id, Time now) {
+bool Engine::Impl::may_be_adopted(const gate::RecoveredConnection& connection) const {
+  return connection.record.service == static_cast<std::uint8_t>(ServiceKind::kClient) &&
+         connection.record.snapshot.tuple.local.address == config.ip.address.address;
+}
+
+std::size_t Engine::send(StreamId id, Bytes bytes, Time now) {
   gate::Entry* entry = impl_->gate.find(id);
-  if (entry == nullptr || entry->finished || entry->appended.out_fin) return;
-  if (!impl_->gate.commit(*entry, entry->stored.in_end, {}, true, now)) entry->want_fin = true;
+  if (entry == nullptr || entry->finished) return 0;
+  std::size_t taken = 0;
+  while (taken < bytes.size()) {
+    const Bytes piece = bytes.subspan(taken, std::min<std::size_t>(bytes.size() - taken, log::kMaxPayload / 2));
+    if (!impl_->gate.commit(*entry, entry->stored.in_end, piece, false, now)) break;
+    taken += piece.size();
+  }
+  return taken;
+}
+
+bool Engine::send_fin(StreamId id, Time now) {
+  gate::Entry* entry = impl_->gate.find(id);
+  if (entry == nullptr || entry->finished || entry->appended.out_fin) return true;
+  entry->want_fin = !impl_->gate.commit(*entry, entry->stored.in_end, {}, true, now);
+  return !entry->want_fin;
 }
 
 void Engine::abort(StreamId id, Time now) {
@@ -185,6 +209,13 @@ void Engine::abort(StreamId id, Time now) {
   if (entry == nullptr || entry->finished) return;
   impl_->gate.set_now(now);
   entry->connection->abort(now);
+}
+
+void Engine::retire(StreamId id, Time now) {
+  gate::Entry* entry = impl_->gate.find(id);
+  if (entry == nullptr || entry->finished || entry->connection->state() != tcp::State::kTimeWait) return;
+  impl_->gate.set_now(now);
+  impl_->gate.retire(*entry);
 }
 
 void Engine::prepare_stop(Time now) {

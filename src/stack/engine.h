@@ -46,6 +46,13 @@ struct Config {
   std::uint64_t wall_clock = 0;                      // nanoseconds since 1970 when the node starts, for "opened" times
 };
 
+struct ConnectOptions {
+  // Nothing: one is drawn among those free for the peer. A given one must be free: kBusy where it is listened on, or has
+  // a connection to the same peer.
+  std::optional<wire::Port> local_port;
+  tcp::WaysConfig ways;  // max > 3 proposes an N-way handshake (docs/handshake.md)
+};
+
 struct Counters {
   std::uint64_t segments_in = 0, segments_out = 0;
   std::uint64_t malformed = 0;         // TCP headers that do not parse
@@ -94,13 +101,21 @@ class Engine {
   bool busy() const;
 
   // ---- Active connections ----
-  // `handler` outlives the connection. The local port is drawn from `random` bits among those free for the peer.
-  // `ways.max` > 3 proposes an N-way handshake (docs/handshake.md).
-  Result<StreamId> connect(wire::Endpoint to, ClientHandler& handler, Time now, const tcp::WaysConfig& ways = {});
+  // `handler` outlives the connection.
+  Result<StreamId> connect(wire::Endpoint to, ClientHandler& handler, Time now, const ConnectOptions& options = {});
+  // Goes on with an active connection of an earlier start, one that recovery found: while recovering(), so that nothing
+  // is missed, or later; once. `handler` outlives it. It is given the inbound bytes from the returned offset on; what
+  // lies below is in the log. A connection that cannot be read back (Observer::not_resumed) tells its handler nothing.
+  Result<StreamOffset> adopt(StreamId id, ClientHandler& handler);
   std::size_t send_room(StreamId id) const;
-  void send(StreamId id, Bytes bytes, Time now);  // at most send_room()
-  void send_fin(StreamId id, Time now);
+  // At most send_room(). Returns how many bytes were taken: fewer where the log has no room for more just now; try again
+  // in a later turn.
+  std::size_t send(StreamId id, Bytes bytes, Time now);
+  // True once our FIN is in the log, behind everything that was sent: else try again in a later turn.
+  bool send_fin(StreamId id, Time now);
   void abort(StreamId id, Time now);
+  // A connection in TIME-WAIT, where both ends have everything: it is over now, and its close is recorded.
+  void retire(StreamId id, Time now);
 
   // Every live connection stays in the log; nothing is said to any peer. Waits for nothing: the caller pumps until
   // !busy().

@@ -51,14 +51,18 @@ struct Engine::Impl final : ip::Host, gate::Output {
   void accept(Listening& at, const wire::FourTuple& tuple, const tcp::SegmentIn& syn, Time now);
   bool refuse_ways(const Listening& at, const wire::FourTuple& tuple, const tcp::SegmentIn& syn);
   Listening* listening_at(wire::Port port);
+  bool is_listened_on(wire::Port port) const;
 
   // ---- Connections ----
   wire::SeqNum initial_sequence(const wire::FourTuple& tuple) const;
   std::uint32_t timestamp_offset(const wire::FourTuple& tuple) const;
   tcp::Config tcp_config_for(wire::Ipv4Address peer, Time now) const;
+  bool is_free(wire::Port port, wire::Endpoint to) const;
   Result<wire::Port> free_port(wire::Endpoint to);
+  Result<wire::Port> given_port(wire::Port port, wire::Endpoint to) const;
   void resume_all(Time now);
   bool ready_to_speak(Time now);
+  bool may_be_adopted(const gate::RecoveredConnection& connection) const;
 
   bool recovering() const { return !started; }
   log::Log* log() const { return const_cast<gate::Gate&>(gate).log(); }
@@ -82,6 +86,7 @@ struct Engine::Impl final : ip::Host, gate::Output {
   };
   std::map<wire::FourTuple, Muted> muted;
   gate::Recovery recovered;  // until they are resumed
+  std::map<StreamId, ClientHandler*> adopted;  // of these
   Time resume_by = kNever;   // set once the epoch's start is stored
   bool started = false;
   std::uint64_t port_draw;

@@ -126,6 +126,11 @@ Engine::Impl::Listening* Engine::Impl::listening_at(wire::Port port) {
   return found == listening.end() ? nullptr : &*found;
 }
 
+bool Engine::Impl::is_listened_on(wire::Port port) const {
+  return std::any_of(listening.begin(), listening.end(),
+                     [port](const Listening& at) { return at.service.port == port; });
+}
+
 void Engine::Impl::on_icmp_error(const ip::IcmpError& error, Time now) {
   tcp::Connection* connection = demux.find(error.tuple);
   if (connection == nullptr) return;
@@ -190,6 +195,19 @@ tcp::Config Engine::Impl::tcp_config_for(wire::Ipv4Address peer, Time now) const
   return tcp;
 }
 
+bool Engine::Impl::is_free(wire::Port port, wire::Endpoint to) const {
+  const wire::FourTuple tuple{{config.ip.address.address, port}, to};
+  return !is_listened_on(port) && is_unknown(tuple) && !muted.contains(tuple);
+}
+
+Result<wire::Port> Engine::Impl::given_port(wire::Port port, wire::Endpoint to) const {
+  if (is_free(port, to)) return port;
+  return fail(Error::Kind::kBusy,
+              fmt::format("local port {} is in use: {}: give another, or none", port.value,
+                          is_listened_on(port) ? "a service listens on it"
+                                               : fmt::format("it has a connection to {}", to.to_string())));
+}
+
 // RFC 6056 section 3.3.1: a random start in the ephemeral range, then the next free one.
 Result<wire::Port> Engine::Impl::free_port(wire::Endpoint to) {
   constexpr std::uint32_t kFirst = 32768, kCount = 28232;
@@ -197,7 +215,7 @@ Result<wire::Port> Engine::Impl::free_port(wire::Endpoint to) {
   const auto start = static_cast<std::uint32_t>((port_draw >> 33) % kCount);
   for (std::uint32_t i = 0; i < kCount; ++i) {
     const wire::Port port{static_cast<std::uint16_t>(kFirst + (start + i) % kCount)};
-    if (listening_at(port) == nullptr && is_unknown({{config.ip.address.address, port}, to})) return port;
+    if (is_free(port, to)) return port;
   }
   return fail(Error::Kind::kUnavailable,
               fmt::format("no free local port for {}: all {} are in use", to.to_string(), kCount));
@@ -228,8 +246,10 @@ void Engine::Impl::resume_all(Time now) {
     }
     demux.insert(tuple, entry.connection.get());
     ++counters.resumed;
+    if (const auto handler = adopted.find(id); handler != adopted.end()) gate.attach(entry, *handler->second);
   }
   recovered.connections().clear();
+  adopted.clear();
 }
 
 }  // namespace holdfast::stack

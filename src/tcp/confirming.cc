@@ -42,6 +42,8 @@ void Connection::Impl::follow(Ways::Do what) {
       return host.store_record(*self);
     case Ways::Do::kAwaitCopies:
       timers.cancel(Timer::kRetransmit);
+      // Nothing is worth waiting for: these many there will never be.
+      if (ways->copies_wanted() > host.most_copies()) return follow(ways->roll_call_over(copies()));
       timers.set(Timer::kConfirm, now + ways->config().roll_call_timeout);
       host.await_copies(*self);
       return follow(ways->copies(copies()));

@@ -111,6 +111,8 @@ class Host {
   virtual bool stores() const = 0;
   // How many locations hold the newest record of this connection that was waited for, now; at most 255.
   virtual std::uint8_t copies(const Connection& connection) const = 0;
+  // How many there can ever be.
+  virtual std::uint8_t most_copies() const = 0;
   // The record is to be stored anew, as snapshot() has it now; Connection::on_record_stored() follows, in a later call.
   virtual void store_record(Connection& connection) = 0;
   // Call Connection::on_copies() when there are more, until the connection waits no longer (awaits_copies()).

@@ -201,16 +201,22 @@ void Connection::Impl::established(const SegmentIn& segment) {
   arm_keepalive();
 }
 
-// The peer's SYN again, in SYN-RECEIVED: it has not seen our SYN-ACK; or the SYN-ACK of a simultaneous open
-// (RFC 9293 section 3.5, figure 7). True: that is all there was to do.
+// The peer's SYN again, in SYN-RECEIVED: it has not seen our SYN-ACK; or a SYN-ACK, which is how a simultaneous open
+// ends (RFC 9293 section 3.5, figure 7). Not of an active open alone: somebody between may have taken our SYN-ACK apart
+// (a split handshake), and the peer takes what it gets for a simultaneous open. True: that is all there was to do.
 bool Connection::Impl::syn_received_repeats(const SegmentIn& segment) {
   const wire::TcpHeader& h = segment.header;
   if (!h.flags.syn || h.flags.rst || h.seq != rcv.irs) return false;
   if (confirming() && active_open) {
     if (h.flags.ack && h.ack == snd.iss + 1 && h.options.ways) follow(ways->arrives(h.options.ways));
-  } else if (confirming() && ways->received() > 1) {
+    return true;
+  }
+  if (confirming() && ways->received() > 1) {
     if (!h.flags.ack) repeat_syn_ack(segment);
-  } else if (h.flags.ack && active_open && h.ack == snd.iss + 1 && syn_tries > 0) {
+    return true;
+  }
+  if (h.flags.ack && h.ack == snd.iss + 1 && syn_tries > 0) {
+    if (confirming() && (h.options.ways || ways->arrives(std::nullopt) != Ways::Do::kFallBack)) return true;
     established(segment);
     ack_owed = true;
   } else if (!h.flags.ack && record_stored) {

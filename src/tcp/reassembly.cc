@@ -9,7 +9,7 @@
 namespace holdfast::tcp {
 
 std::optional<Reassembly::Range> Reassembly::insert(StreamOffset next, StreamOffset at, Bytes bytes) {
-  HF_ASSERT(at > next);
+  HF_ASSERT(at >= next);
   if (at >= next + limit_) return std::nullopt;
   bytes = bytes.first(std::min<std::size_t>(bytes.size(), (next + limit_) - at));
   if (bytes.empty()) return std::nullopt;

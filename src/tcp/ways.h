@@ -129,6 +129,8 @@ class Ways {
   std::uint8_t received() const { return received_; }
   // The step that is to leave next for the first time; 0: none.
   std::uint8_t due() const { return due_; }
+  // How many copies step due() is to certify.
+  std::uint8_t copies_wanted() const { return asked_of_us(); }
   std::uint8_t tries() const { return tries_; }        // 1, and one for each time-out
   bool sent_once() const { return !sent_again_; }  // sent() has left once only
   bool fell_back() const { return fell_back_; }

@@ -26,10 +26,20 @@ ConnectionRecord example() {
   s.edge = StreamOffset{(1ULL << 40) + 65536};
   s.rcv_fin = true;
   s.snd_wnd = 4096;
+  s.ways = {74, 73, 0xcafe0123};
   s.msl = std::chrono::seconds(30);
   record.service = 2;
   record.opened = 1'700'000'000'000'000'000ULL;
   return record;
+}
+
+TEST(ConnectionRecord, NoHandshakeOfImpossibleSteps) {
+  for (const tcp::WaysRecord& ways : {tcp::WaysRecord{3, 1, 5}, tcp::WaysRecord{75, 1, 5}, tcp::WaysRecord{8, 9, 5},
+                                      tcp::WaysRecord{0, 1, 0}, tcp::WaysRecord{0, 0, 5}}) {
+    ConnectionRecord record = example();
+    record.snapshot.ways = ways;
+    EXPECT_FALSE(decode_connection_record(encode(record)).has_value()) << int{ways.ways} << ", " << int{ways.received};
+  }
 }
 
 TEST(ConnectionRecord, ComesBackAsItWas) {
@@ -54,6 +64,7 @@ TEST(ConnectionRecord, ComesBackAsItWas) {
   EXPECT_EQ(a.snd_una, b.snd_una);
   EXPECT_EQ(a.fin_acked, b.fin_acked);
   EXPECT_EQ(a.snd_wnd, b.snd_wnd);
+  EXPECT_EQ(a.ways, b.ways);
   EXPECT_EQ(a.rcv_end, b.rcv_end);
   EXPECT_EQ(a.rcv_fin, b.rcv_fin);
   EXPECT_EQ(a.snd_end, b.snd_end);

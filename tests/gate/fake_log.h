@@ -19,6 +19,7 @@ class FakeLog : public log::Log {
   };
 
   unsigned locations_that_hold = 1;
+  unsigned count() const override { return 40; }
   const log::Secrets& secrets() const override { return secrets_; }
   log::Epoch epoch() const override { return {1, 1}; }
   Lsn epoch_start() const override { return Lsn{1}; }

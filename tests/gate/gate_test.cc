@@ -74,6 +74,8 @@ class GateTest : public testing::Test, public Output, public Observer {
     syn.window = 60000;
     syn.options.mss = 1460;
     if (peer_scales) syn.options.window_scale = 7;
+    if (ways > 3) syn.options.ways = wire::WaysOption{.ways = ways, .step = 1, .nonce = 1};
+    scaled.ways = {.min = 3, .max = wire::kMaxWays};
     auto connection =
         tcp::Connection::accept(*gate, scaled, gate->next_id(), kTuple, {syn, {}}, wire::SeqNum{kOurIss}, 0, now);
     entry = gate->add(std::move(connection), service, nullptr, now);
@@ -107,6 +109,26 @@ class GateTest : public testing::Test, public Output, public Observer {
   bool reachable = true;  // every peer
   tcp::Config scaled;     // of connections that are accepted
   bool peer_scales = false;
+  std::uint8_t ways = 3;  // that the peer proposes
+
+  // The peer's next step, in answer to the last segment that was sent.
+  void step() {
+    ASSERT_FALSE(sent.empty());
+    const auto answered = sent.back().header.options.ways;
+    ASSERT_TRUE(answered);
+    wire::TcpHeader h = header(kPeerIss + 1, kOurIss + 1);
+    h.options.ways = wire::WaysOption{.ways = ways,
+                                      .step = static_cast<std::uint8_t>(answered->step + 1),
+                                      .copies = 100,
+                                      .nonce = answered->step + 1U,
+                                      .echo = answered->nonce};
+    segment(h);
+    pump();
+  }
+  int last_step() const {
+    const auto option = sent.empty() ? std::nullopt : sent.back().header.options.ways;
+    return option ? option->step : 0;
+  }
 };
 
 // A gate that takes over from another.
@@ -632,6 +654,99 @@ TEST_F(GateTakeoverTest, AReplacementOnAFullLogRemembersThePromise) {
   const auto record = decode_connection_record(log->records.back().payload);
   ASSERT_TRUE(record.has_value());
   EXPECT_EQ(record->snapshot.edge, promised);
+}
+
+// ---- The N-way handshake ----
+
+TEST_F(GateTest, AStepWaitsForTheCopiesOfTheRecordThatItCertifies) {
+  ways = 8;
+  accept(ServiceKind::kStore);
+  pump();
+  EXPECT_TRUE(sent.empty());
+  store();
+  EXPECT_EQ(last_step(), 2);
+  EXPECT_EQ(sent.back().header.options.ways->copies, 1);
+  step();
+  EXPECT_EQ(last_step(), 4) << "asks for the one copy that there is";
+  step();
+  EXPECT_EQ(last_step(), 4) << "asks for two";
+  pump();
+  EXPECT_EQ(last_step(), 4);
+  log->locations_that_hold = 2;
+  pump();
+  EXPECT_EQ(last_step(), 6);
+  EXPECT_EQ(sent.back().header.options.ways->copies, 2);
+  EXPECT_EQ(entry->connection->state(), tcp::State::kSynReceived);
+  const std::size_t records = log->count(log::RecordType::kConnection);
+  log->locations_that_hold = 3;
+  step();
+  pump();
+  EXPECT_EQ(last_step(), 6) << "step N waits until \"established\" is stored";
+  EXPECT_GT(log->count(log::RecordType::kConnection), records);
+  store();
+  EXPECT_EQ(last_step(), 8);
+  EXPECT_EQ(sent.back().header.options.ways->copies, 3);
+  EXPECT_EQ(entry->connection->state(), tcp::State::kEstablished);
+}
+
+TEST_F(GateTest, AStepThatWaitsInVainForCopiesSaysSo) {
+  ways = 8;
+  accept(ServiceKind::kStore);
+  pump();
+  store();
+  step();
+  step();
+  EXPECT_EQ(last_step(), 4);
+  EXPECT_LE(gate->deadline(), now + scaled.ways.roll_call_timeout);
+  now += scaled.ways.roll_call_timeout;
+  pump();
+  EXPECT_EQ(last_step(), 6);
+  EXPECT_EQ(sent.back().header.options.ways->copies, 1);
+  EXPECT_TRUE(sent.back().header.options.ways->is_short);
+}
+
+TEST_F(GateTest, AConnectionThatEndsInItsRollCallIsNotAskedAgain) {
+  ways = 8;
+  accept(ServiceKind::kStore);
+  pump();
+  store();
+  step();
+  step();
+  wire::TcpHeader reset = header(kPeerIss + 1, 0);
+  reset.flags = {.rst = true};
+  segment(reset);
+  EXPECT_TRUE(entry->finished);
+  log->locations_that_hold = 2;
+  store();
+  store();
+  EXPECT_TRUE(gate->entries().empty());
+}
+
+TEST_F(GateTakeoverTest, AReplacementGoesOnInMidHandshake) {
+  ways = 8;
+  config.ways = {.min = 3, .max = wire::kMaxWays};
+  accept(ServiceKind::kStore);
+  pump();
+  store();
+  log->locations_that_hold = 9;
+  step();
+  step();
+  ASSERT_EQ(last_step(), 6);
+  const auto sixth = *sent.back().header.options.ways;
+  take_over();
+  log->complete();
+  gate->speak_all(now);
+  pump();
+  log->locations_that_hold = 9;
+  ASSERT_EQ(last_step(), 2) << "what is stored says no more than that";
+  // The peer answers with its latest step.
+  wire::TcpHeader h = header(kPeerIss + 1, kOurIss + 1);
+  h.options.ways = wire::WaysOption{.ways = 8, .step = 7, .copies = 9, .nonce = 7, .echo = sixth.nonce};
+  segment(h);
+  pump();
+  store();
+  EXPECT_EQ(last_step(), 8);
+  EXPECT_EQ(entry->connection->state(), tcp::State::kEstablished);
 }
 
 }  // namespace

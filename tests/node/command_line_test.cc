@@ -132,6 +132,17 @@ TEST(CommandLine, SendTakesItsFlags) {
       parse({"send", "--link", "tap:x", "--address", "10.0.0.2/8", "--to", "11.0.0.2:9", "--gateway", "10.0.0.1"}));
 }
 
+TEST(CommandLine, SendTakesAPortOfItsOwn) {
+  const auto given = [](const char* port) {
+    return std::vector{"send", "--link",     "tap:x",        "--address", "10.0.0.2/8",
+                       "--to", "10.0.0.1:9", "--local-port", port};
+  };
+  const auto command = parse(given("5000"));
+  ASSERT_TRUE(command) << command.error().message;
+  EXPECT_EQ(std::get<SendCommand>(*command).local_port, wire::Port{5000});
+  for (const char* port : {"0", "65536", "x"}) EXPECT_THAT(refusal(given(port)), HasSubstr("--local-port")) << port;
+}
+
 TEST(CommandLine, TheVersionIsShownEitherWay) {
   const auto flag = parse({"--version"}), command = parse({"version"});
   ASSERT_TRUE(flag && command);

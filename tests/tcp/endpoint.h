@@ -70,14 +70,17 @@ class Endpoint : public Host {
   void state_changed(Connection& changed, State from, State to) override {
     transitions.emplace_back(from, to);
     // The record that holds the peer's initial sequence number.
+    if (from == State::kSynSent && to != State::kClosed) record = changed.snapshot();
     if (from == State::kSynSent && to != State::kClosed && stores_records) changed.on_record_stored(now);
   }
   bool stores_records = true;
   const Secret& nonce_secret() const override { return secret; }
   bool stores() const override { return is_durable; }
   std::uint8_t copies(const Connection&) const override { return copies_held; }
+  std::uint8_t most_copies() const override { return 40; }
   void store_record(Connection& changed) override {
     ++records;
+    record = changed.snapshot();
     if (stores_records) changed.on_record_stored(now);
   }
   void await_copies(Connection&) override { ++roll_calls; }
@@ -85,6 +88,7 @@ class Endpoint : public Host {
   bool is_durable = true;
   std::uint8_t copies_held = 40;
   std::size_t records = 0, roll_calls = 0;
+  std::optional<Snapshot> record;  // the newest
   void finished(Connection&, CloseReason reason) override {
     HF_ASSERT(!close_reason);
     close_reason = reason;

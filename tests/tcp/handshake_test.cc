@@ -187,6 +187,38 @@ TEST_F(Handshake, SynReceivedAnswersAnImpossibleAckWithAReset) {
   EXPECT_FALSE(e.close_reason);
 }
 
+// A peer whose view is that of a simultaneous open: our SYN-ACK reached it as a SYN (a split handshake).
+TEST_F(Handshake, SynAckInAnswerToOursEstablishes) {
+  accept();
+  c().on_record_stored(now());
+  take();
+  arrive(syn(kSynAckFlags));
+  EXPECT_EQ(c().state(), State::kEstablished);
+  const Sent s = take();
+  EXPECT_TRUE(s.bare()) << "what the peer waits for";
+  EXPECT_EQ(ack_of(s), 0);
+  EXPECT_EQ(seq_of(s), 0);
+}
+
+TEST_F(Handshake, SynAckEstablishesNothingThatIsNotStored) {
+  accept();
+  arrive(syn(kSynAckFlags));
+  EXPECT_EQ(c().state(), State::kSynReceived);
+  c().on_record_stored(now());
+  EXPECT_TRUE(take().header.flags.syn);
+}
+
+TEST_F(Handshake, SynAckOfAnotherAnswerEstablishesNothing) {
+  accept();
+  c().on_record_stored(now());
+  take();
+  SegmentIn s = syn(kSynAckFlags);
+  s.header.ack = s.header.ack + 1;
+  arrive(s);
+  EXPECT_EQ(c().state(), State::kSynReceived);
+  EXPECT_TRUE(silent());
+}
+
 class ActiveOpen : public Solo {
  protected:
   void SetUp() override {
@@ -267,6 +299,26 @@ TEST_F(ActiveOpen, SimultaneousOpenMeets) {
   EXPECT_EQ(ack_of(s), 0);
   arrive(syn(kSynAckFlags));
   EXPECT_EQ(c().state(), State::kEstablished);
+}
+
+// RFC 9293 section 3.10.7.3, fifth: an ACK of our SYN alone is dropped. A split handshake goes on with the peer's SYN.
+TEST_F(ActiveOpen, SplitHandshakeIsASimultaneousOpen) {
+  arrive(kAck, 77, 0);
+  EXPECT_EQ(c().state(), State::kSynSent);
+  EXPECT_TRUE(silent());
+  arrive(syn());
+  const Sent s = take();
+  EXPECT_TRUE(s.header.flags.syn && s.header.flags.ack);
+  EXPECT_EQ(s.header.seq, our_iss);
+  EXPECT_EQ(ack_of(s), 0);
+  arrive(kAck, 0, 0);
+  EXPECT_EQ(c().state(), State::kEstablished);
+}
+
+TEST_F(ActiveOpen, AckOfTheSynAloneStopsNoRepetition) {
+  arrive(kAck, 77, 0);
+  expire();
+  EXPECT_TRUE(take().header.flags.syn);
 }
 
 TEST_F(ActiveOpen, SimultaneousOpenAlsoEndsWithABareAck) {

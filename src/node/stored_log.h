@@ -1,0 +1,28 @@
+// A log opened for reading, from as many of its directories as there are; its owner may be writing on.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "location/location.h"
+#include "log/reader.h"
+
+namespace holdfast::node {
+
+class StoredLog {
+ public:
+  static Result<StoredLog> open(const std::vector<std::string>& directories);
+
+  log::Reader& reader() { return *reader_; }
+  // Of directories that could not be opened: the others serve.
+  const std::vector<Error>& problems() const { return problems_; }
+
+ private:
+  std::vector<std::unique_ptr<location::Location>> locations_;
+  std::vector<Error> problems_;
+  std::unique_ptr<log::Reader> reader_;
+};
+
+}  // namespace holdfast::node

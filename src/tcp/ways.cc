@@ -141,10 +141,10 @@ Ways::Do Ways::step_arrives(const wire::WaysOption& option) {
     return drop();
   }
   // The peer has not seen our latest step yet. While that is still to be stored or counted: silence.
-  if (option.step == received_) {
-    if (option.nonce != peer_nonce_) return drop();
+  if (option.step == received_ && option.nonce == peer_nonce_) {
     return due_ != 0 || phase_ == Phase::kStoring ? Do::kNothing : Do::kSend;
   }
+  // An older one, or the same from a replacement whose roll call has ended otherwise than its predecessor's.
   if (option.step == 1 || !answers_either(option)) return drop();
   return due_ != 0 || phase_ == Phase::kStoring ? Do::kNothing : Do::kSendSeldom;
 }

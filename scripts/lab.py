@@ -202,6 +202,20 @@ class Node:
         return [word for path in self.data for word in ("--data", path)]
 
 
+def bridge(name, *links):
+    """TAP devices joined by a bridge, so that the stacks behind them are hosts of one network."""
+    subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+    for link in links:
+        subprocess.run(["ip", "tuntap", "add", link, "mode", "tap"], check=True)
+        subprocess.run(["ip", "link", "set", link, "master", name, "up"], check=True)
+    subprocess.run(["ip", "link", "set", name, "up"], check=True)
+
+
+def links():
+    """Names of the network devices."""
+    return {link["ifname"] for link in json.loads(subprocess.run(["ip", "-json", "link"], capture_output=True, check=True).stdout)}
+
+
 def holdfast(*arguments, check=True):
     """Runs the program and returns its standard output."""
     return subprocess.run([BINARY, *arguments], check=check, capture_output=True, text=True).stdout

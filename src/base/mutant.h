@@ -35,6 +35,8 @@ enum class Mutant : std::uint8_t {
   kSackAboveUnreleased,     // SACK blocks with an ACK below the gap's edge
   kTimeWaitSkipped,         // CLOSED straight away
   kReassemblyKeepsOverlap,  // the reassembly hands out overlapping bytes twice
+  kCookieUnchecked,         // any ACK is taken for that of a SYN cookie
+  kCookieTimestampAhead,    // a SYN cookie's TSval is rounded to a moment that has not come
   // log
   kLongestLogWins,     // recovery chooses by length, not by (epoch, LSN)
   kNoPromise,          // an epoch starts without its promise
@@ -44,6 +46,9 @@ enum class Mutant : std::uint8_t {
   kReuseOldSegment,    // a new epoch goes on writing in the old epoch's segment
   kFailedWriteCounts,  // a write that failed counts as stored
   kIgnorePayloadCrc,   // recovery and readers do not check payload checksums
+  // stack
+  kCookieKeyForgotten,  // each life makes and checks SYN cookies with a secret of its own
+  kCookieUsedTwice,     // the ACK of a SYN cookie opens a connection that is over once more
   // location
   kLockAnotherFile,  // the lock is not on the descriptors written through
   // tcp, the N-way handshake: for the model checker (tests/model), which sees each step of it

@@ -17,4 +17,13 @@ std::uint64_t prf(const Secret& secret, Bytes input) {
   return load_le<std::uint64_t>(out.data());
 }
 
+Secret derive(const Secret& secret, std::byte purpose) {
+  Secret derived;
+  for (std::size_t half = 0; half < 2; ++half) {
+    const std::array<std::byte, 2> input{purpose, static_cast<std::byte>(half)};
+    store_le(derived.key.data() + 8 * half, prf(secret, input));
+  }
+  return derived;
+}
+
 }  // namespace holdfast

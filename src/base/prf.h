@@ -17,4 +17,7 @@ struct Secret {
 
 std::uint64_t prf(const Secret& secret, Bytes input);
 
+// A secret for a purpose of its own, where there is but one. Who knows it knows nothing of the other.
+Secret derive(const Secret& secret, std::byte purpose);
+
 }  // namespace holdfast

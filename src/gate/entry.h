@@ -59,6 +59,7 @@ struct Entry {
   bool close_recorded = false;
   bool unspoken = false;   // resumed, and has not spoken yet
   bool half_open = false;  // counted against its listener's backlog
+  bool by_cookie = false;  // opened by a SYN cookie, perhaps: duplicates of the ACK that did may still come
   bool finished = false;   // closed; removed once no item refers to it
   tcp::CloseReason close_reason = tcp::CloseReason::kNormal;
 

@@ -16,7 +16,7 @@ namespace {
 
 constexpr unsigned kTagBits = 48;
 constexpr unsigned kDispatchBatch = 64;
-constexpr unsigned kMaxWorkers = 256;  // more than 16 locations can have at a time, of each kind
+constexpr unsigned kMaxWorkers = 256;  // four for each of 64 locations, of each kind
 
 // From the quickest set-up to the plainest: older kernels refuse flags that they do not know.
 constexpr std::array<unsigned, 3> kSetups = {

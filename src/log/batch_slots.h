@@ -7,6 +7,7 @@
 
 #include "log/aligned_buffer.h"
 #include "log/batch_codec.h"
+#include "log/replica_set.h"
 
 namespace holdfast::log {
 
@@ -16,8 +17,8 @@ struct BatchSlot {
   MutableBytes buffer;
   BatchHeader header;
   // Bit i: location i is writing it / will, once its segment is ready there.
-  std::uint32_t writing = 0;
-  std::uint32_t queued = 0;
+  ReplicaSet writing = 0;
+  ReplicaSet queued = 0;
 
   Bytes bytes() const { return buffer.first(header.size()); }
 };

@@ -27,7 +27,7 @@ ChainWalk::ChainWalk(const Chain& chain, BatchPosition start, Look look)
 
 std::optional<ChainWalk::Step> ChainWalk::look(BatchPosition at) {
   std::optional<Step> found;
-  std::uint32_t bit = 1, damaged = 0;
+  ReplicaSet bit = 1, damaged = 0;
   for (Source* source : chain_.sources()) {
     const auto batch = source->batch_at(at);
     const bool fits = batch && batch->header.epoch == run_->epoch &&

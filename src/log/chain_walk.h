@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "log/chain.h"
+#include "log/replica_set.h"
 
 namespace holdfast::log {
 
@@ -20,8 +21,8 @@ class ChainWalk {
   struct Step {
     BatchHeader header;
     Bytes bytes;                // of the first location that has it; valid until the next call
-    std::uint32_t present = 0;  // bit i: sources()[i] has it, every check passed
-    std::uint32_t damaged =
+    ReplicaSet present = 0;  // bit i: sources()[i] has it, every check passed
+    ReplicaSet damaged =
         0;  // bit i: sources()[i] has something else there that is no batch, cannot be read there, or lacks the file
   };
   // The next batch; nullopt where no location has one. kCorrupt where that is inside an epoch that a later one has

@@ -4,10 +4,10 @@
 
 namespace holdfast::log {
 
-void FooterWriter::add(const SegmentIndex& index, std::uint32_t wanted) {
+void FooterWriter::add(const SegmentIndex& index, ReplicaSet wanted) {
   if (index.batches().empty()) return;
   if (footers_.size() >= kMaxOutstanding) {
-    const auto idle = std::ranges::find(footers_, std::uint32_t{0}, &Footer::writing);
+    const auto idle = std::ranges::find(footers_, ReplicaSet{0}, &Footer::writing);
     if (idle == footers_.end()) return;
     footers_.erase(idle);
   }
@@ -17,7 +17,7 @@ void FooterWriter::add(const SegmentIndex& index, std::uint32_t wanted) {
 }
 
 std::optional<FooterWriter::Write> FooterWriter::next(unsigned replica, Lsn prefix) {
-  const std::uint32_t bit = 1U << replica;
+  const ReplicaSet bit = replica_bit(replica);
   for (Footer& footer : footers_) {
     if ((footer.wanted & bit) == 0 || footer.last_lsn > prefix) continue;
     footer.wanted &= ~bit;
@@ -29,13 +29,13 @@ std::optional<FooterWriter::Write> FooterWriter::next(unsigned replica, Lsn pref
 
 void FooterWriter::written(unsigned replica, SegmentNumber segment) {
   for (Footer& footer : footers_) {
-    if (footer.segment == segment) footer.writing &= ~(1U << replica);
+    if (footer.segment == segment) footer.writing &= ~replica_bit(replica);
   }
   drop_finished();
 }
 
 void FooterWriter::abandon(unsigned replica) {
-  for (Footer& footer : footers_) footer.wanted &= ~(1U << replica);
+  for (Footer& footer : footers_) footer.wanted &= ~replica_bit(replica);
   drop_finished();
 }
 

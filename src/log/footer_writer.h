@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "log/aligned_buffer.h"
+#include "log/replica_set.h"
 #include "log/segment_index.h"
 
 namespace holdfast::log {
@@ -18,7 +19,7 @@ class FooterWriter {
   explicit FooterWriter(const LogKey& key) : key_(key) {}
 
   // The index of a segment to which no batch will be added. `wanted`: bit i for location i.
-  void add(const SegmentIndex& index, std::uint32_t wanted);
+  void add(const SegmentIndex& index, ReplicaSet wanted);
 
   struct Write {
     SegmentNumber segment;
@@ -36,7 +37,7 @@ class FooterWriter {
     SegmentNumber segment;
     Lsn last_lsn;
     AlignedBuffer buffer;
-    std::uint32_t wanted = 0, writing = 0;
+    ReplicaSet wanted = 0, writing = 0;
   };
   void drop_finished();
 

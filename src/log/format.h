@@ -25,7 +25,7 @@ inline constexpr std::size_t kMaxBatch = 5U << 20;
 // Numbers of segments: no log gets there by writing; a stray file could.
 inline constexpr SegmentNumber kSegmentNumberLimit{std::uint64_t{1} << 46};
 // Locations of one log.
-inline constexpr std::size_t kMaxReplicas = 16;
+inline constexpr std::size_t kMaxReplicas = 64;
 
 inline constexpr std::uint64_t kMinSegment = 1ULL << 20;
 inline constexpr std::uint64_t kMaxSegment = 1ULL << 30;

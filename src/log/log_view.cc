@@ -80,7 +80,7 @@ void LogView::take_source(location::Location* location, const Identity& identity
     info.problem = "being refilled";
     ++refilling_;
   } else {
-    counting_ |= 1U << sources_.size();
+    counting_ |= replica_bit(sources_.size());
   }
   sources_.push_back(std::make_unique<Source>(location, key_));
   info_index_.push_back(index);
@@ -265,7 +265,7 @@ Lsn LogView::probe() {
   ahead.look_everywhere();
   struct Found {
     Lsn lsn;
-    std::uint32_t present, damaged;
+    ReplicaSet present, damaged;
   };
   std::vector<Found> found;
   Lsn durable;
@@ -283,10 +283,10 @@ Lsn LogView::probe() {
   // Beside an owner what looks damaged may be on its way. Without one, a location with a bad copy, or without one of
   // what is durable, may have held everything else that cannot be read there either.
   const bool tell_damaged = !owned && !has_owner();
-  std::uint32_t complete = counting_, suspect = 0;
+  ReplicaSet complete = counting_, suspect = 0;
   for (const auto& [lsn, present, damaged] : found) {
     if (lsn > durable) complete &= present;
-    if (tell_damaged) suspect |= counting_ & ~present & (lsn <= durable ? ~std::uint32_t{0} : damaged);
+    if (tell_damaged) suspect |= counting_ & ~present & (lsn <= durable ? ~ReplicaSet{0} : damaged);
     if (lsn <= durable) continue;
     const int holders = std::popcount(complete) + std::popcount(suspect & ~complete);
     if (static_cast<unsigned>(holders) + absent_holders() < identity_.stored_on) break;

@@ -24,7 +24,7 @@ void LostSegments::restore(const std::vector<std::optional<SegmentNumber>>& spar
     if (!spares[i]) continue;
     std::vector<SegmentNumber> lost;
     for (const auto& [number, who] : lacking) {
-      if ((who >> i & 1U) != 0) lost.push_back(SegmentNumber{number});
+      if ((who & replica_bit(i)) != 0) lost.push_back(SegmentNumber{number});
     }
     if (!lost.empty() || gone > 0) restore(i, *spares[i], lost, gone);
   }
@@ -39,7 +39,7 @@ LostSegments::Lacking LostSegments::compare(const std::vector<std::optional<Segm
   }
   for (auto& [number, who] : lacking) {
     for (std::size_t i = 0; i < spares.size(); ++i) {
-      if (spares[i] && !chain_.sources()[i]->has(SegmentNumber{number})) who |= 1U << i;
+      if (spares[i] && !chain_.sources()[i]->has(SegmentNumber{number})) who |= replica_bit(i);
     }
   }
   return lacking;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "log/log.h"
+#include "log/replica_set.h"
 #include "log/tail_scan.h"
 
 namespace holdfast::log {
@@ -27,7 +28,7 @@ class LostSegments {
 
  private:
   // By number, the segments in front of the tail that some location has: bit i, source i is active and lacks it.
-  using Lacking = std::map<std::uint64_t, std::uint32_t>;
+  using Lacking = std::map<std::uint64_t, ReplicaSet>;
 
   Lacking compare(const std::vector<std::optional<SegmentNumber>>& spares) const;
   std::uint64_t gone_everywhere(const Lacking& there);

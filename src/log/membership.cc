@@ -367,7 +367,7 @@ Result<Membership> establish(Locations locations, const Options& options, const 
 
 // Order matters: the others learn first, so that the lost member can never again be taken for one together with
 // somebody who knows nothing of its replacement (quorum.h, membership_quorum).
-void admit_refilled(Membership& membership, std::uint32_t complete) {
+void admit_refilled(Membership& membership, ReplicaSet complete) {
   Identity changed = membership.identity;
   ++changed.generation;
   std::vector<std::size_t> admitted;

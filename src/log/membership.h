@@ -8,6 +8,7 @@
 
 #include "log/identity.h"
 #include "log/log.h"
+#include "log/replica_set.h"
 
 namespace holdfast::log {
 
@@ -50,6 +51,6 @@ Result<Membership> establish(std::vector<std::unique_ptr<location::Location>> lo
 
 // Every refilling member in `complete` (bit i) holds the whole log now: makes it a member, known to enough others.
 // Those that cannot be made one become kBehind.
-void admit_refilled(Membership& membership, std::uint32_t complete);
+void admit_refilled(Membership& membership, ReplicaSet complete);
 
 }  // namespace holdfast::log

@@ -12,6 +12,7 @@
 #include "base/mutant.h"
 #include "log/lost_segments.h"
 #include "log/quorum.h"
+#include "log/replica_set.h"
 #include "log/rot.h"
 
 namespace holdfast::log {
@@ -185,7 +186,7 @@ Result<void> Recovery::decide_who_is_behind() {
                       sources_[i]->name(), progress[i].value, end.value));
     }
   }
-  std::uint32_t unknown = 0;
+  ReplicaSet unknown = 0;
   if (!tail_.empty) {
     const auto compared = compare_history(*chain_, key_, progress, tail_);
     if (!compared) return std::unexpected(compared.error());
@@ -234,7 +235,7 @@ void Recovery::leave_behind_what_is_not_needed() {
 Result<void> Recovery::bring_up_to_date() {
   Repair repair(*chain_, key_, tail_);
   ready_.assign(sources_.size(), 0);
-  std::uint32_t complete = 0;
+  ReplicaSet complete = 0;
   const bool reuse = HF_MUTANT(kReuseOldSegment) && !tail_.empty;
   for (std::size_t i = 0; i < sources_.size(); ++i) {
     Member& member = member_of(i);
@@ -256,7 +257,7 @@ Result<void> Recovery::bring_up_to_date() {
     } else if (!done) {
       fail_source(i, done.error());
     } else {
-      complete |= 1U << member_index_[i];
+      complete |= replica_bit(member_index_[i]);
     }
   }
   admit_refilled(membership_, complete);

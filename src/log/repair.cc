@@ -76,7 +76,7 @@ Result<void> Repair::make_room(Source& target, SegmentNumber segment) {
   return {};
 }
 
-std::optional<Source::Batch> Repair::good_copy(BatchPosition at, std::uint32_t present) {
+std::optional<Source::Batch> Repair::good_copy(BatchPosition at, ReplicaSet present) {
   for (std::size_t i = 0; i < chain_.sources().size(); ++i) {
     if ((present >> i & 1U) == 0) continue;
     if (auto batch = chain_.sources()[i]->batch_at(at)) return batch;

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "log/replica_set.h"
 #include "log/tail_scan.h"
 
 namespace holdfast::log {
@@ -34,7 +35,7 @@ class Repair {
   std::optional<Lsn> end_of(SegmentNumber segment) const;
   Result<void> write_footer(Source& target, const SegmentIndex& index, SegmentNumber into);
   Result<void> copy_footer(std::size_t source, SegmentNumber segment);
-  std::optional<Source::Batch> good_copy(BatchPosition at, std::uint32_t present);
+  std::optional<Source::Batch> good_copy(BatchPosition at, ReplicaSet present);
 
   const Chain& chain_;
   const LogKey& key_;

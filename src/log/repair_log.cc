@@ -7,6 +7,7 @@
 #include "log/footer_reader.h"
 #include "log/log_view.h"
 #include "log/repair.h"
+#include "log/replica_set.h"
 
 namespace holdfast::log {
 namespace {
@@ -21,7 +22,7 @@ class WholeRepair {
     Tail found;
     found.missing_bytes.resize(locations);
     found.first_missing.resize(locations);
-    const std::uint32_t all = (std::uint32_t{1} << locations) - 1;
+    const ReplicaSet all = first_replicas(locations);
     SegmentIndex index;
     index.reset(segment.number, segment.epoch);
     ChainWalk walk(view_.chain(), {segment.number, 0}, ChainWalk::Look::kAll);
@@ -43,11 +44,11 @@ class WholeRepair {
   RepairReport take() { return std::move(report_); }
 
  private:
-  std::uint32_t without_footer(const SegmentIndex& index) const {
-    std::uint32_t without = 0;
+  ReplicaSet without_footer(const SegmentIndex& index) const {
+    ReplicaSet without = 0;
     for (std::size_t i = 0; i < failed_.size(); ++i) {
       Source& source = *view_.chain().sources()[i];
-      if (!read_footer(source, view_.key(), index.segment(), index.epoch(), index.last_lsn())) without |= 1U << i;
+      if (!read_footer(source, view_.key(), index.segment(), index.epoch(), index.last_lsn())) without |= replica_bit(i);
     }
     return without;
   }

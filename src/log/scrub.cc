@@ -41,7 +41,7 @@ class Scrub {
   }
 
  private:
-  void note(const BatchHeader& header, std::uint32_t present) {
+  void note(const BatchHeader& header, ReplicaSet present) {
     const auto& sources = view_.chain().sources();
     for (std::size_t i = 0; i < sources.size(); ++i) {
       if ((present >> i & 1U) != 0) continue;

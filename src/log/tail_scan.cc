@@ -10,13 +10,13 @@
 namespace holdfast::log {
 namespace {
 
-std::uint32_t all_of(const Chain& chain) { return (std::uint32_t{1} << chain.sources().size()) - 1; }
+ReplicaSet all_of(const Chain& chain) { return first_replicas(chain.sources().size()); }
 
 // Locations whose footer of this segment is missing, or speaks of another end.
-std::uint32_t without_footer(const Chain& chain, const LogKey& key, const SegmentIndex& index) {
-  std::uint32_t without = 0;
+ReplicaSet without_footer(const Chain& chain, const LogKey& key, const SegmentIndex& index) {
+  ReplicaSet without = 0;
   for (std::size_t i = 0; i < chain.sources().size(); ++i) {
-    if (!find_trailer(*chain.sources()[i], key, index.segment(), index.epoch(), index.last_lsn())) without |= 1U << i;
+    if (!find_trailer(*chain.sources()[i], key, index.segment(), index.epoch(), index.last_lsn())) without |= replica_bit(i);
   }
   return without;
 }
@@ -69,7 +69,7 @@ class TailWalk {
   }
   // Reads at the locations: what a step gave is not valid any more.
   void finish(SegmentIndex index) {
-    const std::uint32_t without = without_footer(chain_, key_, index);
+    const ReplicaSet without = without_footer(chain_, key_, index);
     if (without != 0) tail_.segments.push_back({std::move(index), without});
   }
 
@@ -92,7 +92,7 @@ Result<SegmentNumber> first_needed(Chain& chain, const BatchHeader& header) {
 
 }  // namespace
 
-void note_missing(Tail& tail, const ChainWalk::Step& step, std::uint32_t lacking) {
+void note_missing(Tail& tail, const ChainWalk::Step& step, ReplicaSet lacking) {
   if (lacking != 0) note_missing(tail, {step.header.at, step.header.end(), step.present, lacking}, step.header.lsn);
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "log/chain_walk.h"
+#include "log/replica_set.h"
 #include "log/segment_index.h"
 
 namespace holdfast::log {
@@ -15,14 +16,14 @@ namespace holdfast::log {
 struct MissingRange {
   BatchPosition begin;
   std::uint32_t end = 0;      // bytes, in the segment
-  std::uint32_t present = 0;  // bit i: location i has them, or says so
-  std::uint32_t lacking = 0;
+  ReplicaSet present = 0;  // bit i: location i has them, or says so
+  ReplicaSet lacking = 0;
 };
 
 // A segment of the tail to which nothing will be added.
 struct ScannedSegment {
   SegmentIndex index;
-  std::uint32_t without_footer = 0;  // bit i: location i has no good footer for it
+  ReplicaSet without_footer = 0;  // bit i: location i has no good footer for it
 };
 
 struct Tail {
@@ -44,7 +45,7 @@ struct Tail {
 Result<Tail> scan_tail(Chain& chain, const LogKey& key, std::uint64_t reach);
 
 // Adds the steps of one walk; for history (history.h) as well.
-void note_missing(Tail& tail, const ChainWalk::Step& step, std::uint32_t lacking);
+void note_missing(Tail& tail, const ChainWalk::Step& step, ReplicaSet lacking);
 // Whole batches from the one with this LSN on.
 void note_missing(Tail& tail, const MissingRange& range, Lsn first);
 

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/mutant.h"
 #include "log/record_codec.h"
+#include "log/replica_set.h"
 
 namespace holdfast::log {
 namespace {
@@ -82,7 +83,7 @@ bool WriteAheadLog::segment_ready(SegmentNumber segment) const {
 bool WriteAheadLog::ensure_place() {
   if (!cursor_.exhausted()) return true;
   if (!segment_ready(cursor_.segment() + 1)) return false;
-  footers_.add(cursor_.index(), (1U << replicas_.size()) - 1);
+  footers_.add(cursor_.index(), first_replicas(replicas_.size()));
   for (std::size_t i = 0; i < replicas_.size(); ++i) {
     if (!replicas_[i].active()) footers_.abandon(static_cast<unsigned>(i));
   }
@@ -185,7 +186,7 @@ bool WriteAheadLog::take_out_laggard() {
 void WriteAheadLog::fail_replica(std::size_t replica, LocationState state, std::string reason) {
   replicas_[replica].take_out(state, std::move(reason));
   replicas_[replica].clear_queue();
-  for (std::size_t i = 0; i < slots_.size(); ++i) slots_[i].queued &= ~(1U << replica);
+  for (std::size_t i = 0; i < slots_.size(); ++i) slots_[i].queued &= ~replica_bit(replica);
   footers_.abandon(static_cast<unsigned>(replica));
 }
 
@@ -223,8 +224,8 @@ void WriteAheadLog::take_completion(std::size_t replica, const location::Complet
 void WriteAheadLog::take_write(std::size_t replica, const TokenParts& parts, const std::optional<Error>& error) {
   BatchSlot& slot = slots_[parts.slot];
   HF_ASSERT(slot.state == BatchSlot::State::kIssued && slot.header.lsn.value == parts.number);
-  HF_ASSERT((slot.writing & (1U << replica)) != 0);
-  slot.writing &= ~(1U << replica);
+  HF_ASSERT((slot.writing & replica_bit(replica)) != 0);
+  slot.writing &= ~replica_bit(replica);
   replicas_[replica].answered();
   if (error && !HF_MUTANT(kFailedWriteCounts)) {
     fail_replica(replica, LocationState::kFailed, error->message);
@@ -257,7 +258,7 @@ bool WriteAheadLog::update_durable() {
 
 void WriteAheadLog::write(std::size_t replica, std::uint8_t slot_index) {
   BatchSlot& slot = slots_[slot_index];
-  slot.writing |= 1U << replica;
+  slot.writing |= replica_bit(replica);
   replicas_[replica].submitted();
   replicas_[replica].location()->write(make_token({Operation::kWrite, slot.header.lsn.value, slot_index}),
                                        slot.header.at.segment, slot.header.at.offset, slot.bytes());
@@ -269,7 +270,7 @@ void WriteAheadLog::drain_queue(std::size_t replica) {
     BatchSlot& slot = slots_[to.queue().front()];
     if (!to.may_submit(slot.header)) return;
     const std::uint8_t index = to.dequeue();
-    slot.queued &= ~(1U << replica);
+    slot.queued &= ~replica_bit(replica);
     write(replica, index);
   }
 }
@@ -294,7 +295,7 @@ void WriteAheadLog::issue(std::uint8_t slot_index) {
     if (replica.queue().empty() && replica.may_submit(header)) {
       write(i, slot_index);
     } else {
-      slot.queued |= 1U << i;
+      slot.queued |= replica_bit(i);
       replica.enqueue(slot_index);
     }
   }

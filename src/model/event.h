@@ -8,10 +8,12 @@
 
 namespace holdfast::model {
 
-// What depends on time: an answer to a duplicate is left out where one is on its way, or came less than a second ago.
+// What depends on time: an answer to a duplicate is left out where one is on its way, or came less than a second ago;
+// challenge ACKs are limited.
 struct Pace {
   bool on_its_way = false;
   bool seldom = true;
+  bool challenge = true;
 };
 
 class Event {
@@ -40,6 +42,7 @@ class Event {
   const std::vector<Message>& sent() const { return sent_; }
   Property broken() const { return broken_; }
   bool was_seldom() const { return was_seldom_; }  // an answer of those that are limited to one a second has left
+  bool was_challenge() const { return was_challenge_; }
 
  private:
   // segments.cc
@@ -54,7 +57,7 @@ class Event {
   void repeat_syn_ack(const Message& syn);
   tcp::Ways::Do feed(const Message& m);  // to Ways, with what is checked about it
   void refuse(const Message& m);
-  void challenge() { s_.ack_owed = true; }
+  void challenge();
 
   // sending.cc
   void follow(tcp::Ways::Do what);
@@ -85,7 +88,7 @@ class Event {
   Side s_;
   std::vector<Message> sent_;
   Property broken_ = Property::kNone;
-  bool was_seldom_ = false;
+  bool was_seldom_ = false, was_challenge_ = false;
 };
 
 }  // namespace holdfast::model

@@ -14,7 +14,7 @@ std::size_t hash_of(const FairState& s) {
   hash.add(s.initiator)
       .add(s.responder)
       .add(s.count | s.seldom_initiator << 4 | s.seldom_responder << 5 | s.spoke_initiator << 6 |
-           s.spoke_responder << 7);
+           s.spoke_responder << 7 | s.challenged_initiator << 8 | s.challenged_responder << 9);
   for (std::uint8_t i = 0; i < s.count; ++i) hash.add(s.in_flight[i]);
   return hash.value();
 }
@@ -44,6 +44,7 @@ void Fair::apply(const FairState& from, OutcomeId id, std::vector<Next>& out, st
   FairState next = from;
   (outcome.at_initiator ? next.initiator : next.responder) = outcome.after;
   if (outcome.was_seldom) (outcome.at_initiator ? next.seldom_initiator : next.seldom_responder) = true;
+  if (outcome.was_challenge) (outcome.at_initiator ? next.challenged_initiator : next.challenged_responder) = true;
   if (delivered) {
     std::copy(next.in_flight.begin() + *delivered + 1, next.in_flight.end(), next.in_flight.begin() + *delivered);
     next.in_flight[--next.count] = 0;
@@ -79,6 +80,7 @@ void Fair::successors(FairId from, std::vector<Next>& out) {
     const Side& side = world_.side(to);
     Pace pace;
     pace.seldom = !(m.from_initiator ? s.seldom_responder : s.seldom_initiator);
+    pace.challenge = !(m.from_initiator ? s.challenged_responder : s.challenged_initiator);
     if (side.ways) {
       for (std::uint8_t j = 0; j < s.count; ++j) {
         const Message& other = world_.message(s.in_flight[j]);
@@ -101,7 +103,7 @@ void Fair::successors(FairId from, std::vector<Next>& out) {
   if (!out.empty() || flood_) return;
   // Only then does time pass.
   FairState later = s;
-  later.seldom_initiator = later.seldom_responder = false;
+  later.seldom_initiator = later.seldom_responder = later.challenged_initiator = later.challenged_responder = false;
   for (const SideId side : {s.initiator, s.responder}) {
     for (const OutcomeId id : world_.local(side)) {
       if (world_.outcome(id).kind == EventKind::kTimeout) apply(later, id, out, std::nullopt);

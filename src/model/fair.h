@@ -18,8 +18,10 @@ struct FairState {
   SideId initiator = 0, responder = 0;
   std::array<MessageId, 7> in_flight{};  // in ascending order
   std::uint8_t count = 0;
-  // Answered a very old segment since time last passed; has spoken up on its own.
-  bool seldom_initiator = false, seldom_responder = false, spoke_initiator = false, spoke_responder = false;
+  // Since time last passed: has answered a very old segment, has sent a challenge ACK. And: has spoken up on its own.
+  bool seldom_initiator = false, seldom_responder = false;
+  bool challenged_initiator = false, challenged_responder = false;
+  bool spoke_initiator = false, spoke_responder = false;
   friend bool operator==(const FairState&, const FairState&) = default;
 };
 std::size_t hash_of(const FairState& state);

@@ -112,7 +112,7 @@ void Reach::step(StateId from, OutcomeId id, const Each& each) {
   } else if (const Property broken = first ? judge(next.initiator, next.responder) : Property::kNone;
              broken != Property::kNone) {
     violation_ = {broken, from, id, std::nullopt};
-  } else {
+  } else if (first || world_.scenario().memory == 0) {
     each(from, id, next.initiator, next.responder);
   }
 }

@@ -70,8 +70,8 @@ class Reach {
     OutcomeId outcome = 0;     // the last event; of a forgery: none
     std::optional<Message> forged;
   };
-  // To the end, or to the first violation, or until there are `most` states. `each` is told of each transition,
-  // whether it leads somewhere new or not; `enough` ends it.
+  // To the end, or to the first violation, or until there are `most` states. `each` is told of each transition to a
+  // pair of sides that is new (where the channel remembers all: of each transition); `enough` ends it.
   using Each = std::function<void(StateId from, OutcomeId outcome, SideId initiator, SideId responder)>;
   Violation run(std::size_t most, const Each& each, const std::function<bool()>& enough);
 

@@ -74,6 +74,9 @@ class Collection {
     old.old = true;
     add("abort").aborts = 1;
     add("an option lost").strips = 1;
+    auto& lost = add("one restarts, an option lost");
+    lost.strips = 1;
+    restarts(lost, 1);
     add("middlebox after the SYNs").middlebox = Middlebox::kAfterSyn;
     add("middlebox").middlebox = Middlebox::kAlways;
     auto& nobody = add("nobody asks");

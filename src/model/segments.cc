@@ -145,6 +145,12 @@ void Event::segment_arrives(const Message& m) {
   if (!s_.closed()) s_.ack_owed |= m.data;
 }
 
+void Event::challenge() {
+  if (!pace_.challenge) return;
+  was_challenge_ = true;
+  s_.ack_owed = true;
+}
+
 // In CONFIRMING. True: it goes on as with any connection.
 bool Event::confirming_arrives(const Message& m) {
   const bool acks_us = m.acked == s_.iss || HF_MUTANT(kWaysAckUnchecked);

@@ -84,8 +84,10 @@ void Event::emit(bool probe, bool data) {
 
 // What was owed when the event began, or has been since.
 void Event::flush() {
-  const bool may_transmit = s_.record_stored && s_.synced && s_.established();
-  if (s_.ack_owed && may_transmit) emit(false);
+  if (!s_.ack_owed || !s_.record_stored || !s_.synced) return;
+  const bool step_is_due = confirming() && s_.ways->phase() != Ways::Phase::kWaiting;
+  const bool challenge_is_due = s_.state == State::kSynReceived && s_.syn_tries > 0 && !step_is_due;
+  if (s_.established() || challenge_is_due) emit(false);
 }
 
 void Event::send(Message m) {

@@ -34,6 +34,7 @@ OutcomeId World::add(Outcome outcome, Event& event) {
   outcome.after = sides_.intern(event.end()).id;
   outcome.broken = event.broken();
   outcome.was_seldom = event.was_seldom();
+  outcome.was_challenge = event.was_challenge();
   HF_ASSERT(event.sent().size() <= outcome.sent.size());
   for (const Message& m : event.sent()) outcome.sent[outcome.sent_count++] = add(m);
   outcomes_.push_back(outcome);
@@ -107,8 +108,8 @@ const World::Deliveries& World::deliveries(SideId id) {
 }
 
 OutcomeId World::deliver(SideId id, MessageId message, Pace pace) {
-  const std::uint64_t key =
-      (std::uint64_t{id} << 32 | message) << 2 | (pace.on_its_way ? 2U : 0U) | (pace.seldom ? 1U : 0U);
+  const unsigned bits = (pace.on_its_way ? 4U : 0U) | (pace.challenge ? 2U : 0U) | (pace.seldom ? 1U : 0U);
+  const std::uint64_t key = (std::uint64_t{id} << 32 | message) << 3 | bits;
   if (const auto found = paced_.find(key); found != paced_.end()) return found->second;
   Event event(config(id), sides_[id], pace);
   event.arrives(messages_[message]);

@@ -38,7 +38,7 @@ struct Outcome {
   SideId before = 0, after = 0;
   std::array<MessageId, 3> sent{};
   std::uint8_t sent_count = 0;
-  bool was_seldom = false;
+  bool was_seldom = false, was_challenge = false;
   Property broken = Property::kNone;
 };
 

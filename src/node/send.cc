@@ -24,6 +24,8 @@ namespace holdfast::node {
 namespace {
 
 constexpr auto kTellAfter = std::chrono::seconds(5);
+// How long a peer is waited for that is to be told that its connection is no more.
+constexpr auto kAnswerBound = std::chrono::seconds(3);
 // The last so many of the stored answers are written without a look at the peer, who may send faster than they go.
 constexpr std::uint64_t kWrittenAtOnce = 1U << 20;
 
@@ -130,16 +132,22 @@ class Sender {
 
   Result<void> differs(const Unfinished& from) {
     told_what_to_do_ = true;
-    return fail(Error::Kind::kUsage,
+    return fail(Error::Kind::kUnavailable,
                 fmt::format("{} is not what {} has begun to send to {} ({} bytes stored{}, stream {}): send that again "
                             "to finish it, or give --abandon to reset its connection first",
                             input_->name(), directories(), peer(), from.out_end.value,
                             from.out_fin ? ", all of it" : "", from.id.value));
   }
 
-  // Resets it, and waits until the log knows.
+  // Resets it, and waits until the log knows. The peer takes a reset only at the place where it is: it is asked first.
   Result<void> abandon(const Unfinished& unfinished) {
     session_.say(fmt::format("abandoning the connection from {} to {}", unfinished.tuple.local.to_string(), peer()));
+    const Time bound = shard::monotonic_now() + kAnswerBound;
+    for (;;) {
+      const auto info = session_.connection(unfinished.id);
+      if (!info || info->answered || shard::monotonic_now() >= bound) break;
+      if (auto turned = turn(bound); !turned) return turned;
+    }
     session_.engine().abort(unfinished.id, shard::monotonic_now());
     while (session_.connection(unfinished.id)) {
       if (auto turned = turn(kNever); !turned) return turned;
@@ -305,7 +313,7 @@ class Sender {
   // Whatever happened: what is stored stays stored, and nothing is left behind where nothing is left to do.
   Result<void> end_durably(Result<void> sent) {
     const bool settled = session_.settle();
-    const bool unfinished = stream_ && session_.connection(*stream_);
+    const bool unfinished = stream_ && !dialogue_.ended();
     if (auto released = session_.release_device(); !released) session_.say(released.error().message);
     if (sent && !settled) {
       session_.say(fmt::format("{} has acknowledged everything, but that could not be stored: the same command may send it "

@@ -116,15 +116,19 @@ Result<void> Session::start() {
 }
 
 Result<void> Session::turn(Time at_latest) {
-  shard_->turn(is_durable() ? std::min(at_latest, next_look_) : at_latest);
+  shard_->turn(std::min(at_latest, next_look_));
   stop_->take();
   if (tap_->failure()) return std::unexpected(*tap_->failure());
-  if (const Time now = shard::monotonic_now(); is_durable() && now >= next_look_) {
-    next_look_ = now + kLookEvery;
-    storage_.look_at(*engine_->log(), *this);
-    if (auto enough = check_quorum(*engine_->log()); !enough) return enough;
-  }
-  return {};
+  const Time now = shard::monotonic_now();
+  return now < next_look_ ? Result<void>{} : look_around(now);
+}
+
+Result<void> Session::look_around(Time now) {
+  next_look_ = now + kLookEvery;
+  if (tap_->capture() != nullptr) tap_->capture()->writer().flush();
+  if (!is_durable()) return {};
+  storage_.look_at(*engine_->log(), *this);
+  return check_quorum(*engine_->log());
 }
 
 Result<void> Session::keep_device() { return keep_until_done(*tap_); }

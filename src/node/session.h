@@ -66,6 +66,7 @@ class Session final : private stack::Observer, private StorageWatch::Listener {
   Result<std::unique_ptr<log::Log>> open_log(gate::Recovery& recovered);
   void find_unfinished(gate::Recovery& recovered);
   stack::Config engine_config() const;
+  Result<void> look_around(Time now);
 
   // ---- stack::Observer ----
   void not_resumed(StreamId id, const wire::FourTuple& tuple, const Error& error) override;

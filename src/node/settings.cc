@@ -221,7 +221,7 @@ const Setting kSettings[] = {
     {.name = "max-half-open",
      .value = "N",
      .group = kTransport,
-     .help = "Half-open connections of one service: 1..65536 (default 1024); SYNs beyond them are dropped",
+     .help = "Half-open connections of one service: 1..65536 (default 1024); further SYNs get SYN cookies",
      .apply = [](ServeOptions& o,
                  const std::string& v) { return assign(parse_number(v, 1, 1U << 16), o.max_half_open); }},
     {.name = "no-keeper",

@@ -14,10 +14,81 @@ Attacker::Attacker(Context& context, Network& network, Oracle& oracle, const Pla
       place_(place),
       plan_(plan),
       prng_(prng),
+      flood_prng_(prng),
       port_(network.attach("attacker", place.mac, [this](const Packet& packet) { receive(packet); })) {
   // Nothing may happen between the choice of a wrong number and its arrival.
   network.to_switch(port_).delay = Duration::zero();
   if (plan.on) go_on();
+  if (plan.flood.syns == 0) return;
+  go_on_flooding();
+  go_on_replaying();
+}
+
+void Attacker::go_on_flooding() {
+  context_.queue.after(flood_prng_.between(Duration(1), 2 * plan_.flood.gap), [this] {
+    if (stopped_ || flooded_ >= plan_.flood.syns) return;
+    flood();
+    go_on_flooding();
+  });
+}
+
+// From its own address, where what answers can be seen, and from some at which there is nobody.
+void Attacker::flood() {
+  const wire::Port service{flood_prng_.one_in(2) ? kStorePort : kEchoPort};
+  for (unsigned i = 0; i < plan_.flood.burst && flooded_ < plan_.flood.syns; ++i, ++flooded_) {
+    context_.faults.add(Fault::kSynFlood);
+    wire::TcpHeader header;
+    header.source = wire::Port{static_cast<std::uint16_t>(flood_prng_.between(1024, 65535))};
+    header.destination = service;
+    header.flags.syn = true;
+    header.seq = wire::SeqNum(static_cast<std::uint32_t>(flood_prng_.next()));
+    header.window = static_cast<std::uint16_t>(flood_prng_.next());
+    if (flood_prng_.one_in(2)) header.options.mss = static_cast<std::uint16_t>(flood_prng_.next());
+    if (flood_prng_.one_in(2)) header.options.window_scale = static_cast<std::uint8_t>(flood_prng_.below(16));
+    header.options.sack_permitted = flood_prng_.one_in(2);
+    if (flood_prng_.one_in(2)) header.options.timestamps = {static_cast<std::uint32_t>(flood_prng_.next()), 0};
+    wire::Ipv4Address from = place_.address;
+    if (flood_prng_.one_in(2))
+      from.value = (from.value & ~0xffU) | static_cast<unsigned>(flood_prng_.between(100, 190));
+    send(make_tcp(place_.mac, place_.node_mac, from, place_.node, header, {}));
+    if (from == place_.address && flood_prng_.one_in(2)) withdraw_soon(header);
+  }
+}
+
+void Attacker::go_on_replaying() {
+  context_.queue.after(flood_prng_.between(Duration(1), Duration(std::chrono::milliseconds(500))), [this] {
+    if (stopped_) return;
+    if (const Flow* flow = used_cookie()) {
+      context_.faults.add(Fault::kReplayedAck);
+      send(*flow->opener);
+    }
+    go_on_replaying();
+  });
+}
+
+// As a host does that is sent a SYN-ACK for no SYN of its own: places become free while others are asked for.
+void Attacker::withdraw_soon(wire::TcpHeader syn) {
+  context_.queue.after(flood_prng_.between_log(std::chrono::milliseconds(1), std::chrono::seconds(2)), [this, syn] {
+    if (stopped_) return;
+    wire::TcpHeader header;
+    header.source = syn.source;
+    header.destination = syn.destination;
+    header.flags.rst = true;
+    header.seq = syn.seq + 1;
+    send(make_tcp(place_.mac, place_.node_mac, place_.address, place_.node, header, {}));
+  });
+}
+
+// A connection that was opened by a cookie, and is over, all in this life of the node: an old duplicate of its first
+// ACK must not raise it.
+const Flow* Attacker::used_cookie() {
+  std::vector<const Flow*> over;
+  for (const Flow& flow : oracle_.flows()) {
+    if (!flow.opener || flow.outlived_its_node || flow.valid) continue;
+    const DurableStream* stream = oracle_.model().find(flow.tuple, *flow.iss);
+    if (stream != nullptr && stream->closed) over.push_back(&flow);
+  }
+  return over.empty() ? nullptr : flood_prng_.pick(over);
 }
 
 void Attacker::go_on() {
@@ -68,7 +139,9 @@ bool Attacker::may_be_opening(const Flow& flow) {
 const Flow* Attacker::victim() {
   std::vector<const Flow*> live;
   for (const Flow& flow : oracle_.flows()) {
-    const bool opened = flow.valid && flow.plan != nullptr && flow.iss && flow.irs && flow.peer_answered;
+    // A cookie that was acknowledged is no connection yet.
+    const bool opened = flow.valid && flow.plan != nullptr && flow.iss && flow.irs && flow.peer_answered &&
+                        oracle_.model().find(flow.tuple, *flow.iss) != nullptr;
     if (opened && !may_be_opening(flow)) live.push_back(&flow);
   }
   return live.empty() ? nullptr : prng_.pick(live);
@@ -145,7 +218,12 @@ void Attacker::forge_ack(const Flow& flow) {
                                            .copies = 200,
                                            .nonce = static_cast<std::uint32_t>(prng_.next()),
                                            .echo = static_cast<std::uint32_t>(prng_.next())};
-    if (prng_.one_in(2)) header.ack = *flow.iss + 1;
+    // Before there is any data it may even guess right what is acknowledged; the nonce it cannot.
+    if (flow.ways > wire::kMinWays && flow.sent_end == 0 && flow.out_end == 0 && prng_.one_in(2)) {
+      header.ack = *flow.iss + 1;
+      header.flags.fin = false;
+      header.window = 1000;
+    }
   }
   send_as_peer(flow, header, {});
 }

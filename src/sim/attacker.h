@@ -1,6 +1,6 @@
 // A host that means no good. It is off the path: it sees nothing, but may guess right all the same, so it is told the
 // 4-tuples and picks sequence numbers next to the right ones. It forges resets, SYNs, ACKs, data, ICMP errors and ARP
-// claims, sends garbage and truncated frames, and asks for connections that do not exist.
+// claims, sends garbage and truncated frames, asks for connections that do not exist, and floods with SYNs.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +29,11 @@ class Attacker {
  private:
   void go_on();
   void attack();
+  void go_on_flooding();
+  void flood();
+  void go_on_replaying();
+  void withdraw_soon(wire::TcpHeader syn);
+  const Flow* used_cookie();
   void receive(const Packet& packet);
 
   // A connection to attack: established at the node.
@@ -57,6 +62,8 @@ class Attacker {
   Place place_;
   AttackPlan plan_;
   Prng prng_;
+  Prng flood_prng_;
+  unsigned flooded_ = 0;  // SYNs so far
   unsigned port_;
   bool stopped_ = false;
 };

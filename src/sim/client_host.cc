@@ -22,7 +22,7 @@ class ClientHost::Script final : public stack::ClientHandler {
   void begin() {
     const wire::Endpoint to{host_.place_.node, wire::Port{plan_.echo ? kEchoPort : kStorePort}};
     const auto id = host_.runner_.call([&](stack::Engine& engine) {
-      auto connected = engine.connect(to, *this, host_.context_.now(), {.ways = plan_.ways});
+      auto connected = engine.connect(to, *this, host_.context_.now(), {.local_port = {}, .ways = plan_.ways});
       if (connected) {
         // Before its SYN is on the wire: the turn that sends it has not come.
         for (const stack::ConnectionInfo& info : engine.list()) {

@@ -30,7 +30,7 @@ struct DurableStream {
   bool closed = false;
   bool established = false;  // a record says so, or inbound bytes
   // The batches that made this durable: a record with these initial sequence numbers; one that says "established".
-  Lsn recorded, established_at;
+  Lsn recorded{}, established_at{};
 };
 
 // Knows what a stream's bytes ought to be.

@@ -62,6 +62,10 @@ enum class Fault : std::uint8_t {
   kLongHandshake,  // step N of more than three ways left
   kShortRollCall,  // a step with fewer copies than it asks for
   kForgedStep,
+  kSynFlood,        // SYNs that nobody will follow up
+  kSynCookie,       // sent by the node
+  kSynCookieTaken,  // a peer goes on by one
+  kReplayedAck,     // the ACK of a cookie, once more, when its connection is over
   kCount
 };
 

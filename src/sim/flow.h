@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
+#include <vector>
 
 #include "sim/coverage.h"
 #include "sim/packet.h"
@@ -25,12 +27,16 @@ struct Flow {
   std::uint64_t sent_end = 0;           // inbound offset
   std::optional<std::uint64_t> fin_at;  // its stream ends at this offset
   bool peer_timestamps = false, peer_sack = false;
-  std::optional<std::uint8_t> peer_scale;
+  std::optional<std::uint8_t> peer_scale;  // in force
+  std::optional<std::uint8_t> syn_scale;   // as its SYN offered
   // The peer holds it to be alive: no reset may reach it.
   bool valid = true;
   bool peer_answered = false;  // a segment that acknowledges the node's SYN was delivered
+  bool chosen = false;         // it has sent one: which of the node's SYN-ACKs counts is settled
 
   // ---- What reached the node, in this life of its ----
+  bool syn_delivered = false;          // in any life
+  bool answered_in_this_life = false;  // as peer_answered
   Coverage delivered;
   Coverage earlier;  // by a predecessor, a full disk, in pieces, beyond the window: taken perhaps, with what timestamp?
   struct AboveGap {
@@ -56,8 +62,18 @@ struct Flow {
   unsigned may_repeat_ack = 0;        // ACKs that say nothing new and are due all the same
 
   // ---- What the node said, in all its lives ----
-  bool synack_left = false;
-  std::uint8_t ways = 3;                  // that the node holds to
+  std::uint8_t ways = 3;     // that the node holds to
+  bool synack_left = false;  // with its record stored
+  struct Cookie {
+    wire::SeqNum iss;
+    std::optional<std::uint32_t> timestamp;  // TSval
+    bool sack = false;
+    std::optional<std::uint8_t> scale;
+  };
+  std::vector<Cookie> cookies;            // that answered its SYN
+  bool by_cookie = false;                 // `iss` is that of one
+  std::shared_ptr<const Packet> opener;   // the segment that brought it, where it was delivered
+  bool outlived_its_node = false;         // it was there when the node died
   bool timestamps = false, sack = false;  // negotiated
   std::uint8_t scale = 0;                 // of the windows that the node sends
   std::uint64_t acked = 0;                // inbound offset; the FIN not counted
@@ -87,6 +103,8 @@ struct Flow {
   // The node's process died: what it had only in memory is gone.
   void node_died() {
     forget_unacknowledged();
+    answered_in_this_life = false;
+    outlived_its_node = true;
     reset_was_exact = false;  // not stored: its replacement knows nothing of it
     stamped.clear();
     above_gaps.clear();

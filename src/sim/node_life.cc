@@ -120,6 +120,7 @@ stack::Config NodeHost::engine_config() const {
   config.ip.mtu = scenario_.node_mtu;
   config.tcp = scenario_.node_tcp;
   config.initial_receive_window = scenario_.node_initial_window;
+  config.max_half_open = scenario_.node_max_half_open;
   config.services = {{stack::ServiceKind::kStore, wire::Port{kStorePort}, scenario_.node_ways},
                      {stack::ServiceKind::kEcho, wire::Port{kEchoPort}, scenario_.node_ways}};
   constexpr std::int64_t kSomeDay = 1'700'000'000'000'000'000;

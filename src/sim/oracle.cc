@@ -105,10 +105,10 @@ void Oracle::note_peer_syn(const wire::FourTuple& tuple, const TcpView& view, bo
   }
   Flow& flow = add_flow(tuple);
   flow.irs = view.tcp.seq;
-  flow.peer_scale = view.tcp.options.window_scale;
+  flow.peer_scale = flow.syn_scale = view.tcp.options.window_scale;
   flow.peer_timestamps = view.tcp.options.timestamps.has_value();
   flow.peer_sack = view.tcp.options.sack_permitted;
-  flow.forged = forged;
+  flow.forged = flow.syn_delivered = forged;
   flow.valid = !forged;
   if (forged) return;
   if (const auto expected = expected_.find(tuple); expected != expected_.end()) flow.plan = expected->second;
@@ -123,6 +123,7 @@ void Oracle::peer_sends(const Packet& packet) {
   if (view->tcp.flags.syn) note_peer_syn(tuple, *view, false);
   Flow* flow = newest(tuple);
   if (flow == nullptr || !flow->irs || view->tcp.flags.rst || view->tcp.flags.syn) return;
+  note_choice(*flow, *view);
   const std::uint64_t begin = flow->in_offset(view->tcp.seq);
   if (begin == UINT32_MAX) return;  // a keepalive probe of a connection that sent nothing
   const std::uint64_t end = begin + view->payload_size;
@@ -160,7 +161,13 @@ void Oracle::node_receives_tcp(const Packet& packet, bool reassembled) {
     if (view->tcp.flags.syn && !view->tcp.flags.ack) note_peer_syn(tuple, *view, true);
     return;
   }
-  if (Flow* flow = flow_of_peer_segment(tuple, *view)) note_delivered(*flow, *view, reassembled);
+  Flow* flow = flow_of_peer_segment(tuple, *view);
+  if (flow == nullptr) return;
+  const bool may_open = flow->chosen && flow->by_cookie && !view->tcp.flags.syn && !view->tcp.flags.rst;
+  if (may_open && !flow->opener && view->tcp.ack == *flow->iss + 1 && view->tcp.seq == *flow->irs + 1) {
+    flow->opener = std::make_shared<const Packet>(packet);
+  }
+  note_delivered(*flow, *view, reassembled);
 }
 
 // RFC 9293 section 3.10.7.1: what the answer to a segment of no connection is.
@@ -184,10 +191,14 @@ void Oracle::note_delivered(Flow& flow, const TcpView& view, bool reassembled) {
     // Storage that is full or stands still may have refused what came.
     const bool may_refuse = storage_stands_still() || context_.now() < refused_until_;
     const bool taken = next == flow.acked + (flow.fin_acked ? 1 : 0) || !may_refuse;
-    flow.reset_was_exact |= flow.peer_answered && flow.in_offset(view.tcp.seq) == next && taken;
+    // What comes before an N-way handshake is over is held, and RCV.NXT stays.
+    const DurableStream* stream = flow.iss ? model_.find(flow.tuple, *flow.iss) : nullptr;
+    const bool held = flow.ways > wire::kMinWays && (stream == nullptr || !stream->established) && next > flow.acked;
+    flow.reset_was_exact |= flow.peer_answered && flow.in_offset(view.tcp.seq) == next && taken && !held;
     return;
   }
   if (flags.syn) {
+    flow.syn_delivered = true;
     ++flow.may_repeat_ack;  // a second one is answered by a challenge ACK (RFC 5961 section 4)
     return;
   }
@@ -223,7 +234,7 @@ void Oracle::note_delivered_ack(Flow& flow, const TcpView& view) {
   if (!view.tcp.flags.ack || !flow.iss) return;
   const std::uint64_t acked = flow.out_offset(view.tcp.ack);
   if (acked > flow.out_end + 1) return;
-  flow.peer_answered = true;
+  flow.peer_answered = flow.answered_in_this_life = true;
   if (flow.fin_sent && acked == flow.out_end + 1) flow.fin_was_acked = true;
   const unsigned shift = view.tcp.flags.syn ? 0 : flow.peer_scale.value_or(0);
   flow.peer_edge = std::max(flow.peer_edge, acked + (std::uint64_t{view.tcp.window} << shift));

@@ -4,10 +4,11 @@
 //
 // On the wire, at the instant at which a frame leaves:
 // - nothing leaves before the epoch's start is durable;
-// - the ACK number, payload, FIN, SYN-ACK and RST rest on durable batches;
+// - the ACK number, payload, FIN, SYN-ACK and RST rest on durable batches; but for the SYN-ACK that is a cookie, which
+//   leaves only past the bound of half-open connections and promises no window;
 // - the ACK number never goes back, never lies inside a range reported by SACK, never beyond what was sent;
 // - the right edge of the window never retreats, but to 0 while storage stands still;
-// - TSval never goes back, TSecr is fresh, ISNs of a reused 4-tuple go forward;
+// - TSval never goes back, TSecr is fresh, ISNs of a reused 4-tuple go forward (cookies aside);
 // - copies that a handshake's step certifies exist, and step N and all that follows it rest on a durable "established";
 // - payload is what belongs at its offset, and within the peer's window;
 // - a valid connection is never reset, and "no such connection" rests on a batch begun after the segment came.
@@ -30,8 +31,14 @@ namespace holdfast::sim {
 
 class Oracle : public StreamJudge {
  public:
-  Oracle(Context& context, wire::Ipv4Address node, Duration msl, unsigned disks, unsigned stored_on)
-      : context_(context), node_(node), msl_(msl), model_(context, *this, disks, stored_on) {}
+  // `max_half_open`: the node's bound for each service.
+  Oracle(Context& context, wire::Ipv4Address node, Duration msl, unsigned disks, unsigned stored_on,
+         std::size_t max_half_open)
+      : context_(context),
+        node_(node),
+        msl_(msl),
+        max_half_open_(max_half_open),
+        model_(context, *this, disks, stored_on) {}
 
   DurableModel& model() { return model_; }
 
@@ -83,6 +90,11 @@ class Oracle : public StreamJudge {
   void node_sends_arp(const Packet& packet);
   void node_receives_arp(const Packet& packet);
 
+  std::size_t half_open_at_most(wire::Port service) const;
+  void check_cookie(Flow& flow, const TcpView& view);
+  void take_cookie(Flow& flow, const Flow::Cookie& cookie);
+  void note_choice(Flow& flow, const TcpView& view);
+  bool check_offered(const Flow& flow, const wire::TcpOptions& options);
   void check_syn(const wire::FourTuple& tuple, const TcpView& view);
   void check_isn_moves_forward(const Flow& flow, wire::SeqNum iss);
   void check_segment(Flow& flow, const TcpView& view, Bytes payload);
@@ -101,6 +113,7 @@ class Oracle : public StreamJudge {
   Context& context_;
   wire::Ipv4Address node_;
   Duration msl_;
+  std::size_t max_half_open_;
   DurableModel model_;
   std::deque<Flow> flows_;  // addresses stay
   std::map<wire::FourTuple, std::vector<Flow*>> by_tuple_;

@@ -16,7 +16,7 @@ bool ts_before(std::uint32_t a, std::uint32_t b) { return static_cast<std::int32
 
 void Oracle::check_isn_moves_forward(const Flow& flow, wire::SeqNum iss) {
   for (const Flow* other : by_tuple_[flow.tuple]) {
-    if (other == &flow || !other->iss || !other->synack_left) continue;
+    if (other == &flow || !other->iss || !other->synack_left || other->by_cookie) continue;
     // A SYN that meets ours, forged or not, is answered with ours (RFC 9293 section 3.5): no new incarnation.
     if (other->dialled && other->iss == iss) continue;
     if (wire::SeqNum::distance(iss, *other->iss) <= 0) {
@@ -24,6 +24,13 @@ void Oracle::check_isn_moves_forward(const Flow& flow, wire::SeqNum iss) {
                     flow.tuple.to_string(), iss.value, other->iss->value);
     }
   }
+}
+
+bool Oracle::check_offered(const Flow& flow, const wire::TcpOptions& options) {
+  const bool offered = (!options.timestamps || flow.peer_timestamps) && (!options.sack_permitted || flow.peer_sack) &&
+                       (!options.window_scale || flow.syn_scale);
+  if (!offered) context_.fail("{}: SYN-ACK with an option that the SYN did not offer", flow.tuple.to_string());
+  return offered;
 }
 
 void Oracle::check_syn(const wire::FourTuple& tuple, const TcpView& view) {
@@ -44,9 +51,12 @@ void Oracle::check_syn(const wire::FourTuple& tuple, const TcpView& view) {
   }
   const DurableStream* stream = model_.find(tuple, view.tcp.seq);
   if (stream == nullptr || (view.tcp.flags.ack && stream->irs != *flow->irs)) {
+    if (view.tcp.flags.ack && !flow->dialled) return check_cookie(*flow, view);
     return context_.fail("{}: {} leaves before the connection's record is stored", tuple.to_string(),
                          view.tcp.flags.ack ? "SYN-ACK" : "SYN");
   }
+  // The half-open connection of a duplicate of its SYN; it gives way to the cookie once that is acknowledged.
+  if (flow->by_cookie && flow->chosen) return;
   if (flow->iss && *flow->iss != view.tcp.seq) {
     const DurableStream* old = model_.find(tuple, *flow->iss);
     if (flow->synack_left && (old == nullptr || !old->closed)) {
@@ -59,15 +69,13 @@ void Oracle::check_syn(const wire::FourTuple& tuple, const TcpView& view) {
   check_isn_moves_forward(*flow, view.tcp.seq);
   flow->iss = view.tcp.seq;
   flow->synack_left = true;
+  flow->by_cookie = false;
   flow->scale = options.window_scale.value_or(0);
   if (!flow->dialled) {
-    if ((options.timestamps && !flow->peer_timestamps) || (options.sack_permitted && !flow->peer_sack) ||
-        (options.window_scale && !flow->peer_scale)) {
-      return context_.fail("{}: SYN-ACK with an option that the SYN did not offer", tuple.to_string());
-    }
+    if (!check_offered(*flow, options)) return;
     flow->timestamps = options.timestamps.has_value();
     flow->sack = options.sack_permitted;
-    if (!options.window_scale) flow->peer_scale.reset();
+    flow->peer_scale = options.window_scale ? flow->syn_scale : std::nullopt;
     flow->right_edge = std::max<std::uint64_t>(flow->right_edge, view.tcp.window);
   }
   check_timestamps(*flow, view);

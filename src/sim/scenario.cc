@@ -63,6 +63,7 @@ class Chooser {
     scenario_.attack.on = on_.attack;
     scenario_.attack.gap = prng_.between_log(milliseconds(1), milliseconds(100));
     choose_handshakes();
+    choose_flood();
     return std::move(scenario_);
   }
 
@@ -396,6 +397,23 @@ class Chooser {
     }
   }
 
+  // By a generator of its own, so that a world without a flood is what it would be if there were none.
+  void choose_flood() {
+    Prng prng(scenario_.seed, "flood");
+    if (!prng.one_in(5)) return;
+    scenario_.node_max_half_open = static_cast<std::uint32_t>(prng.between_log(1, 12));
+    FloodPlan& flood = scenario_.attack.flood;
+    flood.syns = static_cast<unsigned>(prng.between(scenario_.node_max_half_open, 120));
+    flood.burst = static_cast<unsigned>(prng.between(1, 40));
+    flood.gap = prng.between_log(milliseconds(1), span_ / 4);
+    // A replacement accepts its predecessor's cookies wherever its clock is; not those of that one's predecessor.
+    for (std::size_t i = 0; i < scenario_.deaths.size(); ++i) {
+      DeathPlan& death = scenario_.deaths[i];
+      if (i + 1 < scenario_.deaths.size() || !death.then.empty()) death.clock_jump = 0;
+      for (DeathPlan& then : death.then) then.clock_jump = 0;
+    }
+  }
+
   Prng prng_;
   Scenario scenario_;
   Switches on_;
@@ -413,10 +431,13 @@ std::string describe(const Scenario& scenario) {
   for (const PlainPeerPlan& peer : scenario.plain_peers) streams += peer.streams.size();
   return fmt::format(
       "seed {} \"{}\": {} of {} disks, {} clients, {} plain peers, {} streams, {} dialled, {} deaths, "
-      "{} disk spells, {} partitions{}{}",
+      "{} disk spells, {} partitions{}{}{}",
       scenario.seed, scenario.theme, scenario.stored_on, scenario.disks, scenario.clients.size(),
       scenario.plain_peers.size(), streams, scenario.dials.size(), scenario.deaths.size(), scenario.disk_spells.size(),
       scenario.partitions.size(), scenario.attack.on ? ", attacker" : "",
+      scenario.attack.flood.syns > 0
+          ? fmt::format(", {} SYNs against {} places", scenario.attack.flood.syns, scenario.node_max_half_open)
+          : "",
       scenario.node_ways.max > 3 ? fmt::format(", {} ways", scenario.node_ways.max) : "");
 }
 

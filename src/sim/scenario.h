@@ -103,10 +103,18 @@ struct Partition {
   bool to_node = true, from_node = true;
 };
 
+// SYNs from addresses and ports that the attacker makes up.
+struct FloodPlan {
+  unsigned syns = 0;                             // in all
+  unsigned burst = 1;                            // at a time
+  Duration gap = std::chrono::milliseconds(20);  // about, between two bursts
+};
+
 struct AttackPlan {
   bool on = false;
   Duration gap = std::chrono::milliseconds(20);  // about, between two forged frames
   bool probes = true;                            // segments to no connection, from the attacker's own address
+  FloodPlan flood;
 };
 
 struct Scenario {
@@ -129,6 +137,7 @@ struct Scenario {
   tcp::WaysConfig node_ways;  // of its services
   std::uint16_t node_mtu = 1500;
   std::uint32_t node_initial_window = 64U << 10;
+  std::uint32_t node_max_half_open = 1024;
   Duration node_burst{};
   std::uint32_t keeper_queue = 1000;  // frames
 

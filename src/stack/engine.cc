@@ -26,7 +26,7 @@ gate::Options gate_options(const Config& config, const RandomBits& random) {
   options.max_receive_window = config.tcp.max_receive_window;
   options.initial_receive_window = config.initial_receive_window;
   options.stall_after = config.stall_after;
-  options.nonce_secret = random.volatile_nonce;
+  options.nonce_secret = random.volatile_cookie;
   return options;
 }
 
@@ -41,15 +41,10 @@ ip::Config ip_config(const Config& config, const RandomBits& random) {
 RandomBits::RandomBits(std::span<const std::byte, 64> bits)
     : volatile_isn(secret_from(bits, 0)),
       volatile_timestamp(secret_from(bits, 16)),
+      volatile_cookie(derive(volatile_isn, std::byte{'c'})),
       demux(secret_from(bits, 32)),
       ip_seed(load_le<std::uint64_t>(bits.data() + 48)),
-      ports(load_le<std::uint64_t>(bits.data() + 56)) {
-  // One purpose more than there are bits.
-  constexpr std::array<std::byte, 2> kHalves{std::byte{'n'}, std::byte{'N'}};
-  for (std::size_t i = 0; i < kHalves.size(); ++i) {
-    store_le(volatile_nonce.key.data() + i * sizeof(std::uint64_t), prf(volatile_isn, Bytes(kHalves).subspan(i, 1)));
-  }
-}
+      ports(load_le<std::uint64_t>(bits.data() + 56)) {}
 
 Engine::Impl::Impl(const Config& config_in, wire::FrameSink& link_in, std::unique_ptr<log::Log> log,
                    gate::Recovery recovered_in, const RandomBits& random_in, Observer* observer, Time now)
@@ -63,6 +58,7 @@ Engine::Impl::Impl(const Config& config_in, wire::FrameSink& link_in, std::uniqu
       scratch(std::size_t{1} << 16),
       recovered(std::move(recovered_in)),
       port_draw(random_in.ports) {
+  if (const log::Log* opened = this->log()) inherited_ceiling = opened->stored_clock_ceiling();
   for (const Service& service : config.services) listening.push_back({service, tcp::Listener(config.max_half_open)});
 }
 
@@ -104,6 +100,7 @@ void Engine::Impl::pump(Time now) {
   if (!started) {
     if (!ready_to_speak(now)) return;
     started = true;
+    if (log() != nullptr) cookies.recovered(inherited_ceiling, now);
     ip.announce(now);
     resume_all(now);
     if (log() != nullptr) gate.speak_all(now);
@@ -249,7 +246,7 @@ std::vector<ConnectionInfo> Engine::list() const {
     if (entry->finished) continue;
     const tcp::Connection& c = *entry->connection;
     all.push_back({id, c.tuple(), entry->service, c.state(), c.received().value, c.released().value, c.queued().value,
-                   c.acknowledged().value, c.handshake()});
+                   c.acknowledged().value, c.answered(), c.handshake()});
   }
   return all;
 }

@@ -39,7 +39,7 @@ struct Config {
   tcp::Config tcp;
   std::vector<Service> services;
   std::uint32_t max_connections = 131072;
-  std::uint32_t max_half_open = 1024;  // per service; SYNs beyond it are dropped and counted
+  std::uint32_t max_half_open = 1024;  // per service; SYNs beyond it are answered with a SYN cookie
   Duration stall_after =
       std::chrono::seconds(2);  // no progress of the log for so long, with something to store: windows shrink to 0
   std::uint32_t initial_receive_window = 64U << 10;  // bytes; grows with use up to tcp.max_receive_window
@@ -58,7 +58,9 @@ struct Counters {
   std::uint64_t malformed = 0;         // TCP headers that do not parse
   std::uint64_t refused = 0;           // answered "no such connection"
   std::uint64_t refusals_dropped = 0;  // too many were waiting for their barrier
-  std::uint64_t backlog_full = 0;
+  std::uint64_t backlog_full = 0;      // SYNs, and ACKs of cookies, for which there was no room in the table or the log
+  std::uint64_t syn_cookies_sent = 0, syn_cookies_accepted = 0;
+  std::uint64_t syn_cookies_rejected = 0;  // ACKs for no connection, while cookies were looked for
   std::uint64_t notes_folded = 0;
   std::uint64_t opened = 0, resumed = 0, closed = 0;
   std::uint64_t bytes_stored = 0;
@@ -72,6 +74,7 @@ struct ConnectionInfo {
   ServiceKind service = ServiceKind::kStore;
   tcp::State state = tcp::State::kClosed;
   std::uint64_t in_received = 0, in_released = 0, out_queued = 0, out_acknowledged = 0;
+  bool answered = true;  // false for one that was resumed, until its peer has said where it is
   std::optional<tcp::WaysReport> handshake;  // of an N-way one
 };
 

@@ -4,10 +4,12 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "gate/gate.h"
 #include "ip/ip.h"
+#include "stack/cookies.h"
 #include "stack/engine.h"
 #include "tcp/challenge.h"
 #include "tcp/demux.h"
@@ -18,7 +20,7 @@ namespace holdfast::stack {
 // The random bits that an engine is given, cut up by purpose.
 struct RandomBits {
   explicit RandomBits(std::span<const std::byte, 64> bits);
-  Secret volatile_isn, volatile_timestamp, volatile_nonce, demux;
+  Secret volatile_isn, volatile_timestamp, volatile_cookie, demux;
   std::uint64_t ip_seed = 0, ports = 0;
 };
 
@@ -42,6 +44,7 @@ struct Engine::Impl final : ip::Host, gate::Output {
   // ---- Input ----
   Bytes whole_payload(const ip::TcpDatagram& datagram, std::size_t header_length);
   void on_segment(const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now);
+  bool gives_way(const tcp::Connection& connection, const tcp::SegmentIn& segment, Time now);
   void on_unknown(const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now);
   struct Listening {
     Service service;
@@ -53,7 +56,16 @@ struct Engine::Impl final : ip::Host, gate::Output {
   Listening* listening_at(wire::Port port);
   bool is_listened_on(wire::Port port) const;
 
+  // ---- SYN cookies (cookies.cc) ----
+  const Secret& cookie_secret() const;
+  void send_cookie(const wire::FourTuple& tuple, const tcp::SegmentIn& syn, Time now);
+  std::optional<tcp::Cookie> cookie_in(const wire::FourTuple& tuple, const tcp::SegmentIn& segment,
+                                       const Cookies::Ticks& ticks) const;
+  bool take_cookie(Listening& at, const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now);
+  bool is_overtaken(const tcp::Connection& connection, const tcp::SegmentIn& segment, Time now) const;
+
   // ---- Connections ----
+  std::uint64_t shown_clock() const;  // nanoseconds; never above the stored ceiling, never going back
   wire::SeqNum initial_sequence(const wire::FourTuple& tuple) const;
   std::uint32_t timestamp_offset(const wire::FourTuple& tuple) const;
   tcp::Config tcp_config_for(wire::Ipv4Address peer, Time now) const;
@@ -75,6 +87,7 @@ struct Engine::Impl final : ip::Host, gate::Output {
   Counters counters;
   std::vector<Listening> listening;
   tcp::Demux demux;
+  Cookies cookies;
   gate::Gate gate;
   ip::Ip ip;
   std::vector<std::byte> scratch;
@@ -85,9 +98,10 @@ struct Engine::Impl final : ip::Host, gate::Output {
     tcp::ChallengeLimit challenges;
   };
   std::map<wire::FourTuple, Muted> muted;
-  gate::Recovery recovered;  // until they are resumed
+  gate::Recovery recovered;             // until they are resumed
   std::map<StreamId, ClientHandler*> adopted;  // of these
-  Time resume_by = kNever;   // set once the epoch's start is stored
+  std::uint64_t inherited_ceiling = 0;  // of the clock, as the log had it
+  Time resume_by = kNever;              // set once the epoch's start is stored
   bool started = false;
   std::uint64_t port_draw;
 };

@@ -35,14 +35,21 @@ void Engine::Impl::on_segment(const wire::FourTuple& tuple, const tcp::SegmentIn
   tcp::Connection* connection = demux.find(tuple);
   const bool reset = segment.header.flags.rst;  // after that nothing is to be said
   if (connection != nullptr && !reset) gate.speak_first(*static_cast<gate::Entry*>(connection->user), now);
-  if (connection != nullptr && connection->state() == tcp::State::kTimeWait &&
-      listening_at(tuple.local.port) != nullptr && connection->may_be_replaced_by(segment)) {
+  if (connection != nullptr && gives_way(*connection, segment, now)) {
     gate.retire(*static_cast<gate::Entry*>(connection->user));
     connection = nullptr;
   }
   if (connection == nullptr) return on_unknown(tuple, segment, now);
   connection->on_segment(segment, now);
   gate.reschedule(*static_cast<gate::Entry*>(connection->user));
+}
+
+// Whether the segment is for the listener, although there is a connection.
+bool Engine::Impl::gives_way(const tcp::Connection& connection, const tcp::SegmentIn& segment, Time now) {
+  const tcp::State state = connection.state();
+  if (state != tcp::State::kTimeWait && state != tcp::State::kSynReceived) return false;
+  if (listening_at(connection.tuple().local.port) == nullptr) return false;
+  return connection.may_be_replaced_by(segment) || is_overtaken(connection, segment, now);
 }
 
 void Engine::Impl::on_unknown(const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now) {
@@ -53,11 +60,17 @@ void Engine::Impl::on_unknown(const wire::FourTuple& tuple, const tcp::SegmentIn
       if (refuse_ways(*at, tuple, segment)) return;
       return accept(*at, tuple, segment, now);
     case tcp::Verdict::kFull:
-      ++counters.backlog_full;
-      return;
+      if (refuse_ways(*at, tuple, segment)) return;
+      // A cookie says three ways.
+      if (at->service.ways.min > wire::kMinWays) {
+        ++counters.backlog_full;
+        return;
+      }
+      return send_cookie(tuple, segment, now);
     case tcp::Verdict::kIgnore:
       return;
     case tcp::Verdict::kRefuse:
+      if (at != nullptr && at->service.ways.min == wire::kMinWays && take_cookie(*at, tuple, segment, now)) return;
       break;
   }
   if (const auto refusal = tcp::refusal_for(segment)) {
@@ -170,17 +183,25 @@ void Engine::Impl::state_changed(gate::Entry& entry, tcp::State from, tcp::State
 
 void Engine::Impl::forget(gate::Entry& entry) {
   state_changed(entry, tcp::State::kSynReceived, tcp::State::kClosed);
+  if (entry.by_cookie) {
+    const tcp::Snapshot s = entry.connection->snapshot();
+    cookies.closed(s.tuple, s.irs, s.iss);
+  }
   demux.erase(entry.connection->tuple());
   ++counters.closed;
 }
 
 // ---- Connections ----
 
+std::uint64_t Engine::Impl::shown_clock() const {
+  const log::Log* log = this->log();
+  return gate.clock().shown(gate.now(), log != nullptr ? log->stored_clock_ceiling() : ~std::uint64_t{0});
+}
+
 wire::SeqNum Engine::Impl::initial_sequence(const wire::FourTuple& tuple) const {
   const log::Log* log = this->log();
-  const Secret& secret = log != nullptr ? log->secrets().isn : random.volatile_isn;
-  const std::uint64_t ceiling = log != nullptr ? log->stored_clock_ceiling() : ~std::uint64_t{0};
-  return tcp::initial_sequence_number(secret, tuple, gate.clock().shown(gate.now(), ceiling) / 4000);
+  return tcp::initial_sequence_number(log != nullptr ? log->secrets().isn : random.volatile_isn, tuple,
+                                      shown_clock() / 4000);
 }
 
 std::uint32_t Engine::Impl::timestamp_offset(const wire::FourTuple& tuple) const {
@@ -244,6 +265,7 @@ void Engine::Impl::resume_all(Time now) {
       entry.half_open = true;
       at->listener.half_opened();
     }
+    entry.by_cookie = at != nullptr;  // who knows
     demux.insert(tuple, entry.connection.get());
     ++counters.resumed;
     if (const auto handler = adopted.find(id); handler != adopted.end()) gate.attach(entry, *handler->second);

@@ -153,6 +153,7 @@ StreamOffset Connection::released() const { return std::min(impl_->rcv.released,
 StreamOffset Connection::advertised() const { return impl_->rcv.window.edge(); }
 StreamOffset Connection::acknowledged() const { return impl_->snd.acked_data(); }
 StreamOffset Connection::queued() const { return impl_->snd.buffer.end(); }
+bool Connection::answered() const { return impl_->spoken && !impl_->awaiting_answer; }
 unsigned Connection::receive_window_shift() const { return impl_->rcv.shift; }
 std::uint32_t Connection::receive_window_scale_limit() const { return std::uint32_t{65535} << impl_->rcv.shift; }
 Duration Connection::smoothed_rtt() const { return impl_->snd.rtt.smoothed(); }

@@ -162,6 +162,12 @@ class Connection {
   // Passive open, by an acceptable SYN for a listener. Nothing leaves before on_record_stored().
   static std::unique_ptr<Connection> accept(Host& host, const Config& config, StreamId id, const wire::FourTuple& tuple,
                                             const SegmentIn& syn, wire::SeqNum iss, std::uint32_t ts_offset, Time now);
+  // Passive open by the ACK of a SYN cookie (cookie.h), which is given to on_segment() next; `syn` and `iss` are what
+  // the cookie has kept. ESTABLISHED at once, for its peer is: nothing is half-open here, and no SYN-ACK is sent.
+  // Nothing at all leaves before on_record_stored(), and then the window update that the peer waits for.
+  static std::unique_ptr<Connection> accept_cookie(Host& host, const Config& config, StreamId id,
+                                                   const wire::FourTuple& tuple, const wire::TcpHeader& syn,
+                                                   wire::SeqNum iss, std::uint32_t ts_offset, Time now);
   // Active open. Nothing leaves before on_record_stored().
   static std::unique_ptr<Connection> connect(Host& host, const Config& config, StreamId id,
                                              const wire::FourTuple& tuple, wire::SeqNum iss, std::uint32_t ts_offset,
@@ -185,9 +191,9 @@ class Connection {
   void on_icmp_error(wire::SeqNum quoted_seq, bool fragmentation_needed, std::uint16_t next_hop_mtu, Time now);
 
   // ---- From the gate ----
-  // The connection record is stored: SYN-ACK or SYN may leave. An active open asks for it twice: when it has learnt the
-  // peer's initial sequence number (state_changed() from SYN-SENT), nothing more leaves before the record that holds it
-  // is stored.
+  // The connection record is stored: SYN-ACK or SYN may leave; after accept_cookie() whatever may. An active open asks
+  // for it twice: when it has learnt the peer's initial sequence number (state_changed() from SYN-SENT), nothing more
+  // leaves before the record that holds it is stored.
   void on_record_stored(Time now);
   // A note comes back: acknowledge it. With `more`, outbound bytes may become free to leave in this same turn: the pair
   // is released, but a pure ACK waits for flush_acknowledgement(), so that data can carry it. The first note of an
@@ -233,6 +239,8 @@ class Connection {
   // Outbound edges: acknowledged; end of what was queued.
   StreamOffset acknowledged() const;
   StreamOffset queued() const;
+  // False after resume() until the peer has told us where it is: a reset of ours might miss it.
+  bool answered() const;
   unsigned receive_window_shift() const;             // 0..14 (RFC 7323 section 2)
   std::uint32_t receive_window_scale_limit() const;  // 65535 << our shift: no larger window can be expressed
   Duration smoothed_rtt() const;                     // 0 before the first sample

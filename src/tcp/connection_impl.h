@@ -122,6 +122,7 @@ struct Connection::Impl {
   void segment_arrives(const SegmentIn& segment);
   bool predicted(const SegmentIn& segment);
   bool acceptable(std::int64_t begin, std::int64_t end) const;
+  bool old_ack_arrives(const SegmentIn& segment, std::int64_t end);  // false: nothing was learnt
   void unacceptable(const SegmentIn& segment, std::int64_t end);
   void reset_arrives(std::int64_t position);
   void challenge();
@@ -157,6 +158,7 @@ struct Connection::Impl {
 
   // ---- output.cc ----
   void flush();
+  bool challenge_is_due() const;
   bool may_transmit() const;
   bool carries_step() const;
   void send_data();

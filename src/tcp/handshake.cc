@@ -36,6 +36,19 @@ std::unique_ptr<Connection> Connection::accept(Host& host, const Config& config,
   return std::unique_ptr<Connection>(new Connection(std::move(impl)));
 }
 
+// The cookie's SYN-ACK left so long ago that it says nothing about the round-trip time.
+std::unique_ptr<Connection> Connection::accept_cookie(Host& host, const Config& config, StreamId id,
+                                                      const wire::FourTuple& tuple, const wire::TcpHeader& syn,
+                                                      wire::SeqNum iss, std::uint32_t ts_offset, Time now) {
+  auto connection = accept(host, config, id, tuple, {syn, {}}, iss, ts_offset, now);
+  Impl& c = *connection->impl_;
+  c.state = State::kEstablished;
+  c.snd.syn_acked = true;
+  c.ack_owed = true;  // the window was 0, and the peer may have something to send
+  c.arm_keepalive();
+  return connection;
+}
+
 std::unique_ptr<Connection> Connection::connect(Host& host, const Config& config, StreamId id,
                                                 const wire::FourTuple& tuple, wire::SeqNum iss, std::uint32_t ts_offset,
                                                 Time now) {

@@ -14,8 +14,8 @@ namespace holdfast::tcp {
 enum class Verdict : std::uint8_t {
   kAccept,  // an acceptable SYN: Connection::accept()
   kIgnore,  // say nothing
-  kRefuse,  // answer with refusal_for()
-  kFull,    // an acceptable SYN beyond the bound: say nothing (later: a SYN cookie)
+  kRefuse,  // answer with refusal_for(), unless it is the ACK of a SYN cookie
+  kFull,    // an acceptable SYN beyond the bound: a SYN cookie (cookie.h)
 };
 
 class Listener {

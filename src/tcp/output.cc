@@ -23,6 +23,7 @@ constexpr std::uint8_t sack_blocks_beside(std::uint32_t options) {
 }  // namespace
 
 void Connection::Impl::flush() {
+  if (challenge_is_due()) return send_ack();
   if (closed() || !may_transmit()) return;
   send_data();
   if (!closed() && ack_owed && !ack_deferred) send_ack();
@@ -31,6 +32,15 @@ void Connection::Impl::flush() {
 // Of a segment without SYN. Where three ways are settled on, the third says so, once.
 bool Connection::Impl::carries_step() const {
   return ways && (ways->proving() || ways->due() > 2 || ways->confirming());
+}
+
+// What SYN-RECEIVED answers beside SYNs: segments out of the window (RFC 9293 section 3.10.7.4, first) and a SYN within
+// it (RFC 5961 section 4.2). A peer that has begun anew says in return that it knows nothing of this connection.
+bool Connection::Impl::challenge_is_due() const {
+  // In CONFIRMING it carries the step that was sent last: without one, it would say that the handshake is over.
+  const bool step_is_due = confirming() && ways->phase() != Ways::Phase::kWaiting;
+  return state == State::kSynReceived && ack_owed && syn_tries > 0 && record_stored && rcv.synced && spoken &&
+         !step_is_due;
 }
 
 // Both SYNs are behind us, and there is a released pair to send.

@@ -26,7 +26,7 @@ void Connection::Impl::segment_arrives(const SegmentIn& segment) {
   // The sender of step N probes from below the window.
   const bool step_probe = confirming() && h.options.ways && begin == -1 && end == -1;
   if (!acceptable(begin, end) && !step_probe) {
-    if (!h.flags.rst) unacceptable(segment, end);
+    if (!h.flags.rst && !old_ack_arrives(segment, end)) unacceptable(segment, end);
     return;
   }
   // Second: RST. Third: security. Fourth: SYN.
@@ -90,6 +90,22 @@ bool Connection::Impl::predicted(const SegmentIn& segment) {
 bool Connection::Impl::acceptable(std::int64_t begin, std::int64_t end) const {
   return end >= static_cast<std::int64_t>(rcv.released.value) &&
          begin <= static_cast<std::int64_t>(std::max({rcv.window.edge(), rcv.next, rcv.promised}).value);
+}
+
+// A peer that was replaced as well speaks from where it knows that we are, which may be below what we have acknowledged:
+// its SND.UNA lags as ours does. Each would discard what the other says for its sequence number, and never learn. Until
+// we have been answered an old segment therefore counts for its ACK: that was true when it was said, and stays so. (Who
+// guesses at it must hit what is unacknowledged, and PAWS.)
+bool Connection::Impl::old_ack_arrives(const SegmentIn& segment, std::int64_t end) {
+  const wire::TcpHeader& h = segment.header;
+  if (!awaiting_answer || !h.flags.ack || h.flags.syn) return false;
+  const std::int64_t position = to_position(snd.iss, h.ack, snd.una);
+  if (end > static_cast<std::int64_t>(rcv.released.value) || position <= static_cast<std::int64_t>(snd.una.value)) {
+    return false;
+  }
+  if (!ack_arrives(segment)) return closed();
+  ack_owed = true;  // it has to learn, too
+  return true;
 }
 
 // "An acknowledgment should be sent in reply" — but not for a duplicate of what is not stored yet: a peer without SACK

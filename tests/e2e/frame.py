@@ -23,7 +23,12 @@ WaysOption = collections.namedtuple("WaysOption", "ways step copies flags nonce 
 
 
 class Frame:
-    """One Ethernet frame. `is_tcp` says whether the fields of a TCP segment are there."""
+    """One Ethernet frame. `is_tcp` says whether it has a TCP segment; else these are as here:"""
+
+    source = destination = ""
+    source_port = destination_port = seq = ack = flags = window = checksum = urgent = payload_length = 0
+    options = payload = b""
+    ways = None
 
     def __init__(self, raw, meta=bytes(META.size), came_from=None):
         self.raw = bytes(raw)
@@ -56,7 +61,7 @@ class Frame:
             return False
         self._end = end
         self.payload_length = end - self._tcp_end
-        self.options = raw[self._ip_end + TCP.size:self._tcp_end]
+        self.options, self.payload = raw[self._ip_end + TCP.size:self._tcp_end], raw[self._tcp_end:end]
         self.ways = self._ways()
         return True
 
@@ -97,10 +102,6 @@ class Frame:
         if flags & FIN:
             return "FIN"
         return "DATA" if self.payload_length else "ACK"
-
-    @property
-    def payload(self):
-        return self.raw[self._tcp_end:self._end]
 
     @property
     def end_seq(self):
@@ -186,7 +187,7 @@ class Frame:
     def forget_payload(self):
         """So that a record of many frames stays small."""
         if self.is_tcp and self.payload_length:
-            self.raw, self._end = self.raw[:self._tcp_end], self._tcp_end
+            self.raw, self.payload, self._end = self.raw[:self._tcp_end], b"", self._tcp_end
 
     def meta(self):
         """The virtio_net_hdr to send it with. Whether somebody has verified the checksum stays behind: the receiver does it anew."""

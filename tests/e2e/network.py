@@ -103,7 +103,11 @@ class Peer:
     def connect(self, address, port, own_port=None, timeout=30):
         connection = self.socket(own_port)
         connection.settimeout(timeout)
-        connection.connect((address, port))
+        try:
+            connection.connect((address, port))
+        except OSError:
+            connection.close()
+            raise
         return connection
 
     def states(self, peer_port, port=None):

@@ -178,20 +178,20 @@ class CloseTest(PlainCase):
         first = next(i for i, (_, kind) in enumerate(kinds) if kind == "FIN")
         return kinds[first:]
 
-    def last_ack(self, side, fin):
-        """That side's ACK of the other's FIN."""
-        return self.wire.wait_delivered(lambda f: f.came_from == side and f.kind in ("ACK", "FIN") and f.ack == fin.end_seq)
+    def wait_acknowledged(self, by, segment):
+        self.wire.wait_delivered(lambda f: f.came_from == by and f.kind in ("ACK", "FIN") and f.ack == segment.end_seq)
 
-    def fin_of(self, side):
-        return self.wire.wait_seen(lambda f: f.came_from == side and f.kind == "FIN")[0]
+    def first(self, side, kind):
+        return self.wire.wait_seen(lambda f: f.came_from == side and f.kind == kind)[0]
 
     def test_the_kernel_closes_first(self):
         node = self.node()
         connection = self.connect()
         connection.sendall(b"all that there is")
+        self.wait_acknowledged(OURS, self.first(THEIRS, "DATA"))  # so that none but the FIN's is to come
         connection.shutdown(socket.SHUT_WR)
         self.assertEqual(connection.recv(1), b"")
-        self.last_ack(THEIRS, self.fin_of(OURS))
+        self.wait_acknowledged(THEIRS, self.first(OURS, "FIN"))
         self.assertEqual(self.closing(), [(THEIRS, "FIN"), (OURS, "ACK"), (OURS, "FIN"), (THEIRS, "ACK")])
         self.assertEqual(self.peer.states(7000), ["TIME-WAIT"])
         lab.wait_for(lambda: node.streams()[0]["closed_because"] == "both ends finished", 20, lambda: str(node.streams()))
@@ -220,15 +220,17 @@ class CloseTest(PlainCase):
         sender = self.start_send()
         kernel = self.accept(listener)
         sender.stdin.write(b"all that there is")
+        sender.stdin.flush()
+        self.wait_acknowledged(THEIRS, self.first(OURS, "DATA"))
         sender.stdin.close()
-        self.last_ack(THEIRS, self.fin_of(OURS))  # not before: it would ride on the kernel's own FIN
+        self.wait_acknowledged(THEIRS, self.first(OURS, "FIN"))  # not before: it would ride on the kernel's own FIN
         port = kernel.getpeername()[1]
         self.assertEqual(self.peer.states(port), ["CLOSE-WAIT"])
         self.assertEqual(kernel.recv(100), b"all that there is")
         self.assertEqual(kernel.recv(100), b"")
         kernel.close()
         self.assert_sent(sender)
-        self.last_ack(OURS, self.fin_of(THEIRS))
+        self.wait_acknowledged(OURS, self.first(THEIRS, "FIN"))
         self.assertEqual(self.closing(), [(OURS, "FIN"), (THEIRS, "ACK"), (THEIRS, "FIN"), (OURS, "ACK")])
         self.assertEqual(self.peer.states(port), [])
 
@@ -246,7 +248,7 @@ class CloseTest(PlainCase):
         # Our FIN's ACK keeps our side waiting in CLOSING.
         self.wire.hook(THEIRS, lambda f: HOLD if f.kind == "ACK" and f.ack == ours.end_seq else PASS)
         self.wire.release(ours, theirs)
-        self.last_ack(OURS, theirs)
+        self.wait_acknowledged(OURS, theirs)
         ack, *_ = self.wire.wait_held("ACK")
         self.assertIsNone(sender.poll())
         self.wire.release(ack)

@@ -7,7 +7,25 @@ import sys
 import time
 
 import case
+import durable_send
+import flood
 import survival
+
+
+class DurableSendSoak(durable_send.DurableSend):
+    def seed(self):
+        seed = os.environ.get("SOAK_SEED", str(int(time.time())))
+        print(f"SOAK_SEED={seed}", file=sys.stderr)
+        return seed
+
+    def test_a_sender_survives_a_hundred_kills(self):
+        print(self.killed_at_random(size=256 * case.MIB, kills=100, seed=self.seed()), "of 100 found it alive", file=sys.stderr)
+
+    def test_a_hundred_deaths_around_the_end_send_nothing_twice(self):
+        print(self.killed_around_the_end(times=100, seed=self.seed()), file=sys.stderr)
+
+    def test_a_node_and_its_sender_die_a_hundred_times(self):
+        print(self.between_two_nodes(size=256 * case.MIB, kills=100, seed=self.seed()), "senders killed", file=sys.stderr)
 
 
 class SoakTest(survival.Survival):
@@ -64,6 +82,11 @@ class SoakTest(survival.Survival):
         os.unlink(ballast)
         self.assertEqual(client.wait(60), 0)
         self.assert_same(self.stored(node, 1), data)
+
+
+class FloodSoakTest(flood.Flood):
+    def test_a_million_syns(self):
+        print(self.syn_flood(1_000_000, seed=int(os.environ.get("SOAK_SEED", time.time()))), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -131,6 +131,32 @@ class GateTest : public testing::Test, public Output, public Observer {
   }
 };
 
+// An active connection of ours, established.
+class GateClientTest : public GateTest, public ClientHandler {
+ protected:
+  void received(Bytes bytes) override { got.append(reinterpret_cast<const char*>(bytes.data()), bytes.size()); }
+  void peer_finished() override { ++times_peer_finished; }
+
+  void dial() {
+    auto connection = tcp::Connection::connect(*gate, {}, gate->next_id(), kTuple, wire::SeqNum{kOurIss}, 0, now);
+    entry = gate->add(std::move(connection), ServiceKind::kClient, this, now);
+    pump();
+    store();
+    wire::TcpHeader answer = header(kPeerIss, kOurIss + 1);
+    answer.flags.syn = true;
+    segment(answer);
+    pump();
+    store();
+    pump();
+    store();
+    ASSERT_EQ(entry->connection->state(), tcp::State::kEstablished);
+    sent.clear();
+  }
+
+  std::string got;
+  int times_peer_finished = 0;
+};
+
 // A gate that takes over from another.
 class GateTakeoverTest : public GateTest {
  protected:
@@ -639,6 +665,29 @@ TEST_F(GateTakeoverTest, AReplacementReservesNoRoomBehindThePeersFin) {
   gate->speak_all(now);
   pump();
   EXPECT_EQ(log->reserved, 0U);
+}
+
+// Its FIN's ACK once said, the peer forgets: a replacement would ask in vain whether ours was acknowledged.
+TEST_F(GateClientTest, ThatOurFinIsAcknowledgedIsRecordedBeforeThePeersFin) {
+  dial();
+  ASSERT_TRUE(gate->commit(*entry, StreamOffset{0}, {}, true, now));
+  pump();
+  store();
+  wire::TcpHeader fin = header(kPeerIss + 1, kOurIss + 2);
+  fin.flags.fin = true;
+  segment(fin, "good bye");
+  const FakeLog::Appended& last = log->records.back();
+  ASSERT_EQ(last.header.type, log::RecordType::kIn);
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(last.payload.data()), last.payload.size()), "good bye");
+  const FakeLog::Appended& before = log->records[log->records.size() - 2];
+  ASSERT_EQ(before.header.type, log::RecordType::kConnection);
+  const auto record = decode_connection_record(before.payload);
+  ASSERT_TRUE(record.has_value());
+  EXPECT_TRUE(record->snapshot.fin_acked);
+  pump();
+  store();
+  EXPECT_EQ(got, "good bye");
+  EXPECT_EQ(times_peer_finished, 1);
 }
 
 // What its predecessor promised, and it has no room for, is told on: the peer may have used it.

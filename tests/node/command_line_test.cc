@@ -143,6 +143,29 @@ TEST(CommandLine, SendTakesAPortOfItsOwn) {
   for (const char* port : {"0", "65536", "x"}) EXPECT_THAT(refusal(given(port)), HasSubstr("--local-port")) << port;
 }
 
+TEST(CommandLine, SendMayStoreWhatItSends) {
+  const auto with = [](const std::vector<const char*>& more) {
+    std::vector<const char*> words{"send", "--link", "tap:hf1", "--address", "10.77.0.3/24", "--to", "10.77.0.1:9000"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  const auto command = parse(with({"--data", "/a", "--data", "/b", "--stored-on", "1", "--segment-size", "4MiB",
+                                   "--again", "file"}));
+  ASSERT_TRUE(command) << command.error().message;
+  const auto& send = std::get<SendCommand>(*command);
+  EXPECT_EQ(send.data, (std::vector<std::string>{"/a", "/b"}));
+  EXPECT_EQ(send.log.stored_on, 1U);
+  EXPECT_EQ(send.log.segment_size, 4U << 20);
+  EXPECT_TRUE(send.again);
+  EXPECT_FALSE(send.abandon);
+  EXPECT_EQ(send.file, "file");
+  EXPECT_THAT(refusal(with({"--stored-on", "1"})), HasSubstr("--stored-on without --data"));
+  EXPECT_THAT(refusal(with({"--again"})), HasSubstr("--again without --data"));
+  EXPECT_THAT(refusal(with({"--abandon"})), HasSubstr("--abandon without --data"));
+  EXPECT_THAT(refusal(with({"--data", "/a", "--stored-on", "2"})), HasSubstr("--stored-on 2"));
+  EXPECT_THAT(refusal(with({"--data", "/a", "--data", "/a"})), HasSubstr("given twice"));
+}
+
 TEST(CommandLine, TheVersionIsShownEitherWay) {
   const auto flag = parse({"--version"}), command = parse({"version"});
   ASSERT_TRUE(flag && command);

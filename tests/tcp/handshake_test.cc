@@ -187,6 +187,48 @@ TEST_F(Handshake, SynReceivedAnswersAnImpossibleAckWithAReset) {
   EXPECT_FALSE(e.close_reason);
 }
 
+// RFC 5961 section 4.2: it may have begun anew, or somebody else speaks in its name. Its answer tells which.
+TEST_F(Handshake, AnotherSynInSynReceivedIsChallenged) {
+  accept();
+  c().on_record_stored(now());
+  take();
+  for (const std::int64_t at : {std::int64_t{1000}, std::int64_t{-100'000}}) {  // in the window, and out of it
+    arrive(segment(kSyn, at, 0));
+    const Sent s = take();
+    EXPECT_TRUE(s.bare());
+    EXPECT_EQ(ack_of(s), 0);
+    EXPECT_EQ(seq_of(s), 0);
+    EXPECT_EQ(c().state(), State::kSynReceived);
+  }
+  arrive(kRst, 0, 0);
+  EXPECT_EQ(e.close_reason, CloseReason::kPeerReset);
+}
+
+TEST_F(Handshake, SynReceivedAnswersWhatIsOutOfTheWindow) {
+  accept();
+  c().on_record_stored(now());
+  take();
+  arrive(kAck, 1 << 30, 0, pattern(10));
+  EXPECT_TRUE(take().bare());
+  EXPECT_EQ(c().state(), State::kSynReceived);
+  EXPECT_TRUE(e.received.empty());
+}
+
+TEST_F(Handshake, ChallengesInSynReceivedAreLimited) {
+  accept();
+  c().on_record_stored(now());
+  take();
+  for (int i = 0; i < 1000; ++i) arrive(segment(kSyn, 1000 + i, 0));
+  EXPECT_LE(e.out.size(), 10U);
+}
+
+TEST_F(Handshake, NobodyIsChallengedBeforeTheRecordIsStored) {
+  accept();
+  arrive(segment(kSyn, 1000, 0));
+  arrive(segment(kSyn, -100'000, 0));
+  EXPECT_TRUE(silent());
+}
+
 // A peer whose view is that of a simultaneous open: our SYN-ACK reached it as a SYN (a split handshake).
 TEST_F(Handshake, SynAckInAnswerToOursEstablishes) {
   accept();

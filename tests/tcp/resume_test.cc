@@ -1,5 +1,6 @@
 // A replacement takes over: what is stored is all it knows.
 #include "solo.h"
+#include "tcp/state.h"
 #include "world.h"
 
 namespace holdfast::tcp::test {
@@ -296,6 +297,34 @@ TEST_F(Resume, LastAckWhoseFinWasAcknowledgedIsOver) {
   EXPECT_EQ(e.close_reason, CloseReason::kNormal);
 }
 
+// Its peer was replaced too, and repeats itself from below what we have acknowledged: what it acknowledges counts.
+TEST_F(Resume, LearnsFromAPeerThatDoesNotKnowItsOwnPlaceEither) {
+  s.snd_una = StreamOffset{1000};
+  s.snd_end = StreamOffset{5000};
+  s.snd_wnd = 1000;
+  resume();
+  e.out.clear();
+  arrive(kAck, 500, 4000);
+  EXPECT_EQ(e.acked.value, 4000U);
+  ASSERT_FALSE(silent());
+  EXPECT_GE(seq_of(take()), 4000);
+  e.out.clear();
+  arrive(kAck, 500, 4500);
+  EXPECT_EQ(e.acked.value, 4000U) << "once it has been answered the first step decides as ever";
+}
+
+TEST_F(Resume, LearnsNothingFromAnImpossibleAckOfAnOldSegment) {
+  s.snd_una = StreamOffset{1000};
+  s.snd_end = StreamOffset{5000};
+  resume();
+  arrive(kAck, 500, 5001);
+  EXPECT_EQ(e.acked.value, 0U);
+  arrive(kAck, 500, 900);
+  EXPECT_EQ(e.acked.value, 0U);
+  arrive(kAck, 200'000, 4000);
+  EXPECT_EQ(e.acked.value, 0U) << "from beyond every window";
+}
+
 // ---- In mid-traffic ----
 
 // At a random moment one side is replaced from what is stored, with a snapshot that may lag; frames in flight are lost
@@ -324,6 +353,38 @@ TEST(ResumeInTraffic, BothStreamsSurviveAReplacementAtAnyMoment) {
       if (!old) old = w.b.connection->snapshot();
       w.replace_b(*old, w.chance() < 0.5);
       old = w.b.connection->snapshot();
+    }
+    ASSERT_TRUE(w.run(20'000s));
+    EXPECT_TRUE(w.a.received == w.b.to_write) << w.a.received.size() << " of " << w.b.to_write.size();
+    EXPECT_TRUE(w.b.received == w.a.to_write) << w.b.received.size() << " of " << w.a.to_write.size();
+    EXPECT_EQ(w.a.close_reason, CloseReason::kNormal);
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+TEST(ResumeInTraffic, BothStreamsSurviveTheReplacementOfBothSidesAtOnce) {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    SCOPED_TRACE(seed);
+    World w(seed);
+    w.faults.jitter = 10ms;
+    w.faults.per_byte = Duration(400);
+    w.store_lag = std::chrono::microseconds(w.pick(10'000));
+    w.a.store_at_once = seed % 2 == 0;
+    w.b.store_at_once = seed % 3 == 0;
+    w.a.config.timestamps = seed % 3 != 0;
+    w.a.window = w.b.window = 20'000;  // less than SND.UNA may lag
+    w.a.to_write = pattern(w.pick(400'000), 1);
+    w.b.to_write = pattern(w.pick(400'000), 2);
+    w.a.write_fin = w.b.write_fin = true;
+    w.connect();
+    w.a.top_up(*w.a.connection);
+    ASSERT_TRUE(w.run(1s, [&] { return w.b.connection && is_synchronized(w.b.connection->state()); }));
+    const Snapshot old_a = w.a.connection->snapshot(), old_b = w.b.connection->snapshot();
+    for (int crash = 0; crash < 3; ++crash) {
+      w.run(std::chrono::microseconds(5000 + w.pick(100'000)));
+      if (w.a.close_reason || w.b.close_reason) continue;
+      w.replace(0, old_a, true);
+      w.replace(1, old_b, true);
     }
     ASSERT_TRUE(w.run(20'000s));
     EXPECT_TRUE(w.a.received == w.b.to_write) << w.a.received.size() << " of " << w.b.to_write.size();

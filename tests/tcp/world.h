@@ -42,29 +42,31 @@ class World {
 
   // Side b dies and comes back from what is stored. `old`: a snapshot from some time before, whose lagging parts are
   // believed.
-  void replace_b(const Snapshot& old, bool lose_frames) {
+  void replace_b(const Snapshot& old, bool lose_frames) { replace(1, old, lose_frames); }
+  void replace(int which, const Snapshot& old, bool lose_frames) {
     collect();
-    Snapshot s = b.connection->snapshot();
+    Endpoint& e = side(which);
+    Snapshot s = e.connection->snapshot();
     if (old.state != State::kSynReceived) {
       s.snd_una = old.snd_una;
       s.snd_wnd = old.snd_wnd;
       s.fin_acked = old.fin_acked;
     }
     // What was received and not stored is gone, and with it the notes.
-    b.received.resize(b.stored);
-    b.received_fin = b.stored_fin;
-    scheduled_[1] = b.stored;
-    scheduled_fin_[1] = b.stored_fin;
-    storing_[1].clear();
-    b.held.clear();
-    s.rcv_end = StreamOffset{b.stored};
-    s.rcv_fin = b.stored_fin;
+    e.received.resize(e.stored);
+    e.received_fin = e.stored_fin;
+    scheduled_[which] = e.stored;
+    scheduled_fin_[which] = e.stored_fin;
+    storing_[which].clear();
+    e.held.clear();
+    s.rcv_end = StreamOffset{e.stored};
+    s.rcv_fin = e.stored_fin;
     if (lose_frames) packets_.clear();
     const bool fin_written = s.snd_fin;
-    b.connection = Connection::resume(b, b.config, StreamId{2}, s, now_);
-    b.connection->queue(Bytes(b.to_write).subspan(s.snd_una.value, s.snd_end - s.snd_una));
-    b.connection->on_outbound_stored(s.snd_end, fin_written, now_);
-    b.connection->speak(now_);
+    e.connection = Connection::resume(e, e.config, StreamId{2}, s, now_);
+    e.connection->queue(Bytes(e.to_write).subspan(s.snd_una.value, s.snd_end - s.snd_una));
+    e.connection->on_outbound_stored(s.snd_end, fin_written, now_);
+    e.connection->speak(now_);
     collect();
   }
   // Until nothing is left to happen or `limit` has passed. False: time ran out.

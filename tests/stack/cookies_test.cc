@@ -1,0 +1,471 @@
+// SYN floods, through the whole engine: RFC 4987 section 3.6, ARCHITECTURE.md "SYN flood".
+#include <malloc.h>
+
+#include "node.h"
+#include "tcp/cookie.h"
+#include "tcp/isn.h"
+
+namespace holdfast::stack::testing {
+namespace {
+
+class Flood : public Node {
+ protected:
+  // A client at kPeer, with timestamps, SACK and window scale, whose segments the test asks for.
+  struct Client {
+    wire::Port port, service = kStore;
+    wire::SeqNum iss{0x1000}, irs{};
+    std::uint32_t ts = 500, ts_recent = 0;
+  };
+
+  static wire::TcpHeader header(const Client& c, wire::TcpFlags flags, std::uint32_t at = 0) {
+    wire::TcpHeader h;
+    h.source = c.port;
+    h.destination = c.service;
+    h.flags = flags;
+    h.seq = flags.syn ? c.iss : c.iss + 1 + at;
+    if (flags.ack) h.ack = c.irs + 1;
+    h.window = 1000;
+    h.options.timestamps = wire::TcpTimestamps{c.ts, flags.syn ? 0 : c.ts_recent};
+    if (!flags.syn) return h;
+    h.options.mss = 1400;
+    h.options.window_scale = 7;
+    h.options.sack_permitted = true;
+    return h;
+  }
+  void syn(const Client& c) { segment(header(c, {.syn = true})); }
+  void ack(const Client& c) { segment(header(c, {.ack = true})); }
+  void data(const Client& c, const Buffer& payload, std::uint32_t at = 0) {
+    segment(header(c, {.psh = true, .ack = true}, at), payload);
+  }
+  void reset(const Client& c) { segment(header(c, {.rst = true})); }
+
+  void took(Client& c, const Sent& syn_ack) {
+    EXPECT_TRUE(syn_ack.header.flags.syn && syn_ack.header.flags.ack);
+    EXPECT_EQ(syn_ack.header.ack, c.iss + 1);
+    c.irs = syn_ack.header.seq;
+    if (syn_ack.header.options.timestamps) c.ts_recent = syn_ack.header.options.timestamps->value;
+  }
+  // A SYN that gets a cookie, with nothing stored meanwhile.
+  void by_cookie(Client& c) {
+    const std::uint64_t before = engine->counters().syn_cookies_sent;
+    syn(c);
+    took(c, expect_one());
+    EXPECT_EQ(engine->counters().syn_cookies_sent, before + 1);
+  }
+  // SYNs that nobody follows up, until there are no more places. Their ports are 1, 2, …
+  void fill(wire::Port service = kStore) {
+    for (std::uint32_t i = 1; i <= config.max_half_open; ++i) {
+      syn({wire::Port{static_cast<std::uint16_t>(i)}, service});
+    }
+    store();
+    EXPECT_GE(engine->connections(), config.max_half_open);
+  }
+  void establish(Client& c) {
+    syn(c);
+    store();
+    took(c, expect_one());
+    ack(c);
+    store();
+    EXPECT_TRUE(silent());
+  }
+  // What the log has of the stream that was opened last.
+  Buffer stored() const {
+    Buffer all;
+    for (const FakeLog::Appended& record : log->records) {
+      if (record.header.type != log::RecordType::kIn || record.header.stream.value != log->ids) continue;
+      all.insert(all.end(), record.payload.begin(), record.payload.end());
+    }
+    return all;
+  }
+  void flood(unsigned syns) {
+    for (unsigned i = 0; i < syns; ++i) {
+      x = x * 6364136223846793005ULL + 1442695040888963407ULL;
+      wire::TcpHeader h;
+      h.source = wire::Port{static_cast<std::uint16_t>(1024 + (x >> 50))};
+      h.destination = kStore;
+      h.seq = wire::SeqNum{static_cast<std::uint32_t>(x >> 20)};
+      h.flags.syn = true;
+      h.options.mss = 1460;
+      if (i % 2 != 0) h.options.timestamps = wire::TcpTimestamps{i, 0};
+      // Half of them where somebody is, so that the answer leaves; half anywhere on the link.
+      segment(h, {}, i % 4 < 2 ? kPeer : wire::Ipv4Address{0x0a4d0100 + static_cast<std::uint32_t>(x >> 33) % 0xf000});
+      if (i % 64 == 0) engine->pump(now);
+    }
+  }
+
+  const Buffer bytes = Buffer(1000, std::byte{'x'});
+  std::uint64_t x = 1;
+};
+
+TEST_F(Flood, SynBeyondTheBoundIsAnsweredAtOnceAndLeavesNothingBehind) {
+  begin();
+  fill();
+  const std::size_t before = log->records.size();
+  Client c{wire::Port{40000}};
+  syn(c);
+  const Sent s = expect_one();
+  took(c, s);
+  EXPECT_EQ(s.header.window, 0);
+  EXPECT_EQ(s.header.options.timestamps->echo_reply, c.ts);
+  EXPECT_EQ(log->records.size(), before);
+  EXPECT_EQ(engine->connections(), config.max_half_open);
+  EXPECT_EQ(engine->counters().syn_cookies_sent, 1U);
+  // Each service has a bound of its own.
+  syn({wire::Port{40001}, kEcho});
+  EXPECT_EQ(log->records.size(), before + 1);
+}
+
+TEST_F(Flood, ConnectionOpensByItsCookieAndItsBytesAreStored) {
+  begin();
+  fill();
+  Client c{wire::Port{40000}};
+  by_cookie(c);
+  const std::size_t before = records(log::RecordType::kConnection);
+  ack(c);
+  engine->pump(now);
+  EXPECT_TRUE(silent()) << "the record is not stored yet";
+  EXPECT_EQ(records(log::RecordType::kConnection), before + 1);
+  data(c, bytes);
+  EXPECT_TRUE(stored().empty()) << "nobody has invited it";
+  store();
+  const Sent window = expect_one();
+  EXPECT_EQ(window.header.seq, c.irs + 1);
+  EXPECT_EQ(window.header.ack, c.iss + 1);
+  EXPECT_GT(window.header.window, 0);
+  data(c, bytes);
+  engine->pump(now);
+  EXPECT_TRUE(silent()) << "the bytes are not stored yet";
+  store();
+  EXPECT_EQ(expect_one().header.ack, c.iss + 1 + 1000);
+  EXPECT_EQ(stored(), bytes);
+  EXPECT_EQ(engine->counters().syn_cookies_accepted, 1U);
+  for (const ConnectionInfo& info : engine->list()) {
+    EXPECT_EQ(info.state == tcp::State::kEstablished, info.tuple.peer.port == c.port);
+  }
+}
+
+// The ACK is lost: what comes is the probe of a closed window, with or without a byte.
+TEST_F(Flood, ProbeOpensTheConnectionWhereTheAckWasLost) {
+  begin();
+  fill();
+  for (const std::uint32_t at : {0U, ~0U}) {
+    Client c{wire::Port{static_cast<std::uint16_t>(40000 + (at & 1))}};
+    by_cookie(c);
+    data(c, at == 0 ? Buffer(1, std::byte{'x'}) : Buffer{}, at);
+    store();
+    ASSERT_FALSE(silent());
+    EXPECT_GT(expect_one().header.window, 0);
+  }
+  EXPECT_EQ(engine->counters().syn_cookies_accepted, 2U);
+}
+
+TEST_F(Flood, CostsNeitherMemoryNorAWriteAndHarmsNobody) {
+  begin();
+  Client old{wire::Port{50000}};
+  establish(old);
+  fill();
+  flood(2000);  // whatever grows to its bound has grown
+  store();
+  link.quiet = true;
+  const std::uint64_t left = link.frames;
+  const std::size_t had = mallinfo2().uordblks;
+  const std::size_t written = log->records.size();
+  flood(100'000);
+  EXPECT_EQ(mallinfo2().uordblks, had);
+  EXPECT_EQ(log->records.size(), written);
+  EXPECT_FALSE(log->has_unissued()) << "not even an empty batch";
+  EXPECT_EQ(engine->counters().syn_cookies_sent, 102'000U);
+  EXPECT_GE(link.frames - left, 50'000U);
+  EXPECT_EQ(engine->connections(), config.max_half_open + 1);
+  link.quiet = false;
+  store();
+  link.sent.clear();
+
+  // The established one goes on, and a new one finds its way.
+  data(old, bytes);
+  store();
+  EXPECT_EQ(expect_one().header.ack, old.iss + 1 + 1000);
+  Client c{wire::Port{40000}};
+  by_cookie(c);
+  ack(c);
+  store();
+  EXPECT_GT(expect_one().header.window, 0);
+  data(c, bytes);
+  store();
+  EXPECT_EQ(expect_one().header.ack, c.iss + 1 + 1000);
+  EXPECT_EQ(stored(), bytes);
+}
+
+TEST_F(Flood, TimestampIsNeverAboveTheStoredCeilingNorGoesBack) {
+  begin();
+  fill();
+  Client c{wire::Port{40000}};
+  by_cookie(c);
+  const std::uint32_t first = c.ts_recent;
+  const std::uint32_t offset = tcp::timestamp_offset(secrets.timestamp, {{kNode, kStore}, {kPeer, c.port}});
+  const auto highest = static_cast<std::uint32_t>(log->ceiling / 1'000'000);
+  std::uint32_t before = first;
+  // Nothing is stored: after 2 s the clock stands still.
+  for (int i = 0; i < 60; ++i) {
+    now += 97ms;
+    syn(c);
+    took(c, expect_one());
+    EXPECT_LE(c.ts_recent - before, 128U);
+    EXPECT_LE(static_cast<std::int32_t>(c.ts_recent - offset - highest), 0);
+    before = c.ts_recent;
+  }
+  EXPECT_LE(before - first, 2000U + 31);
+  EXPECT_GE(before - first, 1900U);
+  // What the connection shows is never earlier, though its clock is to the millisecond.
+  ack(c);
+  store();
+  EXPECT_LT(expect_one().header.options.timestamps->value - before, 10'000U);
+}
+
+// ---- Restarts ----
+
+TEST_F(Flood, ReplacementAcceptsItsPredecessorsCookiesWhateverItsTableHolds) {
+  begin();
+  fill();
+  Client c{wire::Port{40000}}, late{wire::Port{40001}};
+  by_cookie(c);
+  by_cookie(late);
+  config.max_half_open = 1024;             // nothing is full any more
+  config.wall_clock += 7'200'000'000'000;  // and two hours have passed, as far as the clock can tell
+  restart();
+  ack(c);
+  EXPECT_TRUE(silent());
+  EXPECT_EQ(engine->counters().syn_cookies_accepted, 0U) << "the epoch's start is not stored";
+  store();
+  meet();
+  ack(c);
+  store();
+  EXPECT_GT(expect_one().header.window, 0);
+  data(c, bytes);
+  store();
+  EXPECT_EQ(expect_one().header.ack, c.iss + 1 + 1000);
+  EXPECT_EQ(stored(), bytes);
+  pass(tcp::kCookieLifetime - 1s);
+  ack(late);
+  store();
+  EXPECT_GT(expect_one().header.window, 0) << "for the whole lifetime";
+}
+
+TEST_F(Flood, AfterALifetimePredecessorsCookiesAreNoLongerLookedFor) {
+  begin();
+  fill();
+  Client c{wire::Port{40000}};
+  by_cookie(c);
+  restart();
+  store();
+  meet();
+  pass(tcp::kCookieLifetime + 1s);
+  const std::size_t opened = records(log::RecordType::kConnection);
+  ack(c);
+  store();
+  EXPECT_TRUE(expect_one().header.flags.rst);
+  EXPECT_EQ(records(log::RecordType::kConnection), opened);
+}
+
+TEST_F(Flood, ConnectionThatACookieOpenedOutlivesItsNode) {
+  begin();
+  fill();
+  Client c{wire::Port{40000}};
+  by_cookie(c);
+  ack(c);
+  store();
+  restart();
+  store();
+  meet();
+  data(c, bytes);
+  store();
+  EXPECT_EQ(expect_one().header.ack, c.iss + 1 + 1000);
+  EXPECT_EQ(engine->counters().syn_cookies_accepted, 0U);
+}
+
+// ---- Ghosts ----
+
+TEST_F(Flood, AckOfAGoodCookieIsRefusedWhereNoneWasSent) {
+  begin();
+  pass(tcp::kCookieLifetime + 1s);
+  const std::size_t opened = records(log::RecordType::kConnection);
+  // As good a cookie as the node itself could make now.
+  Client c{wire::Port{40000}};
+  const std::uint64_t clock = config.wall_clock + static_cast<std::uint64_t>((now - Time{1000s}).count());
+  const wire::FourTuple tuple{{kNode, kStore}, {kPeer, c.port}};
+  const auto made =
+      tcp::cookie_syn_ack(secrets.cookie, config.tcp, tuple, header(c, {.syn = true}), tcp::cookie_tick(clock), 0);
+  c.irs = made.seq;
+  c.ts_recent = made.options.timestamps->value;
+  ack(c);
+  EXPECT_TRUE(silent()) << "a refusal waits for its barrier";
+  store();
+  EXPECT_TRUE(expect_one().header.flags.rst);
+  EXPECT_EQ(records(log::RecordType::kConnection), opened);
+  EXPECT_EQ(engine->counters().syn_cookies_rejected, 0U) << "nobody looks";
+  // It was good: with one cookie under way, it is taken.
+  fill();
+  Client other{wire::Port{40001}};
+  by_cookie(other);
+  ack(c);
+  store();
+  EXPECT_EQ(engine->counters().syn_cookies_accepted, 1U);
+}
+
+TEST_F(Flood, CookiesOfALongerAgoAreRefused) {
+  begin();
+  fill();
+  Client c{wire::Port{40000}};
+  by_cookie(c);
+  pass(tcp::kCookieLifetime + 1s);
+  Client other{wire::Port{40001}};
+  by_cookie(other);  // so that they are looked for
+  ack(c);
+  store();
+  EXPECT_TRUE(expect_one().header.flags.rst);
+  EXPECT_EQ(engine->counters().syn_cookies_accepted, 0U);
+  EXPECT_EQ(engine->counters().syn_cookies_rejected, 1U);
+}
+
+TEST_F(Flood, ForgedAcksAreRefusedBehindTheBarrierAndCounted) {
+  begin();
+  fill();
+  Client c{wire::Port{40000}};
+  by_cookie(c);
+  for (unsigned bit = 0; bit < 32; ++bit) {
+    Client forged = c;
+    forged.irs = wire::SeqNum{c.irs.value ^ (1U << bit)};
+    ack(forged);
+  }
+  EXPECT_TRUE(silent());
+  store();
+  EXPECT_EQ(link.sent.size(), 32U);
+  EXPECT_EQ(engine->counters().syn_cookies_rejected, 32U);
+  EXPECT_EQ(engine->counters().syn_cookies_accepted, 0U);
+  EXPECT_EQ(engine->connections(), config.max_half_open);
+}
+
+TEST_F(Flood, DuplicateOfAnAckOpensNothingAgainOnceItsConnectionIsOver) {
+  begin();
+  fill();
+  Client c{wire::Port{40000}};
+  by_cookie(c);
+  ack(c);
+  store();
+  expect_one();
+  reset(c);
+  store();
+  EXPECT_EQ(engine->connections(), config.max_half_open);
+  const std::size_t opened = records(log::RecordType::kConnection);
+  ack(c);
+  store();
+  EXPECT_TRUE(expect_one().header.flags.rst);
+  EXPECT_EQ(records(log::RecordType::kConnection), opened);
+  // Another incarnation is welcome.
+  c.iss = c.iss + 100'000;
+  by_cookie(c);
+  ack(c);
+  store();
+  EXPECT_GT(expect_one().header.window, 0);
+}
+
+// ---- Places that become free, or not ----
+
+// SYN, answered with a cookie; its duplicate finds a place; the client has the cookie.
+TEST_F(Flood, HalfOpenConnectionOfADuplicateSynGivesWayToTheCookieThatThePeerHas) {
+  begin();
+  fill();
+  Client c{wire::Port{40000}};
+  by_cookie(c);
+  Client stranger{wire::Port{1}};
+  reset(stranger);
+  store();
+  syn(c);
+  store();
+  const Sent second = expect_one();
+  EXPECT_NE(second.header.seq, c.irs) << "an ordinary SYN-ACK";
+  EXPECT_GT(second.header.window, 0);
+  ack(c);
+  store();
+  const Sent s = expect_one();
+  EXPECT_FALSE(s.header.flags.rst);
+  EXPECT_EQ(s.header.seq, c.irs + 1);
+  data(c, bytes);
+  store();
+  EXPECT_EQ(expect_one().header.ack, c.iss + 1 + 1000);
+  EXPECT_EQ(engine->connections(), config.max_half_open) << "its place is free again";
+}
+
+TEST_F(Flood, NoCookieForWhatThereIsNoRoomFor) {
+  config.max_connections = 3;
+  begin();
+  fill();
+  Client c{wire::Port{40000}}, d{wire::Port{40001}};
+  by_cookie(c);
+  by_cookie(d);
+  ack(c);
+  store();
+  expect_one();
+  syn({wire::Port{40002}});
+  EXPECT_TRUE(silent());
+  EXPECT_EQ(engine->counters().backlog_full, 1U);
+  // Silence, not a refusal: its client tries again.
+  ack(d);
+  store();
+  EXPECT_TRUE(silent());
+  reset(c);
+  store();
+  ack(d);
+  store();
+  EXPECT_GT(expect_one().header.window, 0);
+}
+
+TEST_F(Flood, LogWithoutRoomMakesTheClientTryAgain) {
+  begin();
+  fill();
+  Client c{wire::Port{40000}};
+  by_cookie(c);
+  log->no_room = true;
+  ack(c);
+  store();
+  EXPECT_TRUE(silent());
+  EXPECT_EQ(engine->connections(), config.max_half_open);
+  log->no_room = false;
+  ack(c);
+  store();
+  EXPECT_GT(expect_one().header.window, 0);
+}
+
+TEST_F(Flood, VolatileNodeHasCookiesOfItsOwn) {
+  start({}, true);
+  meet();
+  fill();
+  Client c{wire::Port{40000}};
+  by_cookie(c);
+  ack(c);
+  store();
+  EXPECT_GT(expect_one().header.window, 0);
+  data(c, bytes);
+  now += 100ms;  // the delayed ACK
+  store();
+  EXPECT_EQ(expect_one().header.ack, c.iss + 1 + 1000);
+}
+
+TEST_F(Flood, SegmentsThatAreNoSynGetNoCookie) {
+  begin();
+  fill();
+  Client c{wire::Port{40000}};
+  for (const wire::TcpFlags flags : {wire::TcpFlags{.fin = true, .syn = true}, wire::TcpFlags{.syn = true, .rst = true},
+                                     wire::TcpFlags{.fin = true}, wire::TcpFlags{}}) {
+    segment(header(c, flags));
+  }
+  store();
+  EXPECT_TRUE(silent());
+  segment(header(c, {.syn = true, .ack = true}));
+  store();
+  EXPECT_TRUE(expect_one().header.flags.rst);
+  EXPECT_EQ(engine->counters().syn_cookies_sent, 0U);
+}
+
+}  // namespace
+}  // namespace holdfast::stack::testing

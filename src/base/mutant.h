@@ -51,8 +51,25 @@ enum class Mutant : std::uint8_t {
   kCookieUsedTwice,     // the ACK of a SYN cookie opens a connection that is over once more
   // location
   kLockAnotherFile,  // the lock is not on the descriptors written through
+  // tcp, the N-way handshake: for the model checker (tests/model), which sees each step of it
+  kWaysEchoUnchecked,     // any echo will do
+  kWaysNonceWithoutIsns,  // nonces are the same for every connection between two ports
+  kWaysAckUnchecked,      // (in the model's shell) a segment that acknowledges another connection's SYN is taken
+  kWaysAnyStep,           // an older step is taken as if it were the next
+  kWaysSendUnstored,      // step N leaves before "established" is stored
+  kWaysCertifyUncounted,  // a step says that there are as many copies as were asked for
+  kWaysFewTaken,          // strict, and goes on with too few
+  kWaysNoProof,           // the sender of step N believes that it arrived
+  kWaysForgetNonce,       // a replacement echoes nothing
+  kWaysOldUnanswered,     // a peer that was set back is not told where we are
+  kWaysSettleLarger,      // more ways than the responder's maximum
+  kWaysFallBackLate,      // a segment without the option means three ways at any step
+  kWaysNeverStops,        // steps are repeated for ever
+  kWaysGivesUpSilently,   // and then the connection stays as it is
   kCount
 };
+// From here on they are the model checker's, before that the simulator's.
+inline constexpr Mutant kFirstModelMutant = Mutant::kWaysEchoUnchecked;
 
 #ifdef HOLDFAST_MUTANTS
 extern Mutant active_mutant;  // one at a time, set by the test before it starts a world

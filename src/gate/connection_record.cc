@@ -22,12 +22,14 @@ enum : std::uint16_t {
   kFinAcked = 16,
   kRcvFin = 32,
   kSndFin = 64,
+  kStrict = 128,
 };
 
 constexpr unsigned kReceivedStep = 8;  // shift of the N-way handshake's step, above them
 
 bool is_possible(const tcp::WaysRecord& ways) {
-  if (ways.ways == 0) return ways.received == 0 && ways.peer_nonce == 0;
+  if (ways.ways == 0) return ways == tcp::WaysRecord{};
+  if (ways.received == 0 && (ways.min < wire::kMinWays || ways.min > ways.ways)) return false;
   return ways.ways > wire::kMinWays && ways.ways <= wire::kMaxWays && ways.received <= ways.ways;
 }
 
@@ -70,10 +72,10 @@ EncodedConnectionRecord encode(const ConnectionRecord& record) {
   w.put(s.send_scale);
   w.put(s.receive_scale);
   w.put(s.ways.ways);
-  w.put(static_cast<std::uint16_t>((s.active_open ? kActiveOpen : 0) | (s.timestamps ? kTimestamps : 0) |
-                                   (s.sack ? kSack : 0) | (s.window_scale ? kWindowScale : 0) |
-                                   (s.fin_acked ? kFinAcked : 0) | (s.rcv_fin ? kRcvFin : 0) |
-                                   (s.snd_fin ? kSndFin : 0) | s.ways.received << kReceivedStep));
+  w.put(static_cast<std::uint16_t>(
+      (s.active_open ? kActiveOpen : 0) | (s.timestamps ? kTimestamps : 0) | (s.sack ? kSack : 0) |
+      (s.window_scale ? kWindowScale : 0) | (s.fin_acked ? kFinAcked : 0) | (s.rcv_fin ? kRcvFin : 0) |
+      (s.snd_fin ? kSndFin : 0) | (s.ways.strict ? kStrict : 0) | s.ways.received << kReceivedStep));
   w.put(s.tuple.local.address.value);
   w.put(s.tuple.peer.address.value);
   w.put(s.tuple.local.port.value);
@@ -85,7 +87,7 @@ EncodedConnectionRecord encode(const ConnectionRecord& record) {
   w.put(s.ts_offset);
   w.put(s.ts_recent);
   w.put(s.snd_wnd);
-  w.put(s.ways.peer_nonce);
+  w.put(s.ways.received == 0 ? std::uint32_t{s.ways.min} : s.ways.peer_nonce);
   w.put(s.snd_una.value);
   w.put(s.snd_end.value);
   w.put(s.rcv_end.value);
@@ -115,6 +117,7 @@ Result<ConnectionRecord> decode_connection_record(Bytes bytes) {
   s.ways.ways = r.take<std::uint8_t>();
   const auto flags = r.take<std::uint16_t>();
   s.ways.received = static_cast<std::uint8_t>(flags >> kReceivedStep);
+  s.ways.strict = (flags & kStrict) != 0;
   s.active_open = (flags & kActiveOpen) != 0;
   s.timestamps = (flags & kTimestamps) != 0;
   s.sack = (flags & kSack) != 0;
@@ -133,7 +136,12 @@ Result<ConnectionRecord> decode_connection_record(Bytes bytes) {
   s.ts_offset = r.take<std::uint32_t>();
   s.ts_recent = r.take<std::uint32_t>();
   s.snd_wnd = r.take<std::uint32_t>();
-  s.ways.peer_nonce = r.take<std::uint32_t>();
+  const auto nonce_or_min = r.take<std::uint32_t>();
+  if (s.ways.ways != 0 && s.ways.received == 0) {
+    s.ways.min = static_cast<std::uint8_t>(std::min<std::uint32_t>(nonce_or_min, 0xff));
+  } else {
+    s.ways.peer_nonce = nonce_or_min;
+  }
   s.snd_una = StreamOffset{r.take<std::uint64_t>()};
   s.snd_end = StreamOffset{r.take<std::uint64_t>()};
   s.rcv_end = StreamOffset{r.take<std::uint64_t>()};

@@ -4,7 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <thread>
 
-#include "sim/mutant_names.h"
+#include "base/mutant_names.h"
 #include "sim/report.h"
 #include "sim/seed_runner.h"
 #include "sim/world.h"
@@ -38,7 +38,7 @@ bool parse(int argc, char** argv, Options& options, int& status) {
 }
 
 bool plant(const std::string& name) {
-  const auto mutant = sim::mutant_named(name);
+  const auto mutant = mutant_named(name);
   if (!mutant) {
     fmt::print(stderr, "holdfast-sim: no seeded bug is called \"{}\"; src/base/mutant.h lists them\n", name);
     return false;

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/endian.h"
+#include "base/mutant.h"
 
 namespace holdfast::tcp {
 
@@ -13,8 +14,10 @@ std::uint32_t NonceSource::nonce(const wire::WaysOption& option) const {
   store_be32(&input[5], tuple.peer.address.value);
   store_be16(&input[9], tuple.local.port.value);
   store_be16(&input[11], tuple.peer.port.value);
-  store_be32(&input[13], initiator_isn.value);
-  store_be32(&input[17], option.step == 1 ? 0 : responder_isn.value);
+  if (!HF_MUTANT(kWaysNonceWithoutIsns)) {
+    store_be32(&input[13], initiator_isn.value);
+    store_be32(&input[17], option.step == 1 ? 0 : responder_isn.value);
+  }
   input[21] = std::byte{option.ways};
   input[22] = std::byte{option.step};
   input[23] = std::byte{wire::ways_flags(option)};

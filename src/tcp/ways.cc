@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 
 namespace holdfast::tcp {
 namespace {
@@ -33,7 +34,7 @@ Ways Ways::answer(const WaysConfig& config, const NonceSource& source, bool stor
   HF_ASSERT(syn.ways >= config.min);
   Ways ways(config, source, stores, false);
   ways.asked_ = syn.ways;
-  ways.ways_ = std::min(syn.ways, config.max);
+  ways.ways_ = HF_MUTANT(kWaysSettleLarger) ? syn.ways : std::min(syn.ways, config.max);
   ways.received_ = 1;
   ways.due_ = 2;
   ways.peer_nonce_ = syn.nonce;
@@ -45,11 +46,15 @@ Ways Ways::answer(const WaysConfig& config, const NonceSource& source, bool stor
 Ways Ways::resume(const WaysConfig& config, const NonceSource& source, bool stores, bool initiator,
                   const WaysRecord& record) {
   HF_ASSERT(record.ways > wire::kMinWays && record.ways <= wire::kMaxWays && record.received <= record.ways);
-  Ways ways(config, source, stores, initiator);
+  WaysConfig asked = config;
+  asked.strict = record.strict;
+  if (record.received == 0) asked.min = std::clamp(record.min, wire::kMinWays, record.ways);
+  asked.max = std::max(asked.max, asked.min);
+  Ways ways(asked, source, stores, initiator);
   ways.resumed_ = true;
   ways.asked_ = ways.ways_ = record.ways;
   ways.received_ = record.received;
-  ways.peer_nonce_ = record.peer_nonce;
+  ways.peer_nonce_ = HF_MUTANT(kWaysForgetNonce) ? 0 : record.peer_nonce;
   if (record.received == record.ways) {
     ways.phase_ = Phase::kDone;
   } else if (record.received > 0) {
@@ -111,7 +116,8 @@ Ways::Do Ways::plain_arrives() {
   }
   // It answers our SYN-ACK, whose option did not arrive, or its own was taken away. It is the ordinary handshake then. A
   // replacement cannot tell that from a peer that is steps ahead, and whose option was taken away just now.
-  if (!initiator_ && !resumed_ && phase_ == Phase::kWaiting && sent_ == 2 && received_ == 1 && config_.min == wire::kMinWays) {
+  const bool first_answer = (!resumed_ && sent_ == 2 && received_ == 1) || HF_MUTANT(kWaysFallBackLate);
+  if (!initiator_ && phase_ == Phase::kWaiting && first_answer && config_.min == wire::kMinWays) {
     fell_back_ = true;
     return fall_back();
   }
@@ -127,8 +133,10 @@ Ways::Do Ways::plain_arrives() {
 
 Ways::Do Ways::step_arrives(const wire::WaysOption& option) {
   if (option.ways != ways_ || ours(option.step) || option.is_refused) return drop();
-  if (option.step > received_) {
-    if (phase_ == Phase::kWaiting && option.step == sent_ + 1 && answers(option, sent_short_)) return take(option);
+  const bool any = HF_MUTANT(kWaysAnyStep);
+  if (option.step > received_ || (any && option.step < received_)) {
+    const bool next = option.step == sent_ + 1 || any;
+    if (phase_ == Phase::kWaiting && next && answers(option, sent_short_)) return take(option);
     // Our predecessor had sent the step that it answers: the nonce proves it.
     if (resumed_ && confirming() && answers_either(option)) {
       sent_short_ = !answers(option, false);
@@ -138,12 +146,12 @@ Ways::Do Ways::step_arrives(const wire::WaysOption& option) {
     return drop();
   }
   // The peer has not seen our latest step yet. While that is still to be stored or counted: silence.
-  if (option.step == received_) {
-    if (option.nonce != peer_nonce_) return drop();
+  if (option.step == received_ && option.nonce == peer_nonce_) {
     return due_ != 0 || phase_ == Phase::kStoring ? Do::kNothing : Do::kSend;
   }
+  // An older one, or the same from a replacement whose roll call has ended otherwise than its predecessor's.
   if (option.step == 1 || !answers_either(option)) return drop();
-  return due_ != 0 || phase_ == Phase::kStoring ? Do::kNothing : Do::kSendSeldom;
+  return due_ != 0 || phase_ == Phase::kStoring || HF_MUTANT(kWaysOldUnanswered) ? Do::kNothing : Do::kSendSeldom;
 }
 
 Ways::Do Ways::take(const wire::WaysOption& option) {
@@ -154,10 +162,10 @@ Ways::Do Ways::take(const wire::WaysOption& option) {
   peer_asked_ = option.is_volatile ? std::uint8_t{0} : copies_asked(option.step);
   tries_ = 0;
   const bool too_few = peer_asked_ > 0 && (option.is_short || option.copies < peer_asked_);
-  if (too_few && config_.strict) return fail(WaysFailure::kTooFewCopies);
+  if (too_few && config_.strict && !HF_MUTANT(kWaysFewTaken)) return fail(WaysFailure::kTooFewCopies);
   due_ = received_ == ways_ ? std::uint8_t{0} : static_cast<std::uint8_t>(received_ + 1);
   // "Established" is stored before step N leaves; and by its receiver before the peer can see that it arrived.
-  if (due_ == 0 || due_ == ways_) {
+  if (due_ == 0 || (due_ == ways_ && !HF_MUTANT(kWaysSendUnstored))) {
     phase_ = Phase::kStoring;
     return Do::kStore;
   }
@@ -185,13 +193,21 @@ Ways::Do Ways::copies(std::uint8_t copies) {
 
 Ways::Do Ways::roll_call_over(std::uint8_t copies) {
   if (phase_ != Phase::kCalling) return Do::kNothing;
-  due_short_ = copies < asked_of_us();
+  due_short_ = copies < asked_of_us() && !HF_MUTANT(kWaysCertifyUncounted);
   return Do::kSend;
 }
 
 Ways::Do Ways::timeout(std::uint8_t retries) {
   if (phase_ != Phase::kWaiting && phase_ != Phase::kProving) return Do::kNothing;
-  if (tries_ > retries) return fail(WaysFailure::kStopped);
+  if (HF_MUTANT(kWaysNoProof) && phase_ == Phase::kProving) {
+    phase_ = Phase::kDone;
+    return Do::kNothing;
+  }
+  if (HF_MUTANT(kWaysNeverStops)) return Do::kSend;
+  if (tries_ > retries) {
+    const Do reset = fail(WaysFailure::kStopped);
+    return HF_MUTANT(kWaysGivesUpSilently) ? Do::kNothing : reset;
+  }
   ++tries_;
   return Do::kSend;
 }
@@ -226,6 +242,7 @@ wire::WaysOption Ways::bare(std::uint8_t step, bool is_short) const {
 }
 
 bool Ways::answers(const wire::WaysOption& option, bool is_short) const {
+  if (HF_MUTANT(kWaysEchoUnchecked)) return true;
   return option.echo == source_.nonce(bare(static_cast<std::uint8_t>(option.step - 1), is_short));
 }
 
@@ -243,7 +260,7 @@ wire::WaysOption Ways::option(std::uint8_t copies) const {
   wire::WaysOption option = due_ != 0 ? bare(due_, due_short_) : bare(sent_, sent_short_);
   option.nonce = source_.nonce(option);
   option.echo = peer_nonce_;
-  option.copies = copies;
+  option.copies = HF_MUTANT(kWaysCertifyUncounted) ? std::max(copies, tcp::copies_asked(option.step)) : copies;
   return option;
 }
 
@@ -294,6 +311,7 @@ WaysReport Ways::report() const {
 Ways Ways::without_counts() const {
   Ways ways = *this;
   ways.dropped_ = ways.repeated_ = 0;
+  ways.sent_again_ = false;
   return ways;
 }
 

@@ -51,6 +51,9 @@ struct WaysRecord {
   std::uint8_t ways = 0;      // proposed, then settled; 0: an ordinary handshake
   std::uint8_t received = 0;  // the peer's latest step when the record was written: 0, 1, 2, N-1 or N
   std::uint32_t peer_nonce = 0;
+  // What was asked for, where nobody can be asked again: after a restart a caller is gone.
+  bool strict = false;
+  std::uint8_t min = 0;  // fewer ways are refused; 0 where that is decided: `received` is not 0
   friend bool operator==(const WaysRecord&, const WaysRecord&) = default;
 };
 
@@ -85,7 +88,7 @@ class Ways {
   // A passive open, by a SYN with step 1 of at least config.min ways; settles on the lesser of its N and config.max. Where
   // that is 3, phase kPlain: steps 2 and 3 say so.
   static Ways answer(const WaysConfig& config, const NonceSource& source, bool stores, const wire::WaysOption& syn);
-  // In the hands of a replacement, from a record with ways > 3.
+  // In the hands of a replacement, from a record with ways > 3, which also says what was asked for.
   static Ways resume(const WaysConfig& config, const NonceSource& source, bool stores, bool initiator,
                      const WaysRecord& record);
   // What a replacement says first. (For step 1 and 2, kSend means the SYN or the SYN-ACK.)
@@ -135,10 +138,12 @@ class Ways {
   bool establishes() const {
     return (phase_ == Phase::kStoring || phase_ == Phase::kCalling) && (received_ == ways_ || due_ == ways_);
   }
-  WaysRecord record() const { return {ways_, received_, peer_nonce_}; }
+  WaysRecord record() const {
+    return {ways_, received_, peer_nonce_, config_.strict, received_ == 0 ? config_.min : std::uint8_t{0}};
+  }
   WaysReport report() const;
   const WaysConfig& config() const { return config_; }
-  // Without what is counted for people only: for comparing states.
+  // Without what is counted for people or for the round-trip time only: for comparing states.
   Ways without_counts() const;
 
   friend bool operator==(const Ways&, const Ways&) = default;

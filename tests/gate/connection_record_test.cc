@@ -93,6 +93,25 @@ TEST(ConnectionRecord, FieldsOutOfRangeAreRefused) {
   EXPECT_FALSE(decode_connection_record(Bytes(bytes).first(kConnectionRecordSize - 1)).has_value());
 }
 
+TEST(ConnectionRecord, AnUnfinishedHandshakeComesBackWithWhatWasAskedFor) {
+  ConnectionRecord in = example();
+  for (const tcp::WaysRecord ways :
+       {tcp::WaysRecord{}, tcp::WaysRecord{.ways = 8, .strict = true, .min = 5}, tcp::WaysRecord{.ways = 74, .min = 3},
+        tcp::WaysRecord{.ways = 74, .received = 73, .peer_nonce = 0xfeedbeef},
+        tcp::WaysRecord{.ways = 5, .received = 2, .peer_nonce = 1, .strict = true}}) {
+    in.snapshot.ways = ways;
+    const auto out = decode_connection_record(encode(in));
+    ASSERT_TRUE(out.has_value()) << int{ways.ways} << " " << int{ways.received};
+    EXPECT_EQ(out->snapshot.ways, ways) << int{ways.ways} << " " << int{ways.received};
+  }
+  for (const tcp::WaysRecord ways :
+       {tcp::WaysRecord{.ways = 75, .min = 3}, tcp::WaysRecord{.ways = 8, .received = 9},
+        tcp::WaysRecord{.ways = 8, .min = 2}, tcp::WaysRecord{.ways = 8, .min = 9}, tcp::WaysRecord{.strict = true}}) {
+    in.snapshot.ways = ways;
+    EXPECT_FALSE(decode_connection_record(encode(in)).has_value()) << int{ways.ways} << " " << int{ways.min};
+  }
+}
+
 TEST(ConnectionRecord, OutboundExtentsFollowIt) {
   std::deque<log::Extent> outbound;
   outbound.push_back({SegmentNumber{3}, 4096, 100, 1ULL << 33, log::RecordType::kOut, log::kFin});

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/mutant.h"
-#include "sim/mutant_names.h"
+#include "base/mutant_names.h"
 #include "sim/seed_runner.h"
 
 namespace holdfast::sim {
@@ -47,7 +47,7 @@ TEST_P(Mutants, AreCaught) {
 
 std::vector<Mutant> all_mutants() {
   std::vector<Mutant> all;
-  for (auto i = static_cast<unsigned>(Mutant::kNone) + 1; i < static_cast<unsigned>(Mutant::kCount); ++i) {
+  for (auto i = static_cast<unsigned>(Mutant::kNone) + 1; i < static_cast<unsigned>(kFirstModelMutant); ++i) {
     all.push_back(static_cast<Mutant>(i));
   }
   return all;

@@ -1,11 +1,11 @@
-#include "sim/mutant_names.h"
+#include "base/mutant_names.h"
 
 #include <array>
 #include <cstddef>
 
 #include "base/assert.h"
 
-namespace holdfast::sim {
+namespace holdfast {
 
 namespace {
 
@@ -19,7 +19,9 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "reset-before-close-record",
                                                                                            "outbound-unstored",
                                                                                            "fin-ack-unstored",
-                                                                                           "stream-id-reused", "copy-too-many", "step-n-unstored",
+                                                                                           "stream-id-reused",
+                                                                                           "copy-too-many",
+                                                                                           "step-n-unstored",
                                                                                            "last-ack-from-released",
                                                                                            "reset-against-one-edge",
                                                                                            "window-counted-twice",
@@ -39,7 +41,21 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "ignore-payload-crc",
                                                                                            "cookie-key-forgotten",
                                                                                            "cookie-used-twice",
-                                                                                           "lock-another-file"};
+                                                                                           "lock-another-file",
+                                                                                           "ways-echo-unchecked",
+                                                                                           "ways-nonce-without-isns",
+                                                                                           "ways-ack-unchecked",
+                                                                                           "ways-any-step",
+                                                                                           "ways-send-unstored",
+                                                                                           "ways-certify-uncounted",
+                                                                                           "ways-few-taken",
+                                                                                           "ways-no-proof",
+                                                                                           "ways-forget-nonce",
+                                                                                           "ways-old-unanswered",
+                                                                                           "ways-settle-larger",
+                                                                                           "ways-fall-back-late",
+                                                                                           "ways-never-stops",
+                                                                                           "ways-gives-up-silently"};
 
 }  // namespace
 
@@ -55,4 +71,4 @@ std::optional<Mutant> mutant_named(std::string_view name) {
   return std::nullopt;
 }
 
-}  // namespace holdfast::sim
+}  // namespace holdfast

@@ -6,9 +6,9 @@
 
 #include "base/mutant.h"
 
-namespace holdfast::sim {
+namespace holdfast {
 
 std::string_view to_string(Mutant mutant);
 std::optional<Mutant> mutant_named(std::string_view name);
 
-}  // namespace holdfast::sim
+}  // namespace holdfast

@@ -85,7 +85,8 @@ class Axis {
     }
     low_ = std::floor(low / step) * step;
     high_ = std::ceil(high / step - 1e-9) * step;
-    for (double value = low_; value <= high_ + step / 2; value += step) ticks_.push_back(value);
+    const auto steps = static_cast<int>(std::lround((high_ - low_) / step));
+    for (int i = 0; i <= steps; ++i) ticks_.push_back(low_ + i * step);
   }
 
   bool log_;
@@ -107,9 +108,9 @@ class Drawing {
     svg_.text(kMargin, 26, chart_.title, {.size = 17, .bold = true});
     svg_.text(kMargin, 46, chart_.subtitle, {.size = 12, .colour = colour::kSoft});
     for (std::size_t i = 0; i < chart_.panels.size(); ++i) {
-      panel(chart_.panels[i],
-            kMargin + static_cast<double>(i % chart_.columns) * (kLeft + panel_width_ + kRight) + kLeft,
-            kTop + static_cast<double>(i / chart_.columns) * (kAbove + kPanelHeight + kBelow) + kAbove);
+      const std::size_t row = i / chart_.columns, column = i % chart_.columns;
+      panel(chart_.panels[i], kMargin + static_cast<double>(column) * (kLeft + panel_width_ + kRight) + kLeft,
+            kTop + static_cast<double>(row) * (kAbove + kPanelHeight + kBelow) + kAbove);
     }
     legend();
     return svg_.finish();

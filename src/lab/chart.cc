@@ -107,9 +107,9 @@ class Drawing {
     svg_.text(kMargin, 26, chart_.title, {.size = 17, .bold = true});
     svg_.text(kMargin, 46, chart_.subtitle, {.size = 12, .colour = colour::kSoft});
     for (std::size_t i = 0; i < chart_.panels.size(); ++i) {
-      panel(chart_.panels[i],
-            kMargin + static_cast<double>(i % chart_.columns) * (kLeft + panel_width_ + kRight) + kLeft,
-            kTop + static_cast<double>(i / chart_.columns) * (kAbove + kPanelHeight + kBelow) + kAbove);
+      const std::size_t column = i % chart_.columns, row = i / chart_.columns;
+      panel(chart_.panels[i], kMargin + static_cast<double>(column) * (kLeft + panel_width_ + kRight) + kLeft,
+            kTop + static_cast<double>(row) * (kAbove + kPanelHeight + kBelow) + kAbove);
     }
     legend();
     return svg_.finish();

@@ -145,7 +145,7 @@ class World {
     line.loss = 0;
     passage.lost = context_.faults[sim::Fault::kLoss] != losses;
     if (!passage.lost) on_their_way_[static_cast<std::size_t>(side)].push_back(outcome_.passages.size());
-    outcome_.passages.push_back(std::move(passage));
+    outcome_.passages.push_back(passage);
   }
 
   // No step beyond the SYNs had the option so far.

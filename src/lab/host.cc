@@ -53,7 +53,7 @@ Host::Host(sim::Context& context, const Conditions& conditions, Side side, std::
 }
 
 Host::~Host() {
-  hooks_ = {.leaves = [](sim::Packet) {}, .after_call = [] {}};
+  hooks_ = {.leaves = [](const sim::Packet&) {}, .after_call = [] {}};
   runner_.stop();
 }
 

@@ -26,7 +26,7 @@ LEFT_FOR_LATER = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" +
 MACHINES = ["wo" + "rk", "fa" + "rm", "ro" + "ot", "ho" + "me/[a-z]"]
 MACHINE_PATH = re.compile(r"(?<![\w.$/-])/(" + "|".join(MACHINES) + r")/")
 # Each program that is ours, and how it is called in the documentation.
-PROGRAMS = ("holdfast", "holdfast-sim")
+PROGRAMS = ("holdfast", "holdfast-sim", "holdfast-model")
 # May stand in front of a command.
 PREFIXES = ("sudo", "time", "exec")
 

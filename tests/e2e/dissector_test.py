@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""packaging/wireshark: what tshark shows of N-way handshakes that two programs of ours really had. (What it makes of any
-bytes whatever: tests/wire/dissector_test.py.)"""
+"""packaging/wireshark: what tshark shows of N-way handshakes that two programs of ours really had. (What it makes of
+any bytes whatever: tests/wire/dissector_test.py.)"""
 
 import os
 import shutil
@@ -43,8 +43,8 @@ class DissectorTest(case.Case):
         self.assertEqual(node.stop(), 0)
         names = [f"holdfast.{name}" for name in (*FIELDS, *EXPERTS)]
         columns = [word for name in ("frame.number", *names) for word in ("-e", name)]
-        shown = subprocess.run(["tshark", "-n", "-r", path, "-X", f"lua_script:{SCRIPT}", "-Y", "holdfast", "-T", "fields",
-                                *columns], capture_output=True, text=True, check=False,
+        shown = subprocess.run(["tshark", "-n", "-X", f"lua_script:{SCRIPT}", "-r", path, "-Y", "holdfast", "-T",
+                                "fields", *columns], capture_output=True, text=True, check=False,
                                env={**os.environ, "HOME": self.directory.path})
         if "Some fields aren't valid" in shown.stderr:
             self.skipTest("tshark is configured to load no scripts as root")

@@ -32,10 +32,12 @@ class EveryNTest(TwoNodes):
         self.assertEqual(out, HELLO)
         seen = self.recorder.tcp()[begin:]
         what = f"{n} ways:\n" + "\n".join(map(str, seen))
-        # Up to the first byte of data all is handshake.
-        handshake = seen[:next(i for i, frame in enumerate(seen) if frame.payload_length)]
-        rest = seen[len(handshake):]
-        self.assertEqual(len(handshake), n, what)
+        # Then nothing but data, window updates and the close; a step that a slow machine has sent again counts once.
+        known = set()
+        seen = [frame for frame in seen if not frame.ways or frame.payload_length or
+                not (frame.ways.nonce in known or known.add(frame.ways.nonce))]
+        handshake, rest = seen[:n], seen[n:]
+        self.assertFalse([frame for frame in rest if frame.ways and not frame.payload_length], what)
         last_nonce = 0
         for k, frame in enumerate(handshake, 1):
             self.assertEqual(frame.kind, {1: "SYN", 2: "SYN-ACK"}.get(k, "ACK"), what)
@@ -145,7 +147,8 @@ class DisagreementTest(TwoNodes):
     def test_a_responder_settles_on_its_most(self):
         self.serve(ways="3..6", data=2)
         self.finish(self.start_send("--ways", 40, source=self.file(HELLO)))
-        self.assertEqual([frame.ways.step for frame in self.steps() if frame.ways.ways == 6], [2, 3, 4, 5, 6])
+        steps = [frame.ways.step for frame in self.steps() if frame.ways.ways == 6]
+        self.assertEqual(sorted(set(steps)), [2, 3, 4, 5, 6])  # more than once where a window update carries the last one
         _, error = self.finish(self.start_send("--ways", "7..40", source=self.file(HELLO)), status=1)
         self.assertIn("settles for 6 ways at most", error)
 

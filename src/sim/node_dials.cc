@@ -4,8 +4,8 @@
 
 namespace holdfast::sim {
 
-// A poll every few milliseconds, by what the engine says of the connection: it needs no memory of its own, so that it
-// is the same before and after a crash.
+// A poll every few milliseconds, by what the engine says of the connection: it needs little memory of its own, so that
+// it is the same before and after a crash. After one it adopts its connection, before that speaks or later.
 class NodeDials::Dial final : public stack::ClientHandler {
  public:
   Dial(Context& context, Oracle& oracle, NodeHost& node, const DialPlan& plan, wire::Ipv4Address target, Prng prng)
@@ -19,6 +19,17 @@ class NodeDials::Dial final : public stack::ClientHandler {
                        queued_, plan_.stream.bytes);
   }
 
+  void received(Bytes bytes) override {
+    const std::size_t right = plan_.stream.echo ? plan_.stream.content.matching(received_, bytes) : 0;
+    if (right != bytes.size())
+      context_.fail("dialled connection {}: byte {} is wrong", tuple_.to_string(), received_ + right);
+    received_ += bytes.size();
+  }
+  void peer_finished() override {
+    if (plan_.stream.echo && received_ != plan_.stream.bytes) {
+      context_.fail("dialled connection {}: the echo ended after {} bytes", tuple_.to_string(), received_);
+    }
+  }
   void finished(tcp::CloseReason reason) override {
     if (reason == tcp::CloseReason::kNormal) return;
     context_.fail("dialled connection {} ended by reason {}", tuple_.to_string(), static_cast<int>(reason));
@@ -27,9 +38,22 @@ class NodeDials::Dial final : public stack::ClientHandler {
  private:
   void go_on() {
     if (done_) return;
-    if (node_.running() && !node_.runner().engine().recovering()) work();
+    if (node_.running()) {
+      const bool recovering = node_.runner().engine().recovering();
+      if (!recovering || prng_.one_in(2)) adopt();
+      if (node_.running() && !recovering) work();
+    }
     context_.queue.after(prng_.between(std::chrono::milliseconds(1), std::chrono::milliseconds(20)),
                          [this] { go_on(); });
+  }
+
+  // Refused where it has this handler, or is not the same connection.
+  void adopt() {
+    if (id_ == StreamId{}) return;
+    const auto stored = oracle_.model().streams().find(id_);
+    if (stored == oracle_.model().streams().end() || stored->second.tuple != tuple_) return;
+    const auto from = node_.runner().call([&](stack::Engine& engine) { return engine.adopt(id_, *this); });
+    if (from) received_ = from->value;
   }
 
   void work() {
@@ -60,6 +84,7 @@ class NodeDials::Dial final : public stack::ClientHandler {
       return connected;
     });
     if (id) id_ = *id;
+    received_ = 0;
     if (node_.running()) node_.runner().turn();
   }
 
@@ -101,6 +126,7 @@ class NodeDials::Dial final : public stack::ClientHandler {
   StreamId id_;
   wire::FourTuple tuple_;
   std::uint64_t queued_ = 0;
+  std::uint64_t received_ = 0;
   bool done_ = false;
 };
 

@@ -7,7 +7,24 @@ import sys
 import time
 
 import case
+import durable_send
 import survival
+
+
+class DurableSendSoak(durable_send.DurableSend):
+    def seed(self):
+        seed = os.environ.get("SOAK_SEED", str(int(time.time())))
+        print(f"SOAK_SEED={seed}", file=sys.stderr)
+        return seed
+
+    def test_a_sender_survives_a_hundred_kills(self):
+        print(self.killed_at_random(size=256 * case.MIB, kills=100, seed=self.seed()), "of 100 found it alive", file=sys.stderr)
+
+    def test_a_hundred_deaths_around_the_end_send_nothing_twice(self):
+        print(self.killed_around_the_end(times=100, seed=self.seed()), file=sys.stderr)
+
+    def test_a_node_and_its_sender_die_a_hundred_times(self):
+        print(self.between_two_nodes(size=256 * case.MIB, kills=100, seed=self.seed()), "senders killed", file=sys.stderr)
 
 
 class SoakTest(survival.Survival):

@@ -169,15 +169,18 @@ class SendFlags {
     app.add_option("--host-address", host_address_, "Address to give to the kernel's end of the device")
         ->type_name("A.B.C.D/LEN");
     app.add_option("--to", to_, "Whom to connect to")->type_name("A.B.C.D:PORT")->required();
-    app.add_option("--data", data_,
-                   "Directory to store the connection and its bytes in before they are sent: after a crash or Ctrl-C the "
-                   "same command goes on with the same connection. Repeatable, one location each")
+    app.add_option(
+           "--data", data_,
+           "Directory to store the connection and its bytes in before they are sent: after a crash or Ctrl-C the "
+           "same command goes on with the same connection. Repeatable, one location each")
         ->type_name("DIR")
         ->allow_extra_args(false)
         ->group("Storage");
     for (const char* name : kOfStorage) {
       const auto& setting = setting_of(name);
-      app.add_option(fmt::format("--{}", name), storage_[name], setting.help)->type_name(setting.value)->group("Storage");
+      app.add_option(fmt::format("--{}", name), storage_[name], setting.help)
+          ->type_name(setting.value)
+          ->group("Storage");
     }
     app.add_flag("--abandon", command_.abandon, "Reset an unfinished connection to the peer first; then begin anew")
         ->disable_flag_override()

@@ -66,9 +66,12 @@ const char* const kSend = R"(
 Examples:
   holdfast send --link tap:holdfast1 --address 10.78.0.2/24 --host-address 10.78.0.1/24 --to 10.78.0.1:9000 file
   tar c folder | holdfast send --link tap:holdfast1 --address 10.78.0.2/24 --to 10.78.0.1:9000
+  holdfast send --link tap:holdfast1 --address 10.78.0.2/24 --host-address 10.78.0.1/24 --to 10.78.0.1:9000 \
+                --data /var/lib/holdfast/outgoing file
 
 What the peer sends comes out on standard output. Exit status 0 means that the peer has acknowledged everything, our
-FIN too.
+FIN too. With --data the same command goes on after a crash or Ctrl-C, over the same connection, and sends nothing that
+was delivered already; without, whatever ends it early resets the connection.
 )";
 
 std::string version() { return "holdfast " HOLDFAST_VERSION "\n"; }

@@ -25,6 +25,8 @@ namespace {
 constexpr auto kTellAfter = std::chrono::seconds(5);
 // How long a peer is waited for that is to be told that its connection is no more.
 constexpr auto kAnswerBound = std::chrono::seconds(3);
+// A reader that does not see yet what was stored a moment ago looks again after this.
+constexpr auto kReaderLag = std::chrono::milliseconds(1);
 // The last so many of the stored answers are written without a look at the peer, who may send faster than they go.
 constexpr std::uint64_t kWrittenAtOnce = 1U << 20;
 
@@ -152,7 +154,8 @@ class Sender {
       if (auto turned = turn(kNever); !turned) return turned;
     }
     if (session_.store_all()) return {};
-    return fail(Error::Kind::kIo, fmt::format("the end of the connection to {} could not be stored: try again", peer()));
+    return fail(Error::Kind::kIo,
+                fmt::format("the end of the connection to {} could not be stored: try again", peer()));
   }
 
   // A new connection, unless the last one has delivered this very input. What of it was compared is taken from the log.
@@ -164,9 +167,10 @@ class Sender {
         auto same = compare((*last)->id, (*last)->out.end, true);
         if (!same) return std::unexpected(same.error());
         if (*same) {
-          session_.say(fmt::format("delivered already: {} has acknowledged all of {} (stream {}); --again sends it once "
-                                   "more",
-                                   peer(), input_->name(), (*last)->id.value));
+          session_.say(
+              fmt::format("delivered already: {} has acknowledged all of {} (stream {}); --again sends it once "
+                          "more",
+                          peer(), input_->name(), (*last)->id.value));
           return {};
         }
         if (auto connected = connect(); !connected) return connected;
@@ -189,14 +193,16 @@ class Sender {
       const auto record = gate::decode_connection_record(stream.connection);
       if (!record || record->service != static_cast<std::uint8_t>(gate::ServiceKind::kClient)) continue;
       if (record->snapshot.tuple.peer != command_.to) continue;
-      const bool well = stream.closed && static_cast<tcp::CloseReason>(stream.close_reason) == tcp::CloseReason::kNormal;
+      const bool well =
+          stream.closed && static_cast<tcp::CloseReason>(stream.close_reason) == tcp::CloseReason::kNormal;
       return well && stream.out.fin ? std::optional(std::move(stream)) : std::nullopt;
     }
     return std::nullopt;
   }
 
   Error cannot_tell(const Error& why) const {
-    return {why.kind, fmt::format("{}: whether it was delivered already cannot be told; --again sends it", why.message)};
+    return {why.kind,
+            fmt::format("{}: whether it was delivered already cannot be told; --again sends it", why.message)};
   }
 
   Result<void> open_stored() {
@@ -272,7 +278,7 @@ class Sender {
       if (!known) return std::unexpected(known.error());
       const StreamOffset end = std::min(known->in.end, dialogue_.received_end());
       if (end <= dialogue_.written_end()) {  // a batch behind
-        if (auto turned = turn(shard::monotonic_now()); !turned) return turned;
+        if (auto turned = turn(shard::monotonic_now() + kReaderLag); !turned) return turned;
         continue;
       }
       Result<void> turned;
@@ -312,12 +318,13 @@ class Sender {
   // Whatever happened: what is stored stays stored, and nothing is left behind where nothing is left to do.
   Result<void> end_durably(Result<void> sent) {
     const bool settled = session_.settle();
-    const bool unfinished = stream_ && session_.connection(*stream_);
+    const bool unfinished = stream_ && !dialogue_.ended();
     if (auto released = session_.release_device(); !released) session_.say(released.error().message);
     if (sent && !settled) {
-      session_.say(fmt::format("{} has acknowledged everything, but that could not be stored: the same command may send it "
-                               "again",
-                               peer()));
+      session_.say(
+          fmt::format("{} has acknowledged everything, but that could not be stored: the same command may send it "
+                      "again",
+                      peer()));
     }
     if (sent || !unfinished || told_what_to_do_) return sent;
     return fail(sent.error().kind, fmt::format("{}; the connection to {} stays in {}: the same command goes on with it",

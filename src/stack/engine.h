@@ -98,8 +98,8 @@ class Engine {
   // lies below is in the log. A connection that cannot be read back (Observer::not_resumed) tells its handler nothing.
   Result<StreamOffset> adopt(StreamId id, ClientHandler& handler);
   std::size_t send_room(StreamId id) const;
-  // At most send_room(). Returns how many bytes were taken: fewer where the log has no room for more just now; try again
-  // in a later turn.
+  // At most send_room(). Returns how many bytes were taken: fewer where the log has no room for more just now; try
+  // again in a later turn.
   std::size_t send(StreamId id, Bytes bytes, Time now);
   // True once our FIN is in the log, behind everything that was sent: else try again in a later turn.
   bool send_fin(StreamId id, Time now);

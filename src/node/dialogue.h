@@ -11,7 +11,7 @@ namespace holdfast::node {
 
 class Dialogue final : public stack::ClientHandler {
  public:
-  // Bytes from here on will be received(); they are only counted until write_up_to() has caught up.
+  // Bytes from here on will be received(); they are only counted until write() has caught up.
   void begin_at(StreamOffset offset);
   StreamOffset received_end() const { return received_end_; }
   StreamOffset written_end() const { return written_end_; }

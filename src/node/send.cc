@@ -26,6 +26,8 @@ namespace {
 constexpr auto kTellAfter = std::chrono::seconds(5);
 // How long a peer is waited for that is to be told that its connection is no more.
 constexpr auto kAnswerBound = std::chrono::seconds(3);
+// A reader that does not see yet what was stored a moment ago looks again after this.
+constexpr auto kReaderLag = std::chrono::milliseconds(1);
 // The last so many of the stored answers are written without a look at the peer, who may send faster than they go.
 constexpr std::uint64_t kWrittenAtOnce = 1U << 20;
 
@@ -277,7 +279,7 @@ class Sender {
       if (!known) return std::unexpected(known.error());
       const StreamOffset end = std::min(known->in.end, dialogue_.received_end());
       if (end <= dialogue_.written_end()) {  // a batch behind
-        if (auto turned = turn(shard::monotonic_now()); !turned) return turned;
+        if (auto turned = turn(shard::monotonic_now() + kReaderLag); !turned) return turned;
         continue;
       }
       Result<void> turned;

@@ -114,8 +114,8 @@ Ways::Do Ways::plain_arrives() {
     phase_ = Phase::kDone;
     return Do::kNothing;
   }
-  // It answers our SYN-ACK, whose option did not arrive, or its own was taken away. It is the ordinary handshake then. A
-  // replacement cannot tell that from a peer that is steps ahead, and whose option was taken away just now.
+  // It answers our SYN-ACK, whose option did not arrive, or its own was taken away. It is the ordinary handshake then.
+  // A replacement cannot tell that from a peer that is steps ahead, and whose option was taken away just now.
   const bool first_answer = (!resumed_ && sent_ == 2 && received_ == 1) || HF_MUTANT(kWaysFallBackLate);
   if (!initiator_ && phase_ == Phase::kWaiting && first_answer && config_.min == wire::kMinWays) {
     fell_back_ = true;

@@ -201,7 +201,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   std::vector<std::byte> kept_;  // a payload, while the log may move the original
   std::vector<Entry*> starved_, owed_;
   std::vector<Entry*> roll_calls_;  // their connections wait for copies of their records
-  std::vector<Entry*> unspoken_;  // resumed, their peers not reachable yet
+  std::vector<Entry*> unspoken_;    // resumed, their peers not reachable yet
   std::vector<StreamId> finished_;
   std::uint64_t wall_clock_;
   Time started_;

@@ -16,14 +16,14 @@ struct Look {
   std::string_view colour;
   Mark mark;
 };
-constexpr std::array kLooks{Look{colour::kBlue, Mark::kCircle}, Look{colour::kRed, Mark::kSquare},
+constexpr std::array kLooks{Look{colour::kBlue, Mark::kCircle},    Look{colour::kRed, Mark::kSquare},
                             Look{colour::kGreen, Mark::kTriangle}, Look{colour::kPurple, Mark::kDiamond},
-                            Look{colour::kOrange, Mark::kCircle}, Look{colour::kSky, Mark::kSquare}};
+                            Look{colour::kOrange, Mark::kCircle},  Look{colour::kSky, Mark::kSquare}};
 const Look& look(std::size_t number) { return kLooks[number % kLooks.size()]; }
 
 constexpr double kPanelWidth = 400, kWidePanel = 640, kPanelHeight = 250;
 constexpr double kLeft = 78, kRight = 18, kAbove = 30, kBelow = 42;  // around a panel's plot
-constexpr double kTop = 66, kLegendLine = 24, kBottom = 16;           // title; legend; below it
+constexpr double kTop = 66, kLegendLine = 24, kBottom = 16;          // title; legend; below it
 constexpr double kMargin = 14;
 constexpr double kSample = 32;  // of a line, in the legend
 // Those drawn first are larger, so that one under another still shows.
@@ -107,7 +107,8 @@ class Drawing {
     svg_.text(kMargin, 26, chart_.title, {.size = 17, .bold = true});
     svg_.text(kMargin, 46, chart_.subtitle, {.size = 12, .colour = colour::kSoft});
     for (std::size_t i = 0; i < chart_.panels.size(); ++i) {
-      panel(chart_.panels[i], kMargin + static_cast<double>(i % chart_.columns) * (kLeft + panel_width_ + kRight) + kLeft,
+      panel(chart_.panels[i],
+            kMargin + static_cast<double>(i % chart_.columns) * (kLeft + panel_width_ + kRight) + kLeft,
             kTop + static_cast<double>(i / chart_.columns) * (kAbove + kPanelHeight + kBelow) + kAbove);
     }
     legend();
@@ -115,9 +116,7 @@ class Drawing {
   }
 
  private:
-  double width() const {
-    return 2 * kMargin + static_cast<double>(chart_.columns) * (kLeft + panel_width_ + kRight);
-  }
+  double width() const { return 2 * kMargin + static_cast<double>(chart_.columns) * (kLeft + panel_width_ + kRight); }
   double height() const { return legend_top() + (legend_.back().row + 1) * kLegendLine + kBottom; }
   double legend_top() const { return kTop + static_cast<double>(rows_) * (kAbove + kPanelHeight + kBelow) + 8; }
 
@@ -131,7 +130,8 @@ class Drawing {
     for (const double tick : axis_.ticks()) {
       const double y = bottom - axis_.place(tick) * kPanelHeight;
       svg_.line(left, y, right, y, {.colour = colour::kGrid, .width = 1, .dashes = {}});
-      svg_.text(left - 7, y + 4, fmt::format("{:.10g}", std::abs(tick) < 1e-9 ? 0 : tick), {.size = 11, .anchor = "end"});
+      svg_.text(left - 7, y + 4, fmt::format("{:.10g}", std::abs(tick) < 1e-9 ? 0 : tick),
+                {.size = 11, .anchor = "end"});
     }
     double last = -INFINITY;
     for (const double tick : chart_.x_ticks) {
@@ -158,7 +158,8 @@ class Drawing {
     const Look& how = look(series.colour);
     svg_.polyline(points, {.colour = how.colour, .width = 2, .dashes = series.dashed ? kDashes : std::string_view{}});
     for (const auto& [x, y] : series.points) {
-      svg_.mark(how.mark, left + x_place(x) * panel_width_, bottom - axis_.place(y) * kPanelHeight, mark_size(series.colour), how.colour);
+      svg_.mark(how.mark, left + x_place(x) * panel_width_, bottom - axis_.place(y) * kPanelHeight,
+                mark_size(series.colour), how.colour);
     }
   }
 
@@ -176,8 +177,10 @@ class Drawing {
     for (std::size_t i = 0; i < chart_.colours.size(); ++i) {
       entries.push_back({chart_.colours[i], {.colour = look(i).colour, .width = 2, .dashes = {}}, i});
     }
-    if (!chart_.solid.empty()) entries.push_back({chart_.solid, {.colour = colour::kInk, .width = 2, .dashes = {}}, {}});
-    if (!chart_.dashed.empty()) entries.push_back({chart_.dashed, {.colour = colour::kInk, .width = 2, .dashes = kDashes}, {}});
+    if (!chart_.solid.empty())
+      entries.push_back({chart_.solid, {.colour = colour::kInk, .width = 2, .dashes = {}}, {}});
+    if (!chart_.dashed.empty())
+      entries.push_back({chart_.dashed, {.colour = colour::kInk, .width = 2, .dashes = kDashes}, {}});
     if (!chart_.reference.empty()) {
       entries.push_back({chart_.reference, {.colour = colour::kSoft, .width = 1.2, .dashes = kDots}, {}});
     }
@@ -200,7 +203,8 @@ class Drawing {
     for (const Entry& entry : legend_) {
       const double y = legend_top() + (entry.row + 0.5) * kLegendLine;
       svg_.line(entry.x, y, entry.x + 26, y, entry.stroke);
-      if (entry.mark) svg_.mark(look(*entry.mark).mark, entry.x + 13, y, mark_size(*entry.mark), look(*entry.mark).colour);
+      if (entry.mark)
+        svg_.mark(look(*entry.mark).mark, entry.x + 13, y, mark_size(*entry.mark), look(*entry.mark).colour);
       svg_.text(entry.x + kSample, y + 4, entry.text, {.size = 12});
     }
   }

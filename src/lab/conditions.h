@@ -22,13 +22,13 @@ enum class Side : std::uint8_t { kInitiator = 0, kResponder = 1 };
 constexpr Side other(Side side) { return side == Side::kInitiator ? Side::kResponder : Side::kInitiator; }
 
 struct Conditions {
-  std::uint8_t ways = 3;      // 3..74
-  std::uint32_t loss = 0;     // of each segment, in parts of a million
-  Duration delay{};           // one way
-  Duration jitter{};          // added to each segment's delay, uniform in [0, jitter]; order is kept
-  Duration storage{};         // a write takes this long at least, and up to a quarter more
-  unsigned directories = 0;   // of each side; 0: as many as `ways` steps ask for, 1 at least
-  unsigned stored_on = 1;     // W: "stored" is on so many of them
+  std::uint8_t ways = 3;     // 3..74
+  std::uint32_t loss = 0;    // of each segment, in parts of a million
+  Duration delay{};          // one way
+  Duration jitter{};         // added to each segment's delay, uniform in [0, jitter]; order is kept
+  Duration storage{};        // a write takes this long at least, and up to a quarter more
+  unsigned directories = 0;  // of each side; 0: as many as `ways` steps ask for, 1 at least
+  unsigned stored_on = 1;    // W: "stored" is on so many of them
   bool initiator_stores = true, responder_stores = true;
   Policy policy = Policy::kUsual;
   Duration roll_call_timeout = std::chrono::seconds(1);

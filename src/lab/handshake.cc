@@ -112,7 +112,7 @@ class World {
 
   Result<void> dial(wire::Port to, Caller& caller, const tcp::WaysConfig& ways) {
     auto stream = initiator_.runner().call([&](stack::Engine& engine) {
-      return engine.connect({responder_.address(), to}, caller, context_.now(), ways);
+      return engine.connect({responder_.address(), to}, caller, context_.now(), {.local_port = {}, .ways = ways});
     });
     if (!stream) return std::unexpected(stream.error());
     initiator_.runner().turn();

@@ -41,9 +41,9 @@ struct Change {
 
 // What a side had certified when the handshake was over, as the other heard it; all zeros for three ways.
 struct Certificate {
-  std::uint8_t step = 0;    // its latest step that arrived
-  std::uint8_t copies = 0;  // in that step
-  std::uint8_t asked = 0;   // by that step; 0 for a side that stores nothing
+  std::uint8_t step = 0;     // its latest step that arrived
+  std::uint8_t copies = 0;   // in that step
+  std::uint8_t asked = 0;    // by that step; 0 for a side that stores nothing
   unsigned short_steps = 0;  // how many of its steps said SHORT
 };
 
@@ -59,12 +59,12 @@ struct Outcome {
   std::array<SideOutcome, 2> sides;
   std::vector<Passage> passages;
   std::vector<Change> changes;
-  Duration end{};           // when the lab looked away: nothing more could come of it, or an hour had passed
-  Duration half_open{};     // for how long exactly one side was ESTABLISHED
-  bool one_sided = false;   // one side was ESTABLISHED, and the other never
-  bool lasting = false;     // … and still is
-  unsigned segments = 0;    // that left until both were established
-  unsigned bytes = 0;       // of their IP packets
+  Duration end{};                   // when the lab looked away: nothing more could come of it, or an hour had passed
+  Duration half_open{};             // for how long exactly one side was ESTABLISHED
+  bool one_sided = false;           // one side was ESTABLISHED, and the other never
+  bool lasting = false;             // … and still is
+  unsigned segments = 0;            // that left until both were established
+  unsigned bytes = 0;               // of their IP packets
   unsigned lost = 0, repeated = 0;  // of these segments
 
   const SideOutcome& of(Side side) const { return sides[static_cast<std::size_t>(side)]; }

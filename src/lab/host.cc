@@ -45,8 +45,8 @@ Host::Host(sim::Context& context, const Conditions& conditions, Side side, std::
                .after_call = [this] { after_call(); }}) {
   if (!conditions.stores(side)) return;
   for (unsigned number = 0; number < conditions.places(); ++number) {
-    auto& disk = *disks_.emplace_back(
-        std::make_unique<sim::Disk>(context, *watcher_, number, sim::Prng(prng_.next(), "disk")));
+    auto& disk =
+        *disks_.emplace_back(std::make_unique<sim::Disk>(context, *watcher_, number, sim::Prng(prng_.next(), "disk")));
     disk.faults.latency = conditions.storage;
     disk.faults.spread = conditions.storage / 4;
   }
@@ -57,7 +57,9 @@ Host::~Host() {
   runner_.stop();
 }
 
-wire::MacAddress Host::mac() const { return {{0x02, 0, 0, 0, 0, static_cast<std::uint8_t>(side_ == Side::kInitiator ? 1 : 2)}}; }
+wire::MacAddress Host::mac() const {
+  return {{0x02, 0, 0, 0, 0, static_cast<std::uint8_t>(side_ == Side::kInitiator ? 1 : 2)}};
+}
 
 wire::Ipv4Address Host::address() const {
   return wire::Ipv4Address{0x0a4d0000U + (side_ == Side::kInitiator ? 1U : 2U)};  // 10.77.0.1, 10.77.0.2

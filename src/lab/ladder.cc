@@ -34,9 +34,11 @@ std::string arrow(const Passage& passage, const std::string& label) {
     const std::string gone = repeated("─", shaft / 2);
     const std::string gap = std::string(shaft - shaft / 2, ' ');
     const std::string end = passage.lost ? "╳" : "…";
-    return right ? fmt::format("├──{}{}{} {}│", words, gone, end, gap) : fmt::format("│{} {}{}{}──┤", gap, end, gone, words);
+    return right ? fmt::format("├──{}{}{} {}│", words, gone, end, gap)
+                 : fmt::format("│{} {}{}{}──┤", gap, end, gone, words);
   }
-  return right ? fmt::format("├──{}{}─▶│", words, repeated("─", shaft)) : fmt::format("│◀─{}{}──┤", repeated("─", shaft), words);
+  return right ? fmt::format("├──{}{}─▶│", words, repeated("─", shaft))
+               : fmt::format("│◀─{}{}──┤", repeated("─", shaft), words);
 }
 
 std::string when_text(Duration when) { return fmt::format("{:.2f} ms", in_milliseconds(when)); }
@@ -45,11 +47,13 @@ std::string when_text(Duration when) { return fmt::format("{:.2f} ms", in_millis
 
 std::string label(const Passage& passage) {
   const auto& option = passage.header.options.ways;
-  std::string text = passage.step != 0 ? fmt::format("{} {}", passage.step, kind_of(passage.header)) : kind_of(passage.header);
+  std::string text =
+      passage.step != 0 ? fmt::format("{} {}", passage.step, kind_of(passage.header)) : kind_of(passage.header);
   if (option) {
     if (option->is_refused) text += fmt::format("  REFUSED, at least {} ways", option->ways);
     if (option->step == 1 || option->step == 2) text += fmt::format(" N={}", option->ways);
-    text += option->is_volatile ? "  VOLATILE" : fmt::format("  {} cop{}", option->copies, option->copies == 1 ? "y" : "ies");
+    text += option->is_volatile ? "  VOLATILE"
+                                : fmt::format("  {} cop{}", option->copies, option->copies == 1 ? "y" : "ies");
     if (option->is_short) text += " SHORT";
     text += fmt::format("  nonce {:08x}", option->nonce);
     if (option->step > 1) text += fmt::format("  echo {:08x}", option->echo);
@@ -107,7 +111,7 @@ std::string Ladder::text() const {
     const auto left_time = right ? std::optional(passage.sent) : passage.arrived;
     const auto right_time = right ? passage.arrived : std::optional(passage.sent);
     rows.push_back(side_text(Side::kInitiator, left_time) + arrow(passage, label(passage)) +
-                                      side_text(Side::kResponder, right_time));
+                   side_text(Side::kResponder, right_time));
     shown_in.push_back(&passage);
   }
   // Changes that no segment of their moment shows: in front of what comes later on their side.
@@ -125,8 +129,8 @@ std::string Ladder::text() const {
     const auto at = std::ranges::find_if(shown_in, later) - shown_in.begin();
     shown_in.insert(shown_in.begin() + at, nullptr);
     rows.insert(rows.begin() + at, side_text(Side::kInitiator, left ? std::optional(change.when) : std::nullopt) + "│" +
-                                     std::string(kBetween, ' ') + "│" +
-                                     side_text(Side::kResponder, left ? std::nullopt : std::optional(change.when)));
+                                       std::string(kBetween, ' ') + "│" +
+                                       side_text(Side::kResponder, left ? std::nullopt : std::optional(change.when)));
   }
   std::string result = title() + "\n\n";
   result += fmt::format("{:>{}}{:<{}}{}\n", "initiator", kEdge, "", kBetween + 3, "responder");

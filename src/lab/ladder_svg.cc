@@ -1,5 +1,5 @@
-// The ladder as a drawing. Time runs down, and is bent: a gap of a second is not drawn fifty times as long as one of twenty
-// milliseconds, so that moments are ordered and near ones are near, and the numbers say when.
+// The ladder as a drawing. Time runs down, and is bent: a gap of a second is not drawn fifty times as long as one of
+// twenty milliseconds, so that moments are ordered and near ones are near, and the numbers say when.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -19,8 +19,8 @@ constexpr double kLeftLine = 250, kRightLine = kWidth - 250;
 // Between two moments at which segments leave or arrive; less in a ladder of very many.
 constexpr double kLeast = 30, kMost = 64, kMostOfMany = 40;
 constexpr std::size_t kMany = 24;
-constexpr double kHead = 9;                // of an arrow
-constexpr double kLostAfter = 0.85;        // of the way
+constexpr double kHead = 9;          // of an arrow
+constexpr double kLostAfter = 0.85;  // of the way
 
 class Drawing {
  public:
@@ -118,7 +118,11 @@ class Drawing {
     for (auto gap = words.find("  "); gap != std::string::npos; gap = words.find("  ")) words.replace(gap, 2, " · ");
     if (!passage.arrived) words += passage.lost ? "  LOST" : "  on its way";
     svg_.text(at, y1 + slope * (at - x1) - 5, words,
-              {.size = 11, .colour = colour::kInk, .anchor = right ? "start" : "end", .rotate = std::atan(slope) * 180 / M_PI, .halo = true});
+              {.size = 11,
+               .colour = colour::kInk,
+               .anchor = right ? "start" : "end",
+               .rotate = std::atan(slope) * 180 / M_PI,
+               .halo = true});
     times(passage, y1, passage.arrived ? std::optional(y2) : std::nullopt);
   }
 
@@ -148,8 +152,10 @@ class Drawing {
       const double y = y_.at(change.when);
       time(side, change.when, y);
       svg_.text(line_of(side) + (left ? -100 : 100), y + 4, to_string(change.stage),
-                {.size = 12, .colour = change.stage == Stage::kEstablished ? std::string_view("#00664b") : colour::kInk,
-                 .anchor = left ? "end" : "start", .bold = true});
+                {.size = 12,
+                 .colour = change.stage == Stage::kEstablished ? std::string_view("#00664b") : colour::kInk,
+                 .anchor = left ? "end" : "start",
+                 .bold = true});
     }
   }
 
@@ -167,7 +173,8 @@ class Drawing {
     const auto& passages = ladder_.outcome.passages;
     if (std::ranges::any_of(passages, &Passage::repeated)) entry(colour::kSoft, 1.8, "12 3", "again");
     if (std::ranges::any_of(passages, &Passage::lost)) entry(colour::kRed, 1.8, "7 4", "lost");
-    svg_.text(kWidth - 20, y + 4, "gaps in time are drawn bent: the numbers count", {.size = 11, .colour = colour::kSoft, .anchor = "end"});
+    svg_.text(kWidth - 20, y + 4, "gaps in time are drawn bent: the numbers count",
+              {.size = 11, .colour = colour::kSoft, .anchor = "end"});
   }
 
   const Ladder& ladder_;

@@ -89,15 +89,16 @@ class Plotter {
         }
       }
     }
-    chart.columns = grid_.delay.size() > 1 ? std::min<std::size_t>(grid_.delay.size(), 3) : std::min<std::size_t>(grid_.storage.size(), 2);
+    chart.columns = grid_.delay.size() > 1 ? std::min<std::size_t>(grid_.delay.size(), 3)
+                                           : std::min<std::size_t>(grid_.storage.size(), 2);
     for (const std::uint32_t loss : grid_.loss) chart.colours.push_back("loss " + percent_text(loss));
   }
 
   std::string runs_text() const { return fmt::format("{} runs a point, seed {}", grid_.runs, grid_.seed); }
 
   Chart time() const {
-    Chart result = chart("How long a handshake takes", "From connect() until both sides are ESTABLISHED; " + runs_text(),
-                         "time, ms (logarithmic)");
+    Chart result = chart("How long a handshake takes",
+                         "From connect() until both sides are ESTABLISHED; " + runs_text(), "time, ms (logarithmic)");
     result.log_y = true;
     const auto of = [](double Distribution::* which) {
       return [which](const Cell& cell) -> std::optional<double> {
@@ -122,18 +123,21 @@ class Plotter {
   }
 
   Chart segments() const {
-    Chart result = chart("What a handshake sends", "Segments until both sides are ESTABLISHED, lost ones included; " + runs_text(),
-                         "segments beyond N, mean");
-    by_loss(result, [](const Cell& cell) -> std::optional<double> {
-      if (cell.established == 0) return std::nullopt;
-      return cell.segments.mean - cell.conditions.ways;
-    }, {});
+    Chart result =
+        chart("What a handshake sends", "Segments until both sides are ESTABLISHED, lost ones included; " + runs_text(),
+              "segments beyond N, mean");
+    by_loss(result,
+            [](const Cell& cell) -> std::optional<double> {
+              if (cell.established == 0) return std::nullopt;
+              return cell.segments.mean - cell.conditions.ways;
+            },
+            {});
     return result;
   }
 
   Chart half_open() const {
-    Chart result = chart("How long one side is ESTABLISHED and the other not", "Where nobody sends data; " + runs_text(),
-                         "time, ms (logarithmic)");
+    Chart result = chart("How long one side is ESTABLISHED and the other not",
+                         "Where nobody sends data; " + runs_text(), "time, ms (logarithmic)");
     result.log_y = true;
     const auto of = [](double Distribution::* which) {
       return [which](const Cell& cell) -> std::optional<double> {
@@ -149,8 +153,9 @@ class Plotter {
 
   Chart failures() const {
     Chart result = chart("How a handshake ends where it ends badly", "Of all runs; " + runs_text(), "runs, %");
-    by_loss(result, [](const Cell& cell) { return std::optional(100.0 * cell.failed() / cell.runs); },
-            [](const Cell& cell) { return std::optional(100.0 * cell.lasting / cell.runs); });
+    by_loss(
+        result, [](const Cell& cell) { return std::optional(100.0 * cell.failed() / cell.runs); },
+        [](const Cell& cell) { return std::optional(100.0 * cell.lasting / cell.runs); });
     result.solid = "no connection";
     result.dashed = "one side ESTABLISHED for ever";
     return result;
@@ -162,7 +167,8 @@ class Plotter {
       if (delay <= Duration::zero()) continue;
       for (const std::size_t side : {kInitiator, kResponder}) {
         Panel& panel = result.panels.emplace_back();
-        panel.title = fmt::format("{}, one way {}", side == kInitiator ? "initiator" : "responder", milliseconds_text(delay));
+        panel.title =
+            fmt::format("{}, one way {}", side == kInitiator ? "initiator" : "responder", milliseconds_text(delay));
         for (std::size_t i = 0; i < grid_.storage.size(); ++i) {
           for (const bool is_dashed : {true, false}) {
             const Value& value = (is_dashed ? dashed : solid)[side];
@@ -184,7 +190,8 @@ class Plotter {
 
   std::string when_text() const {
     std::string text = "When both sides are ESTABLISHED; ";
-    if (grid_.common.jitter > Duration::zero()) text += fmt::format("jitter up to {}, ", milliseconds_text(grid_.common.jitter));
+    if (grid_.common.jitter > Duration::zero())
+      text += fmt::format("jitter up to {}, ", milliseconds_text(grid_.common.jitter));
     return text + fmt::format("loss {}; {}", percent_text(least_loss()), runs_text());
   }
 
@@ -194,9 +201,10 @@ class Plotter {
         return cell.srtt_error[side].count > 0 ? std::optional(cell.srtt_error[side].*which) : std::nullopt;
       };
     };
-    Chart result = by_storage(chart("How far off the smoothed round-trip time is", when_text(), "error of SRTT, % of the round trip"),
-                              {of(kInitiator, &Distribution::p50), of(kResponder, &Distribution::p50)},
-                              {of(kInitiator, &Distribution::p99), of(kResponder, &Distribution::p99)});
+    Chart result = by_storage(
+        chart("How far off the smoothed round-trip time is", when_text(), "error of SRTT, % of the round trip"),
+        {of(kInitiator, &Distribution::p50), of(kResponder, &Distribution::p50)},
+        {of(kInitiator, &Distribution::p99), of(kResponder, &Distribution::p99)});
     result.solid = "median";
     result.dashed = "99th percentile";
     return result;
@@ -208,8 +216,9 @@ class Plotter {
         return cell.rto[side].count > 0 ? std::optional(cell.rto[side].p50) : std::nullopt;
       };
     };
-    Chart result = by_storage(chart("How long the first retransmission time-out is", when_text(), "median RTO, % of the round trip"),
-                              {of(kInitiator), of(kResponder)}, {});
+    Chart result = by_storage(
+        chart("How long the first retransmission time-out is", when_text(), "median RTO, % of the round trip"),
+        {of(kInitiator), of(kResponder)}, {});
     for (Panel& panel : result.panels) {
       Series truth{.points = {}, .reference = true};
       for (const std::uint8_t n : grid_.ways) truth.points.emplace_back(n, 100);
@@ -222,18 +231,21 @@ class Plotter {
   // What was asked for does not depend on the path: the cells without loss tell, or those with the least.
   Chart copies() const {
     const std::uint32_t loss = least_loss();
-    Chart result = chart("What a handshake certifies",
-                         fmt::format("Copies of the connection's record that the side's last step tells of, in the worst run; loss {}; {}",
-                                     percent_text(loss), runs_text()),
-                         "copies");
+    Chart result =
+        chart("What a handshake certifies",
+              fmt::format(
+                  "Copies of the connection's record that the side's last step tells of, in the worst run; loss {}; {}",
+                  percent_text(loss), runs_text()),
+              "copies");
     for (const Duration storage : grid_.storage) {
       Panel& panel = result.panels.emplace_back();
       panel.title = path_text(grid_.delay.front(), storage);
       for (const Side side : {Side::kInitiator, Side::kResponder}) {
         const auto i = static_cast<std::size_t>(side);
         if (!grid_.common.stores(side)) continue;
-        Series asked = series(grid_.delay.front(), storage, loss,
-                              [side](const Cell& cell) { return std::optional<double>(cell.conditions.most_asked(side)); });
+        Series asked = series(grid_.delay.front(), storage, loss, [side](const Cell& cell) {
+          return std::optional<double>(cell.conditions.most_asked(side));
+        });
         asked.dashed = true;
         Series certified = series(grid_.delay.front(), storage, loss, [i](const Cell& cell) -> std::optional<double> {
           if (cell.established == 0) return std::nullopt;

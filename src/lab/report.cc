@@ -42,33 +42,41 @@ std::string percent_of(const Distribution& d, int decimals) {
 }
 
 constexpr std::string_view kColumns =
-    "                time to establish                     re-           half-open                 SRTT off, %    RTO, % of RTT  "
+    "                time to establish                     re-           half-open                 SRTT off, %    RTO, "
+    "% of RTT  "
     "   copies\n"
-    "  ways  dirs        p50        p99  segments   bytes  peated  failed        p50        p99  never   init.   resp.   init.  "
+    "  ways  dirs        p50        p99  segments   bytes  peated  failed        p50        p99  never   init.   resp. "
+    "  init.  "
     " resp.  init.  resp.\n";
 
 std::string row(const Cell& cell) {
   const bool any = cell.established > 0;
-  const auto when = [](const Distribution& d, double value) { return d.count > 0 ? time_text(value) : std::string("-"); };
-  return fmt::format("{:6} {:5} {:>10} {:>10} {:>9} {:>7} {:>7} {:>7} {:>10} {:>10} {:>6} {:>7} {:>7} {:>7} {:>7} {:>6} {:>6}\n",
-                     cell.conditions.ways, cell.conditions.places(), when(cell.time_ms, cell.time_ms.p50),
-                     when(cell.time_ms, cell.time_ms.p99), any ? fmt::format("{:.1f}", cell.segments.mean) : "-",
-                     any ? fmt::format("{:.0f}", cell.bytes.mean) : "-",
-                     any ? fmt::format("{:.2f}", cell.repeated.mean) : "-", share_text(cell.failed(), cell.runs),
-                     when(cell.half_open_ms, cell.half_open_ms.p50), when(cell.half_open_ms, cell.half_open_ms.p99),
-                     share_text(cell.one_sided, cell.runs), percent_of(cell.srtt_error[kInitiator], 1),
-                     percent_of(cell.srtt_error[kResponder], 1), percent_of(cell.rto[kInitiator], 0),
-                     percent_of(cell.rto[kResponder], 0), copies_text(cell, Side::kInitiator),
-                     copies_text(cell, Side::kResponder));
+  const auto when = [](const Distribution& d, double value) {
+    return d.count > 0 ? time_text(value) : std::string("-");
+  };
+  return fmt::format(
+      "{:6} {:5} {:>10} {:>10} {:>9} {:>7} {:>7} {:>7} {:>10} {:>10} {:>6} {:>7} {:>7} {:>7} {:>7} {:>6} {:>6}\n",
+      cell.conditions.ways, cell.conditions.places(), when(cell.time_ms, cell.time_ms.p50),
+      when(cell.time_ms, cell.time_ms.p99), any ? fmt::format("{:.1f}", cell.segments.mean) : "-",
+      any ? fmt::format("{:.0f}", cell.bytes.mean) : "-", any ? fmt::format("{:.2f}", cell.repeated.mean) : "-",
+      share_text(cell.failed(), cell.runs), when(cell.half_open_ms, cell.half_open_ms.p50),
+      when(cell.half_open_ms, cell.half_open_ms.p99), share_text(cell.one_sided, cell.runs),
+      percent_of(cell.srtt_error[kInitiator], 1), percent_of(cell.srtt_error[kResponder], 1),
+      percent_of(cell.rto[kInitiator], 0), percent_of(cell.rto[kResponder], 0), copies_text(cell, Side::kInitiator),
+      copies_text(cell, Side::kResponder));
 }
 
 // What the columns of a row can't say.
 std::string remarks(const Cell& cell) {
   std::string text;
-  const auto say = [&](const std::string& what) { text += fmt::format("    {} ways: {}\n", cell.conditions.ways, what); };
-  for (const auto& [reason, runs] : cell.failures) say(fmt::format("{} of {} runs failed: {}", runs, cell.runs, reason));
+  const auto say = [&](const std::string& what) {
+    text += fmt::format("    {} ways: {}\n", cell.conditions.ways, what);
+  };
+  for (const auto& [reason, runs] : cell.failures)
+    say(fmt::format("{} of {} runs failed: {}", runs, cell.runs, reason));
   if (cell.lasting > 0) {
-    say(fmt::format("in {} of {} runs one side is still ESTABLISHED after an hour, without a peer", cell.lasting, cell.runs));
+    say(fmt::format("in {} of {} runs one side is still ESTABLISHED after an hour, without a peer", cell.lasting,
+                    cell.runs));
   }
   for (const Side side : {Side::kInitiator, Side::kResponder}) {
     const unsigned runs = cell.short_runs[static_cast<std::size_t>(side)];

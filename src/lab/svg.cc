@@ -54,8 +54,9 @@ void Svg::polygon(const std::string& points, std::string_view fill) {
 }
 
 void Svg::rectangle(double x, double y, double width, double height, std::string_view fill, std::string_view border) {
-  text_ += fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\" stroke=\"{}\"/>\n", x,
-                       y, width, height, fill, border);
+  text_ +=
+      fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\" stroke=\"{}\"/>\n", x,
+                  y, width, height, fill, border);
 }
 
 void Svg::mark(Mark mark, double x, double y, double size, std::string_view colour) {
@@ -69,12 +70,12 @@ void Svg::mark(Mark mark, double x, double y, double size, std::string_view colo
     case Mark::kSquare:
       return rectangle(x - r * 0.9, y - r * 0.9, r * 1.8, r * 1.8, colour);
     case Mark::kTriangle:
-      return polygon(fmt::format("{:.1f},{:.1f} {:.1f},{:.1f} {:.1f},{:.1f}", x, y - r * 1.15, x + r * 1.15, y + r * 0.9,
-                                 x - r * 1.15, y + r * 0.9),
+      return polygon(fmt::format("{:.1f},{:.1f} {:.1f},{:.1f} {:.1f},{:.1f}", x, y - r * 1.15, x + r * 1.15,
+                                 y + r * 0.9, x - r * 1.15, y + r * 0.9),
                      colour);
     case Mark::kDiamond:
-      return polygon(fmt::format("{:.1f},{:.1f} {:.1f},{:.1f} {:.1f},{:.1f} {:.1f},{:.1f}", x, y - r * 1.25, x + r * 1.25, y,
-                                 x, y + r * 1.25, x - r * 1.25, y),
+      return polygon(fmt::format("{:.1f},{:.1f} {:.1f},{:.1f} {:.1f},{:.1f} {:.1f},{:.1f}", x, y - r * 1.25,
+                                 x + r * 1.25, y, x, y + r * 1.25, x - r * 1.25, y),
                      colour);
   }
 }
@@ -84,10 +85,12 @@ void Svg::text(double x, double y, std::string_view text, const Letters& letters
   if (letters.bold) more += " font-weight=\"bold\"";
   if (letters.fixed) more += " font-family=\"DejaVu Sans Mono, monospace\"";
   if (letters.rotate != 0) more += fmt::format(" transform=\"rotate({:.2f} {:.1f} {:.1f})\"", letters.rotate, x, y);
-  // Drawn first, so that what lies behind keeps its distance; readers without `paint-order` see the letters all the same.
+  // Drawn first, so that what lies behind keeps its distance; readers without `paint-order` see the letters all the
+  // same.
   if (letters.halo) more += fmt::format(" stroke=\"{}\" stroke-width=\"4\" paint-order=\"stroke\"", colour::kPaper);
-  text_ += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"{:g}\" fill=\"{}\" text-anchor=\"{}\"{}>{}</text>\n", x, y,
-                       letters.size, letters.colour, letters.anchor, more, escaped(text));
+  text_ +=
+      fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"{:g}\" fill=\"{}\" text-anchor=\"{}\"{}>{}</text>\n", x,
+                  y, letters.size, letters.colour, letters.anchor, more, escaped(text));
 }
 
 }  // namespace holdfast::lab

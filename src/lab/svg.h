@@ -30,16 +30,17 @@ class Svg {
     std::string_view colour = colour::kInk;
     std::string_view anchor = "start";  // start, middle, end
     bool bold = false;
-    bool fixed = false;     // a fixed-width face
-    double rotate = 0;      // degrees, around its own position
-    bool halo = false;      // on paper-coloured ground
+    bool fixed = false;  // a fixed-width face
+    double rotate = 0;   // degrees, around its own position
+    bool halo = false;   // on paper-coloured ground
   };
 
   void line(double x1, double y1, double x2, double y2, const Stroke& stroke);
   // "x,y x,y …"
   void polyline(const std::string& points, const Stroke& stroke);
   void polygon(const std::string& points, std::string_view fill);
-  void rectangle(double x, double y, double width, double height, std::string_view fill, std::string_view border = "none");
+  void rectangle(double x, double y, double width, double height, std::string_view fill,
+                 std::string_view border = "none");
   void mark(Mark mark, double x, double y, double size, std::string_view colour);
   void text(double x, double y, std::string_view text, const Letters& letters);
   // The whole document.

@@ -12,8 +12,6 @@
 namespace holdfast::lab {
 namespace {
 
-
-
 std::string reason_of(const Outcome& outcome) {
   const auto& closed = outcome.of(Side::kInitiator).closed;
   if (!closed) return outcome.one_sided ? "half-open" : "unfinished";
@@ -114,10 +112,10 @@ std::vector<Conditions> Grid::cells() const {
 }
 
 std::uint64_t seed_of(const Conditions& c, std::uint64_t seed, unsigned run) {
-  const std::string part = fmt::format("{}/{}/{}/{}/{}/{}/{}/{}{}/{}/{}/{}", c.ways, c.loss, c.delay.count(),
-                                       c.jitter.count(), c.storage.count(), c.places(), c.stored_on,
-                                       c.initiator_stores, c.responder_stores, static_cast<int>(c.policy),
-                                       c.roll_call_timeout.count(), run);
+  const std::string part =
+      fmt::format("{}/{}/{}/{}/{}/{}/{}/{}{}/{}/{}/{}", c.ways, c.loss, c.delay.count(), c.jitter.count(),
+                  c.storage.count(), c.places(), c.stored_on, c.initiator_stores, c.responder_stores,
+                  static_cast<int>(c.policy), c.roll_call_timeout.count(), run);
   return sim::Prng(seed, part).next();
 }
 

@@ -20,7 +20,7 @@ class ChainWalk {
 
   struct Step {
     BatchHeader header;
-    Bytes bytes;                // of the first location that has it; valid until the next call
+    Bytes bytes;             // of the first location that has it; valid until the next call
     ReplicaSet present = 0;  // bit i: sources()[i] has it, every check passed
     ReplicaSet damaged =
         0;  // bit i: sources()[i] has something else there that is no batch, cannot be read there, or lacks the file

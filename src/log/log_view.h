@@ -56,7 +56,7 @@ class LogView {
   LogInfo info_;
   std::vector<location::Location*> locations_;  // usable ones, as sources_
   std::vector<std::size_t> info_index_;         // of each source
-  ReplicaSet counting_ = 0;                  // bit i: source i counts for the quorum
+  ReplicaSet counting_ = 0;                     // bit i: source i counts for the quorum
   unsigned refilling_ = 0;                      // locations that do not count yet
   std::vector<std::unique_ptr<Source>> sources_;
   std::unique_ptr<Chain> chain_;

@@ -48,7 +48,8 @@ class WholeRepair {
     ReplicaSet without = 0;
     for (std::size_t i = 0; i < failed_.size(); ++i) {
       Source& source = *view_.chain().sources()[i];
-      if (!read_footer(source, view_.key(), index.segment(), index.epoch(), index.last_lsn())) without |= replica_bit(i);
+      if (!read_footer(source, view_.key(), index.segment(), index.epoch(), index.last_lsn()))
+        without |= replica_bit(i);
     }
     return without;
   }

@@ -16,7 +16,8 @@ ReplicaSet all_of(const Chain& chain) { return first_replicas(chain.sources().si
 ReplicaSet without_footer(const Chain& chain, const LogKey& key, const SegmentIndex& index) {
   ReplicaSet without = 0;
   for (std::size_t i = 0; i < chain.sources().size(); ++i) {
-    if (!find_trailer(*chain.sources()[i], key, index.segment(), index.epoch(), index.last_lsn())) without |= replica_bit(i);
+    if (!find_trailer(*chain.sources()[i], key, index.segment(), index.epoch(), index.last_lsn()))
+      without |= replica_bit(i);
   }
   return without;
 }

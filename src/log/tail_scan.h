@@ -15,7 +15,7 @@ namespace holdfast::log {
 // Consecutive batches in one segment which the same locations have and the same lack.
 struct MissingRange {
   BatchPosition begin;
-  std::uint32_t end = 0;      // bytes, in the segment
+  std::uint32_t end = 0;   // bytes, in the segment
   ReplicaSet present = 0;  // bit i: location i has them, or says so
   ReplicaSet lacking = 0;
 };

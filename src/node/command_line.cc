@@ -180,18 +180,22 @@ class SendFlags {
                    "strict (default): reset a peer that holds fewer copies of the connection than a step asks for; "
                    "best-effort: go on")
         ->type_name("P");
-    app.add_option("--roll-call-timeout", roll_call_timeout_,
-                   "How long a step waits for our own copies, and what is added to the wait for the peer's (default 1s)")
+    app.add_option(
+           "--roll-call-timeout", roll_call_timeout_,
+           "How long a step waits for our own copies, and what is added to the wait for the peer's (default 1s)")
         ->type_name("TIME");
-    app.add_option("--data", data_,
-                   "Directory to store the connection and its bytes in before they are sent: after a crash or Ctrl-C the "
-                   "same command goes on with the same connection. Repeatable, one location each")
+    app.add_option(
+           "--data", data_,
+           "Directory to store the connection and its bytes in before they are sent: after a crash or Ctrl-C the "
+           "same command goes on with the same connection. Repeatable, one location each")
         ->type_name("DIR")
         ->allow_extra_args(false)
         ->group("Storage");
     for (const char* name : kOfStorage) {
       const auto& setting = setting_of(name);
-      app.add_option(fmt::format("--{}", name), storage_[name], setting.help)->type_name(setting.value)->group("Storage");
+      app.add_option(fmt::format("--{}", name), storage_[name], setting.help)
+          ->type_name(setting.value)
+          ->group("Storage");
     }
     app.add_flag("--abandon", command_.abandon, "Reset an unfinished connection to the peer first; then begin anew")
         ->disable_flag_override()

@@ -90,7 +90,8 @@ std::string explain_failure(const tcp::WaysReport& report) {
 
 std::string describe(const tcp::WaysReport& report) {
   if (report.ways <= wire::kMinWays) {
-    return fmt::format("3 ways ({} were proposed{})", report.asked, report.fell_back ? ", the other side knows no more" : "");
+    return fmt::format("3 ways ({} were proposed{})", report.asked,
+                       report.fell_back ? ", the other side knows no more" : "");
   }
   return fmt::format("{} ways: certified {}, the peer {}", report.ways,
                      certified(report.is_volatile, report.copies, report.copies_asked),

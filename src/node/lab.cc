@@ -110,7 +110,8 @@ class Lab {
     }
     if (!*cells) return std::unexpected(cells->error());
     if (interrupted && (*cells)->empty()) {
-      return fail(Error::Kind::kUnavailable, "interrupted before the first combination was measured: give fewer --runs");
+      return fail(Error::Kind::kUnavailable,
+                  "interrupted before the first combination was measured: give fewer --runs");
     }
     if (auto told = tell(**cells); !told) return told;
     if (!interrupted) return {};

@@ -1,5 +1,5 @@
-// `holdfast lab handshake`: experiments in simulated time. Touches no network and no storage but the files that are asked
-// for.
+// `holdfast lab handshake`: experiments in simulated time. Touches no network and no storage but the files that are
+// asked for.
 #pragma once
 
 #include <string>

@@ -24,7 +24,8 @@ std::unexpected<Error> usage(const char* flag, std::string_view text, std::strin
 }
 
 // "A,B,C"; calls `take` for each, which says what is wrong with it.
-Result<void> each(const char* flag, const std::string& text, const std::function<Parsed<void>(std::string_view)>& take) {
+Result<void> each(const char* flag, const std::string& text,
+                  const std::function<Parsed<void>(std::string_view)>& take) {
   std::string_view rest = text;
   for (bool more = true; more;) {
     const auto comma = rest.find(',');
@@ -40,7 +41,8 @@ Result<void> each(const char* flag, const std::string& text, const std::function
 Parsed<void> parse_ways_range(std::string_view word, std::set<std::uint8_t>& all) {
   const auto dots = word.find("..");
   const auto low = parse_number(word.substr(0, dots), wire::kMinWays, wire::kMaxWays);
-  const auto high = dots == std::string_view::npos ? low : parse_number(word.substr(dots + 2), wire::kMinWays, wire::kMaxWays);
+  const auto high =
+      dots == std::string_view::npos ? low : parse_number(word.substr(dots + 2), wire::kMinWays, wire::kMaxWays);
   if (!low || !high || *low > *high) return std::unexpected("must be a number from 3 to 74, or a range, as in 5..8");
   for (auto n = *low; n <= *high; ++n) all.insert(static_cast<std::uint8_t>(n));
   return {};
@@ -107,30 +109,37 @@ void LabFlags::add_to(CLI::App& app) {
   app.require_subcommand(1);
   handshake_ = app.add_subcommand(
       "handshake", "Handshakes of 3 to 74 ways between two simulated nodes: what they take, and what they give");
-  const auto option = [this](const char* flag, std::string& value, const char* help, const char* type, const char* group) {
+  const auto option = [this](const char* flag, std::string& value, const char* help, const char* type,
+                             const char* group) {
     handshake_->add_option(flag, value, help)->type_name(type)->group(group);
   };
   constexpr auto kUnder = "Under which conditions (lists with commas: every combination is measured)";
   option("--ways", ways_, "Numbers of ways, and ranges of them (default 3,4,5,8,16,32)", "N,LOW..HIGH,...", kUnder);
   option("--loss", loss_, "Of each segment (default 0,1%,5%)", "P%,...", kUnder);
   option("--delay", delay_, "Of the path, one way (default 50ms)", "TIME,...", kUnder);
-  option("--jitter", jitter_, "Added to each segment's delay, from 0 to this; segments keep their order (default 0)", "TIME",
+  option("--jitter", jitter_, "Added to each segment's delay, from 0 to this; segments keep their order (default 0)",
+         "TIME", kUnder);
+  option("--storage-latency", storage_, "How long a write takes, and up to a quarter more (default 0,5ms)", "TIME,...",
          kUnder);
-  option("--storage-latency", storage_, "How long a write takes, and up to a quarter more (default 0,5ms)", "TIME,...", kUnder);
   option("--directories", directories_,
-         "Storage directories of each side (default: as many as the N asks for, as far as a log can have them)", "R", kUnder);
+         "Storage directories of each side (default: as many as the N asks for, as far as a log can have them)", "R",
+         kUnder);
   option("--stored-on", stored_on_, "W: what is stored is on so many of them (default 1)", "W", kUnder);
   option("--volatile", stores_nothing_, "Who stores nothing: initiator, responder or both", "WHO", kUnder);
-  option("--policy", policy_,
-         "Of both sides: strict resets a peer that holds fewer copies than a step asks for, best-effort goes on (default: "
-         "strict for the initiator, best-effort for the responder)",
-         "P", kUnder);
-  option("--roll-call-timeout", roll_call_timeout_, "How long a step waits for its copies (default 1s)", "TIME", kUnder);
+  option(
+      "--policy", policy_,
+      "Of both sides: strict resets a peer that holds fewer copies than a step asks for, best-effort goes on (default: "
+      "strict for the initiator, best-effort for the responder)",
+      "P", kUnder);
+  option("--roll-call-timeout", roll_call_timeout_, "How long a step waits for its copies (default 1s)", "TIME",
+         kUnder);
   option("--runs", runs_, "Handshakes for each combination (default 300)", "N", "How");
   option("--seed", seed_, "Equal seeds give equal results (default 1)", "N", "How");
-  option("--ladder", ladder_, "The sequence diagram of one handshake instead; each list must have one value then, or none",
-         "N", "How");
-  handshake_->add_flag("--json", command_.json, "For programs, on standard output")->disable_flag_override()->group("What comes out");
+  option("--ladder", ladder_,
+         "The sequence diagram of one handshake instead; each list must have one value then, or none", "N", "How");
+  handshake_->add_flag("--json", command_.json, "For programs, on standard output")
+      ->disable_flag_override()
+      ->group("What comes out");
   option("--csv", command_.csv, "One line for each combination, to this file", "FILE", "What comes out");
   option("--svg", command_.svg, "Drawings, to files in this directory, which is made where it does not exist", "DIR",
          "What comes out");
@@ -161,7 +170,8 @@ Result<void> LabFlags::storage() {
   lab::Grid& grid = command_.grid;
   lab::Conditions& common = grid.common;
   if (auto done = list("storage-latency", storage_, parse_time, grid.storage); !done) return done;
-  if (auto done = one("directories", directories_, number(1, log::kMaxReplicas), common.directories); !done) return done;
+  if (auto done = one("directories", directories_, number(1, log::kMaxReplicas), common.directories); !done)
+    return done;
   if (auto done = one("stored-on", stored_on_, number(1, log::kMaxReplicas), common.stored_on); !done) return done;
   if (common.directories != 0 && common.stored_on > common.directories) {
     return usage("stored-on", stored_on_, fmt::format("there are only {} --directories", common.directories));
@@ -184,7 +194,8 @@ Result<void> LabFlags::handshakes() {
   if (!policy_.empty()) {
     grid.common.policy = policy_ == "strict" ? lab::Policy::kStrict : lab::Policy::kBestEffort;
   }
-  if (auto done = one("roll-call-timeout", roll_call_timeout_, parse_time, grid.common.roll_call_timeout); !done) return done;
+  if (auto done = one("roll-call-timeout", roll_call_timeout_, parse_time, grid.common.roll_call_timeout); !done)
+    return done;
   if (auto done = one("runs", runs_, number(1, 100'000), grid.runs); !done) return done;
   if (auto done = one("seed", seed_, number(0, ~std::uint64_t{0}), grid.seed); !done) return done;
   if (!ways_.empty()) {
@@ -198,17 +209,20 @@ Result<void> LabFlags::handshakes() {
     if (auto done = one("ladder", ladder_, number(wire::kMinWays, wire::kMaxWays), ways); !done) return done;
     grid.ways = {ways};
     if (!ways_.empty()) return usage("ladder", ladder_, "is of one number of ways: leave out --ways");
-    if (command_.json || !command_.csv.empty()) return usage("ladder", ladder_, "is text or SVG: leave out --json and --csv");
+    if (command_.json || !command_.csv.empty())
+      return usage("ladder", ladder_, "is text or SVG: leave out --json and --csv");
     for (const auto& [flag, values] : {std::pair{"loss", grid.loss.size()}, std::pair{"delay", grid.delay.size()},
                                        std::pair{"storage-latency", grid.storage.size()}}) {
       if (values > 1) return usage("ladder", ladder_, fmt::format("is of one handshake: give --{} one value", flag));
     }
     command_.ladder = true;
   }
-  const std::uint64_t total = std::uint64_t{grid.ways.size()} * grid.loss.size() * grid.delay.size() * grid.storage.size() * grid.runs;
+  const std::uint64_t total =
+      std::uint64_t{grid.ways.size()} * grid.loss.size() * grid.delay.size() * grid.storage.size() * grid.runs;
   if (total > kMaxRuns) {
-    return fail(Error::Kind::kUsage, fmt::format("these are {} handshakes, {} at most: give fewer --runs, or shorter lists",
-                                                 total, kMaxRuns));
+    return fail(
+        Error::Kind::kUsage,
+        fmt::format("these are {} handshakes, {} at most: give fewer --runs, or shorter lists", total, kMaxRuns));
   }
   return {};
 }

@@ -22,8 +22,8 @@ class LabFlags {
 
   LabCommand command_;
   CLI::App* handshake_ = nullptr;
-  std::string ways_, loss_, delay_, jitter_, storage_, directories_, stored_on_, runs_, seed_, policy_, roll_call_timeout_,
-      stores_nothing_, ladder_;
+  std::string ways_, loss_, delay_, jitter_, storage_, directories_, stored_on_, runs_, seed_, policy_,
+      roll_call_timeout_, stores_nothing_, ladder_;
 };
 
 }  // namespace holdfast::node

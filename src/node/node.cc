@@ -105,7 +105,6 @@ class Chronicle final : public stack::Observer, public StorageWatch::Listener {
                   {{"location", json_string(location.name)}, {"reason", json_string(location.reason)}});
   }
 
-
  private:
   const EventFile& events_;
 };

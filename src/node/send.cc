@@ -153,7 +153,8 @@ class Sender {
       if (auto turned = turn(kNever); !turned) return turned;
     }
     if (session_.store_all()) return {};
-    return fail(Error::Kind::kIo, fmt::format("the end of the connection to {} could not be stored: try again", peer()));
+    return fail(Error::Kind::kIo,
+                fmt::format("the end of the connection to {} could not be stored: try again", peer()));
   }
 
   // A new connection, unless the last one has delivered this very input. What of it was compared is taken from the log.
@@ -165,9 +166,10 @@ class Sender {
         auto same = compare((*last)->id, (*last)->out.end, true);
         if (!same) return std::unexpected(same.error());
         if (*same) {
-          session_.say(fmt::format("delivered already: {} has acknowledged all of {} (stream {}); --again sends it once "
-                                   "more",
-                                   peer(), input_->name(), (*last)->id.value));
+          session_.say(
+              fmt::format("delivered already: {} has acknowledged all of {} (stream {}); --again sends it once "
+                          "more",
+                          peer(), input_->name(), (*last)->id.value));
           return {};
         }
         if (auto connected = connect(); !connected) return connected;
@@ -190,14 +192,16 @@ class Sender {
       const auto record = gate::decode_connection_record(stream.connection);
       if (!record || record->service != static_cast<std::uint8_t>(gate::ServiceKind::kClient)) continue;
       if (record->snapshot.tuple.peer != command_.to) continue;
-      const bool well = stream.closed && static_cast<tcp::CloseReason>(stream.close_reason) == tcp::CloseReason::kNormal;
+      const bool well =
+          stream.closed && static_cast<tcp::CloseReason>(stream.close_reason) == tcp::CloseReason::kNormal;
       return well && stream.out.fin ? std::optional(std::move(stream)) : std::nullopt;
     }
     return std::nullopt;
   }
 
   Error cannot_tell(const Error& why) const {
-    return {why.kind, fmt::format("{}: whether it was delivered already cannot be told; --again sends it", why.message)};
+    return {why.kind,
+            fmt::format("{}: whether it was delivered already cannot be told; --again sends it", why.message)};
   }
 
   Result<void> open_stored() {
@@ -316,9 +320,10 @@ class Sender {
     const bool unfinished = stream_ && !dialogue_.ended();
     if (auto released = session_.release_device(); !released) session_.say(released.error().message);
     if (sent && !settled) {
-      session_.say(fmt::format("{} has acknowledged everything, but that could not be stored: the same command may send it "
-                               "again",
-                               peer()));
+      session_.say(
+          fmt::format("{} has acknowledged everything, but that could not be stored: the same command may send it "
+                      "again",
+                      peer()));
     }
     if (sent || !unfinished || told_what_to_do_) return sent;
     return fail(sent.error().kind, fmt::format("{}; the connection to {} stays in {}: the same command goes on with it",

@@ -77,7 +77,8 @@ Result<std::unique_ptr<log::Log>> Session::open_log(gate::Recovery& recovered) {
     say(fmt::format("location {}: segment files have vanished: {} copied anew, {} lost{}{}", location, restored, lost,
                     problem.empty() ? "" : ": ", problem));
   };
-  return node::open_log(command_.data, options, *ring_, recovered, [this](const std::string& warning) { say(warning); });
+  return node::open_log(command_.data, options, *ring_, recovered,
+                        [this](const std::string& warning) { say(warning); });
 }
 
 void Session::find_unfinished(gate::Recovery& recovered) {
@@ -157,7 +158,9 @@ void Session::not_resumed(StreamId id, const wire::FourTuple& /*tuple*/, const E
   not_resumed_.emplace(id, error);
 }
 
-void Session::stalled(bool now) { say(now ? "storage stands still: nothing is sent until it goes on" : "storage works again"); }
+void Session::stalled(bool now) {
+  say(now ? "storage stands still: nothing is sent until it goes on" : "storage works again");
+}
 
 void Session::location_changed(const log::LocationStatus& location, const log::Log& log) {
   if (location.state == log::LocationState::kActive) return say(fmt::format("location {} counts again", location.name));

@@ -122,8 +122,7 @@ std::optional<DurableModel::Effect> DurableModel::read_record(const log::Record&
       return std::nullopt;
     }
     const tcp::Snapshot& s = decoded->snapshot;
-    effect.connection =
-        DurableStream{s.tuple, s.iss, s.irs, s.rcv_end.value, s.snd_end.value, s.rcv_fin, s.snd_fin};
+    effect.connection = DurableStream{s.tuple, s.iss, s.irs, s.rcv_end.value, s.snd_end.value, s.rcv_fin, s.snd_fin};
     effect.connection->established = s.state != tcp::State::kSynSent && s.state != tcp::State::kSynReceived;
     names_.insert_or_assign(header.stream, *effect.connection);
     return effect;

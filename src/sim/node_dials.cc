@@ -4,8 +4,8 @@
 
 namespace holdfast::sim {
 
-// A poll every few milliseconds, by what the engine says of the connection: it needs little memory of its own, so that it
-// is the same before and after a crash. After one it adopts its connection, before that speaks or later.
+// A poll every few milliseconds, by what the engine says of the connection: it needs little memory of its own, so that
+// it is the same before and after a crash. After one it adopts its connection, before that speaks or later.
 class NodeDials::Dial final : public stack::ClientHandler {
  public:
   Dial(Context& context, Oracle& oracle, NodeHost& node, const DialPlan& plan, wire::Ipv4Address target, Prng prng)
@@ -21,7 +21,8 @@ class NodeDials::Dial final : public stack::ClientHandler {
 
   void received(Bytes bytes) override {
     const std::size_t right = plan_.stream.echo ? plan_.stream.content.matching(received_, bytes) : 0;
-    if (right != bytes.size()) context_.fail("dialled connection {}: byte {} is wrong", tuple_.to_string(), received_ + right);
+    if (right != bytes.size())
+      context_.fail("dialled connection {}: byte {} is wrong", tuple_.to_string(), received_ + right);
     received_ += bytes.size();
   }
   void peer_finished() override {

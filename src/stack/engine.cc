@@ -246,8 +246,7 @@ std::vector<ConnectionInfo> Engine::list() const {
     if (entry->finished) continue;
     const tcp::Connection& c = *entry->connection;
     all.push_back({id, c.tuple(), entry->service, c.state(), c.received().value, c.released().value, c.queued().value,
-                   c.acknowledged().value, c.answered(), c.handshake(), c.smoothed_rtt(),
-                   c.retransmission_timeout()});
+                   c.acknowledged().value, c.answered(), c.handshake(), c.smoothed_rtt(), c.retransmission_timeout()});
   }
   return all;
 }

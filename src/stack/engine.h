@@ -47,8 +47,8 @@ struct Config {
 };
 
 struct ConnectOptions {
-  // Nothing: one is drawn among those free for the peer. A given one must be free: kBusy where it is listened on, or has
-  // a connection to the same peer.
+  // Nothing: one is drawn among those free for the peer. A given one must be free: kBusy where it is listened on, or
+  // has a connection to the same peer.
   std::optional<wire::Port> local_port{};
   tcp::WaysConfig ways{};  // max > 3 proposes an N-way handshake (docs/handshake.md)
 };
@@ -74,7 +74,7 @@ struct ConnectionInfo {
   ServiceKind service = ServiceKind::kStore;
   tcp::State state = tcp::State::kClosed;
   std::uint64_t in_received = 0, in_released = 0, out_queued = 0, out_acknowledged = 0;
-  bool answered = true;  // false for one that was resumed, until its peer has said where it is
+  bool answered = true;                      // false for one that was resumed, until its peer has said where it is
   std::optional<tcp::WaysReport> handshake;  // of an N-way one
   Duration smoothed_rtt{};                   // 0 before the first sample
   Duration retransmission_timeout{};         // RFC 6298
@@ -113,8 +113,8 @@ class Engine {
   // lies below is in the log. A connection that cannot be read back (Observer::not_resumed) tells its handler nothing.
   Result<StreamOffset> adopt(StreamId id, ClientHandler& handler);
   std::size_t send_room(StreamId id) const;
-  // At most send_room(). Returns how many bytes were taken: fewer where the log has no room for more just now; try again
-  // in a later turn.
+  // At most send_room(). Returns how many bytes were taken: fewer where the log has no room for more just now; try
+  // again in a later turn.
   std::size_t send(StreamId id, Bytes bytes, Time now);
   // True once our FIN is in the log, behind everything that was sent: else try again in a later turn.
   bool send_fin(StreamId id, Time now);

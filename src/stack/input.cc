@@ -105,8 +105,8 @@ bool Engine::Impl::refuse_ways(const Listening& at, const wire::FourTuple& tuple
   if ((proposal ? proposal->ways : wire::kMinWays) >= at.service.ways.min) return false;
   auto refusal = tcp::refusal_for(syn);
   if (proposal) {
-    refusal->options.ways = wire::WaysOption{.ways = at.service.ways.min, .step = 2, .is_refused = true,
-                                             .echo = proposal->nonce};
+    refusal->options.ways =
+        wire::WaysOption{.ways = at.service.ways.min, .step = 2, .is_refused = true, .echo = proposal->nonce};
   }
   ++counters.ways_refused;
   gate.hold_refusal(tuple, *refusal);

@@ -50,7 +50,7 @@ void Connection::Impl::follow(Ways::Do what) {
     case Ways::Do::kEstablished:
       return handshake_over();
     case Ways::Do::kReset:
-      return reset(ways->report().failure == WaysFailure::kStopped ? CloseReason::kHandshakeStopped
+      return reset(ways->report().failure == WaysFailure::kStopped        ? CloseReason::kHandshakeStopped
                    : ways->report().failure == WaysFailure::kTooFewCopies ? CloseReason::kTooFewCopies
                                                                           : CloseReason::kHandshakeRefused);
   }
@@ -110,8 +110,8 @@ void Connection::Impl::confirm_timeout() {
   timers.set(Timer::kConfirm, now + step_interval());
 }
 
-// The answer that a duplicate asks for left less than a round trip ago: one more would be answered in its turn, and so on
-// to the end of the handshake.
+// The answer that a duplicate asks for left less than a round trip ago: one more would be answered in its turn, and so
+// on to the end of the handshake.
 bool Connection::Impl::on_its_way() const { return now - step_sent < snd.rtt.smoothed(); }
 
 // ---- Segments ----

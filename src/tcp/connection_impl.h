@@ -1,6 +1,7 @@
 // The inside of a connection, shared by the files that implement it: segment_arrives.cc (RFC 9293 section 3.10.7.4),
-// handshake.cc (SYN-SENT, SYN-RECEIVED, options), confirming.cc (the N-way handshake), acknowledgment.cc (its fifth step), data_arrives.cc (its seventh and
-// eighth, and the notes), output.cc (what leaves), timeout.cc (deadlines), resume.cc.
+// handshake.cc (SYN-SENT, SYN-RECEIVED, options), confirming.cc (the N-way handshake), acknowledgment.cc (its fifth
+// step), data_arrives.cc (its seventh and eighth, and the notes), output.cc (what leaves), timeout.cc (deadlines),
+// resume.cc.
 //
 // Calls from outside open a `Call`; when the outermost ends, what became sendable leaves, data before a bare ACK. The
 // host may call back in from inside its own functions (release() from hold(), queue() from deliver(), …).

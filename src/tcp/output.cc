@@ -8,7 +8,7 @@
 
 namespace holdfast::tcp {
 namespace {
-constexpr std::uint32_t kTimestampBytes = 12;      // with its padding
+constexpr std::uint32_t kTimestampBytes = 12;  // with its padding
 constexpr std::uint32_t kOptionBytes = 40;
 constexpr std::uint64_t kMaxSuperSegment = 64000;  // with headers below the 64 KiB of an IP packet
 

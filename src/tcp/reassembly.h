@@ -27,8 +27,8 @@ class Reassembly {
   explicit Reassembly(std::uint32_t limit) : limit_(limit) {}
 
   bool empty() const { return ranges_.empty(); }
-  // Takes bytes that begin at `at` >= `next`, the first byte not handed on (in CONFIRMING it need not be missing). Returns
-  // the first part that was held already (RFC 2883).
+  // Takes bytes that begin at `at` >= `next`, the first byte not handed on (in CONFIRMING it need not be missing).
+  // Returns the first part that was held already (RFC 2883).
   std::optional<Range> insert(StreamOffset next, StreamOffset at, Bytes bytes);
   // Held bytes that begin at `next`, as far as they are contiguous in memory; empty where `next` is missing.
   Bytes front(StreamOffset next) const;

@@ -92,10 +92,10 @@ bool Connection::Impl::acceptable(std::int64_t begin, std::int64_t end) const {
          begin <= static_cast<std::int64_t>(std::max({rcv.window.edge(), rcv.next, rcv.promised}).value);
 }
 
-// A peer that was replaced as well speaks from where it knows that we are, which may be below what we have acknowledged:
-// its SND.UNA lags as ours does. Each would discard what the other says for its sequence number, and never learn. Until
-// we have been answered an old segment therefore counts for its ACK: that was true when it was said, and stays so. (Who
-// guesses at it must hit what is unacknowledged, and PAWS.)
+// A peer that was replaced as well speaks from where it knows that we are, which may be below what we have
+// acknowledged: its SND.UNA lags as ours does. Each would discard what the other says for its sequence number, and
+// never learn. Until we have been answered an old segment therefore counts for its ACK: that was true when it was said,
+// and stays so. (Who guesses at it must hit what is unacknowledged, and PAWS.)
 bool Connection::Impl::old_ack_arrives(const SegmentIn& segment, std::int64_t end) {
   const wire::TcpHeader& h = segment.header;
   if (!awaiting_answer || !h.flags.ack || h.flags.syn) return false;

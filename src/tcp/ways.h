@@ -33,16 +33,16 @@ enum class WaysFailure : std::uint8_t {
 
 // For people and metrics.
 struct WaysReport {
-  std::uint8_t asked = 3;  // what we proposed, or the peer did
-  std::uint8_t ways = 3;   // what is settled; 3 where the handshake is the ordinary one
-  std::uint8_t sent = 0, received = 0;  // latest steps; after a restart 0 until one is sent
-  std::uint8_t copies = 0, copies_asked = 0;       // certified by us in step `sent`, and what it asked for
-  std::uint8_t peer_copies = 0, peer_asked = 0;    // likewise the peer's
-  std::uint8_t peer_limit = 0;                     // see WaysFailure
+  std::uint8_t asked = 3;                           // what we proposed, or the peer did
+  std::uint8_t ways = 3;                            // what is settled; 3 where the handshake is the ordinary one
+  std::uint8_t sent = 0, received = 0;              // latest steps; after a restart 0 until one is sent
+  std::uint8_t copies = 0, copies_asked = 0;        // certified by us in step `sent`, and what it asked for
+  std::uint8_t peer_copies = 0, peer_asked = 0;     // likewise the peer's
+  std::uint8_t peer_limit = 0;                      // see WaysFailure
   bool is_volatile = false, peer_volatile = false;  // stores nothing, certifies nothing
-  bool fell_back = false;                          // the peer, or the path, knows no N-way handshake
+  bool fell_back = false;                           // the peer, or the path, knows no N-way handshake
   WaysFailure failure = WaysFailure::kNone;
-  std::uint32_t dropped = 0;  // what was no acceptable step
+  std::uint32_t dropped = 0;   // what was no acceptable step
   std::uint32_t repeated = 0;  // our steps that were sent again
 };
 
@@ -85,8 +85,8 @@ class Ways {
   // ---- Beginnings ----
   // An active open that proposes config.max > 3 ways. `stores`: false for a side that stores nothing.
   static Ways propose(const WaysConfig& config, const NonceSource& source, bool stores);
-  // A passive open, by a SYN with step 1 of at least config.min ways; settles on the lesser of its N and config.max. Where
-  // that is 3, phase kPlain: steps 2 and 3 say so.
+  // A passive open, by a SYN with step 1 of at least config.min ways; settles on the lesser of its N and config.max.
+  // Where that is 3, phase kPlain: steps 2 and 3 say so.
   static Ways answer(const WaysConfig& config, const NonceSource& source, bool stores, const wire::WaysOption& syn);
   // In the hands of a replacement, from a record with ways > 3, which also says what was asked for.
   static Ways resume(const WaysConfig& config, const NonceSource& source, bool stores, bool initiator,
@@ -131,7 +131,7 @@ class Ways {
   std::uint8_t due() const { return due_; }
   // How many copies step due() is to certify.
   std::uint8_t copies_wanted() const { return asked_of_us(); }
-  std::uint8_t tries() const { return tries_; }        // 1, and one for each time-out
+  std::uint8_t tries() const { return tries_; }    // 1, and one for each time-out
   bool sent_once() const { return !sent_again_; }  // sent() has left once only
   bool fell_back() const { return fell_back_; }
   // The record that is to be stored says "established".

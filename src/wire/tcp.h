@@ -1,6 +1,6 @@
-// TCP segments: RFC 9293 section 3.1, options of RFC 9293 (MSS), RFC 7323 (window scale, timestamps), RFC 2018 (SACK), and
-// the N-way handshake's (docs/handshake.md, in RFC 6994's shared experimental form).
-// Unknown options are skipped; a malformed length ends option parsing and keeps what came before (as Linux does).
+// TCP segments: RFC 9293 section 3.1, options of RFC 9293 (MSS), RFC 7323 (window scale, timestamps), RFC 2018 (SACK),
+// and the N-way handshake's (docs/handshake.md, in RFC 6994's shared experimental form). Unknown options are skipped; a
+// malformed length ends option parsing and keeps what came before (as Linux does).
 #pragma once
 
 #include <array>
@@ -96,8 +96,8 @@ std::expected<ParsedTcp, ParseError> parse_tcp(Bytes segment);
 
 // Writes header and options into `out` (at least kTcpMaxHeader bytes) with a checksum field of 0, and returns its
 // length, a multiple of 4. Option order as Linux: SYN: MSS, SACK-permitted, timestamps, NOP, window scale (NOP NOP
-// SACKperm where there are no timestamps); else NOP NOP timestamps, NOP NOP SACK. The N-way option comes last in a SYN, else
-// before SACK. SACK blocks beyond what fits in 40 bytes are left out.
+// SACKperm where there are no timestamps); else NOP NOP timestamps, NOP NOP SACK. The N-way option comes last in a SYN,
+// else before SACK. SACK blocks beyond what fits in 40 bytes are left out.
 std::size_t emit_tcp(const TcpHeader& header, MutableBytes out);
 
 // One's complement sum over the TCP or UDP pseudo-header (RFC 9293 section 3.1), not folded into a checksum yet:

@@ -143,7 +143,7 @@ class DisagreementTest(TwoNodes):
         self.assertIn("the peer requires a handshake of at least 5 ways, 4 were proposed", error)
 
     def test_a_responder_settles_on_its_most(self):
-        self.serve(ways="3..6")
+        self.serve(ways="3..6", data=2)
         self.finish(self.start_send("--ways", 40, source=self.file(HELLO)))
         self.assertEqual([frame.ways.step for frame in self.steps() if frame.ways.ways == 6], [2, 3, 4, 5, 6])
         _, error = self.finish(self.start_send("--ways", "7..40", source=self.file(HELLO)), status=1)

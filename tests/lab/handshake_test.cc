@@ -69,7 +69,8 @@ TEST(Handshake, IsExactlyNSegmentsWhereNothingIsLost) {
 TEST(Handshake, CertifiesWhatItsStepsAskForWhereThereAreDirectoriesEnough) {
   for (unsigned n = 4; n <= wire::kMaxWays; ++n) {
     Conditions conditions = of(n);
-    if (conditions.places() < std::max(conditions.most_asked(Side::kInitiator), conditions.most_asked(Side::kResponder))) {
+    if (conditions.places() <
+        std::max(conditions.most_asked(Side::kInitiator), conditions.most_asked(Side::kResponder))) {
       break;  // no log has so many
     }
     SCOPED_TRACE(n);

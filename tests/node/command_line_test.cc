@@ -149,8 +149,8 @@ TEST(CommandLine, SendMayStoreWhatItSends) {
     words.insert(words.end(), more.begin(), more.end());
     return words;
   };
-  const auto command = parse(with({"--data", "/a", "--data", "/b", "--stored-on", "1", "--segment-size", "4MiB",
-                                   "--again", "file"}));
+  const auto command =
+      parse(with({"--data", "/a", "--data", "/b", "--stored-on", "1", "--segment-size", "4MiB", "--again", "file"}));
   ASSERT_TRUE(command) << command.error().message;
   const auto& send = std::get<SendCommand>(*command);
   EXPECT_EQ(send.data, (std::vector<std::string>{"/a", "/b"}));

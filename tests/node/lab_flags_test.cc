@@ -6,10 +6,10 @@
 namespace holdfast::node {
 namespace {
 
+using std::chrono::milliseconds;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using std::chrono::milliseconds;
 
 Result<Command> parse(std::vector<const char*> words) {
   words.insert(words.begin(), {"holdfast", "lab", "handshake"});
@@ -25,9 +25,33 @@ std::string refusal(const std::vector<const char*>& words) {
 }
 
 TEST(LabFlags, TakeListsAndRanges) {
-  const auto command = parse({"--ways", "16,3..5,4", "--loss", "0,0.25%,5%", "--delay", "1ms,20ms", "--storage-latency", "0,5ms",
-                              "--directories", "3", "--stored-on", "2", "--runs", "7", "--seed", "9", "--policy", "strict",
-                              "--jitter", "2ms", "--volatile", "initiator", "--json", "--csv", "a.csv", "--svg", "plots"});
+  const auto command = parse({"--ways",
+                              "16,3..5,4",
+                              "--loss",
+                              "0,0.25%,5%",
+                              "--delay",
+                              "1ms,20ms",
+                              "--storage-latency",
+                              "0,5ms",
+                              "--directories",
+                              "3",
+                              "--stored-on",
+                              "2",
+                              "--runs",
+                              "7",
+                              "--seed",
+                              "9",
+                              "--policy",
+                              "strict",
+                              "--jitter",
+                              "2ms",
+                              "--volatile",
+                              "initiator",
+                              "--json",
+                              "--csv",
+                              "a.csv",
+                              "--svg",
+                              "plots"});
   ASSERT_TRUE(command) << command.error().message;
   const auto& lab = std::get<LabCommand>(*command);
   EXPECT_THAT(lab.grid.ways, ElementsAre(3, 4, 5, 16));

@@ -1,9 +1,9 @@
 // What the engine adds of its own: which local port an active connection gets.
-#include "stack/engine.h"
-
 #include <gmock/gmock.h>
 
 #include <array>
+
+#include "stack/engine.h"
 
 namespace holdfast::stack {
 namespace {
@@ -44,7 +44,8 @@ TEST_F(LocalPort, TheOneThatWasAskedForIsTaken) {
   const auto id = engine.connect(to, handler, Time{}, {.local_port = kGiven, .ways = {}});
   ASSERT_TRUE(id) << id.error().message;
   EXPECT_EQ(port_of(*id), kGiven);
-  EXPECT_TRUE(engine.connect(other, handler, Time{}, {.local_port = kGiven, .ways = {}})) << "a connection is its four numbers";
+  EXPECT_TRUE(engine.connect(other, handler, Time{}, {.local_port = kGiven, .ways = {}}))
+      << "a connection is its four numbers";
 }
 
 TEST_F(LocalPort, OneInUseIsRefusedWithTheReason) {

@@ -72,8 +72,8 @@ TEST_P(EveryN, GoesOnThoughEachStepIsLostOnce) {
 class EveryMore : public EveryN {};
 INSTANTIATE_TEST_SUITE_P(Ways, EveryMore, testing::Range(4, 75));
 
-// Each step gets through to the wire; then one side dies, with what it had stored, and what is in the wire arrives, or is
-// lost with it.
+// Each step gets through to the wire; then one side dies, with what it had stored, and what is in the wire arrives, or
+// is lost with it.
 TEST_P(EveryMore, GoesOnThoughOneSideDiesAfterAnyStep) {
   for (int variant = 0; variant < 4; ++variant) {
     const bool initiator_dies = variant % 2 == 0;
@@ -227,7 +227,8 @@ TEST_F(Confirming, AnOptionTakenOffLaterEndsInAnErrorOnBothSides) {
     }
     EXPECT_TRUE(q.i.close_reason) << from;
     EXPECT_TRUE(q.r.close_reason) << from;
-    EXPECT_TRUE(q.i.close_reason == CloseReason::kHandshakeStopped || q.r.close_reason == CloseReason::kHandshakeStopped);
+    EXPECT_TRUE(q.i.close_reason == CloseReason::kHandshakeStopped ||
+                q.r.close_reason == CloseReason::kHandshakeStopped);
   }
 }
 

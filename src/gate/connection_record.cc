@@ -87,7 +87,7 @@ EncodedConnectionRecord encode(const ConnectionRecord& record) {
   w.put(s.ts_offset);
   w.put(s.ts_recent);
   w.put(s.snd_wnd);
-  w.put(s.ways.received == 0 ? std::uint32_t{s.ways.min} : s.ways.peer_nonce);
+  w.put(s.ways.ways != 0 && s.ways.received == 0 ? std::uint32_t{s.ways.min} : s.ways.peer_nonce);
   w.put(s.snd_una.value);
   w.put(s.snd_end.value);
   w.put(s.rcv_end.value);

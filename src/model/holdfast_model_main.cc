@@ -90,6 +90,10 @@ int main(int argc, char** argv) {
     for (const auto& scenario : all) fmt::print("{:>3} {}\n", scenario.ways, scenario.name);
     return 0;
   }
+  if (options.from > options.to) {
+    fmt::print(stderr, "holdfast-model: --from {} is beyond --to {}\n", options.from, options.to);
+    return 2;
+  }
   if (all.empty()) {
     fmt::print(stderr, "holdfast-model: nothing to explore: no scenario is called \"{}\"; --list names them\n",
                options.only);

@@ -7,7 +7,9 @@ namespace holdfast::model {
 namespace {
 
 // Up to here the channel forgets nothing, and everything is tried.
-constexpr std::uint8_t kSmall = 7, kSmallInFull = 12;
+constexpr std::uint8_t kSmall = 7, kSmallInFull = 10;
+// Two restarts: the number of states grows with the third power of N.
+constexpr std::uint8_t kTwiceUpTo = 24;
 
 class Collection {
  public:
@@ -59,7 +61,7 @@ class Collection {
   }
 
   void with_more_faults() {
-    restarts(add("both restart"), 2);
+    if (small_ || ways_ <= kTwiceUpTo || ways_ == wire::kMaxWays) restarts(add("both restart"), 2);
     auto& mixed = add("one restarts, the initiator stores");
     store(mixed, true, false);
     restarts(mixed, 1);

@@ -140,7 +140,6 @@ OutcomeId World::speak(SideId id) {
 
 // Step k of the earlier connection, as it was sent.
 wire::WaysOption World::old_option(std::uint8_t step) const {
-  wire::WaysOption option, before;
   const auto make = [&](std::uint8_t of) {
     const bool by_initiator = of % 2 == 1;
     wire::WaysOption o;
@@ -151,7 +150,7 @@ wire::WaysOption World::old_option(std::uint8_t step) const {
     o.nonce = nonce_source(by_initiator, 0, old_isn_of(true), old_isn_of(false)).nonce(o);
     return o;
   };
-  option = make(step);
+  wire::WaysOption option = make(step);
   if (step > 1) option.echo = make(static_cast<std::uint8_t>(step - 1)).nonce;
   return option;
 }

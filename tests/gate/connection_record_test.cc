@@ -34,9 +34,9 @@ ConnectionRecord example() {
 }
 
 TEST(ConnectionRecord, NoHandshakeOfImpossibleSteps) {
-  for (const tcp::WaysRecord& ways : {tcp::WaysRecord{3, 1, 5}, tcp::WaysRecord{75, 1, 5}, tcp::WaysRecord{8, 9, 5},
-                                      tcp::WaysRecord{0, 1, 0}, tcp::WaysRecord{8, 0, 0, false, 2},
-                                      tcp::WaysRecord{8, 0, 0, false, 9}}) {
+  for (const tcp::WaysRecord& ways :
+       {tcp::WaysRecord{3, 1, 5}, tcp::WaysRecord{75, 1, 5}, tcp::WaysRecord{8, 9, 5}, tcp::WaysRecord{0, 1, 0},
+        tcp::WaysRecord{8, 0, 0, false, 2}, tcp::WaysRecord{8, 0, 0, false, 9}}) {
     ConnectionRecord record = example();
     record.snapshot.ways = ways;
     EXPECT_FALSE(decode_connection_record(encode(record)).has_value()) << int{ways.ways} << ", " << int{ways.received};

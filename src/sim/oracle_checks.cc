@@ -86,7 +86,8 @@ void Oracle::check_syn(const wire::FourTuple& tuple, const TcpView& view) {
 void Oracle::check_reset(const wire::FourTuple& tuple, const TcpView& view) {
   if (view.payload_size != 0) return context_.fail("RST with payload, {}", tuple.to_string());
   Flow* flow = newest(tuple);
-  if (flow != nullptr && flow->aborted_by_node) {
+  // One that its owner wants, or that ends an N-way handshake whose peer has gone silent (rule 7).
+  if (flow != nullptr && (flow->aborted_by_node || flow->ways > wire::kMinWays)) {
     // Aborted before its SYN-ACK could leave, it sends its reset from where it would have begun.
     const DurableStream* stream = model_.find(tuple, flow->iss.value_or(view.tcp.seq - 1));
     if (stream != nullptr && stream->closed) return;

@@ -43,6 +43,19 @@ Ways Ways::answer(const WaysConfig& config, const NonceSource& source, bool stor
   return ways;
 }
 
+std::optional<Ways> Ways::by_cookie(const WaysConfig& config, const NonceSource& source, bool stores,
+                                    const wire::WaysOption& third) {
+  const bool settled = third.ways >= config.min && third.ways <= config.max;
+  if (third.step != 3 || third.is_refused || !settled) return std::nullopt;
+  Ways ways(config, source, stores, false);
+  ways.asked_ = ways.ways_ = third.ways;
+  ways.sent_ = 2;
+  if (!ways.answers(third, false)) return std::nullopt;
+  ways.take(third);
+  ways.phase_ = ways.ways_ > wire::kMinWays ? Phase::kStoring : Phase::kPlain;
+  return ways;
+}
+
 Ways Ways::resume(const WaysConfig& config, const NonceSource& source, bool stores, bool initiator,
                   const WaysRecord& record) {
   HF_ASSERT(record.ways > wire::kMinWays && record.ways <= wire::kMaxWays && record.received <= record.ways);

@@ -65,7 +65,9 @@ void Attacker::go_on_replaying() {
     if (stopped_) return;
     if (const Flow* flow = used_cookie()) {
       context_.faults.add(Fault::kReplayedAck);
-      send(*flow->opener);
+      Packet replayed = *flow->opener;
+      replayed.for_this_life = true;  // the next one does not know which cookies were used (stack/cookies.h)
+      send(std::move(replayed));
     }
     go_on_replaying();
   });

@@ -86,10 +86,15 @@ void Oracle::check_syn(const wire::FourTuple& tuple, const TcpView& view) {
 void Oracle::check_reset(const wire::FourTuple& tuple, const TcpView& view) {
   if (view.payload_size != 0) return context_.fail("RST with payload, {}", tuple.to_string());
   Flow* flow = newest(tuple);
-  // One that its owner wants, or that ends an N-way handshake whose peer has gone silent (rule 7).
-  if (flow != nullptr && (flow->aborted_by_node || flow->ways > wire::kMinWays)) {
+  if (flow != nullptr && flow->aborted_by_node) {
     // Aborted before its SYN-ACK could leave, it sends its reset from where it would have begun.
     const DurableStream* stream = model_.find(tuple, flow->iss.value_or(view.tcp.seq - 1));
+    if (stream != nullptr && stream->closed) return;
+  }
+  // An N-way handshake whose peer has gone silent ends so (docs/handshake.md, rule 7), a stranger's too.
+  for (const Flow* other : by_tuple_[tuple]) {
+    if (other->ways <= wire::kMinWays || !other->iss || view.tcp.seq != *other->iss + 1) continue;
+    const DurableStream* stream = model_.find(tuple, *other->iss);
     if (stream != nullptr && stream->closed) return;
   }
   const Refusal refusal{tuple, view.tcp.seq.value, view.tcp.flags.ack ? view.tcp.ack.value : 0};

@@ -93,7 +93,7 @@ Ways::Do Ways::syn_arrives(const std::optional<wire::WaysOption>& option, bool a
     if (config_.min > wire::kMinWays) return fail(WaysFailure::kPeerOffersLess);
     return fall_back();
   }
-  if (option->step != 2 || option->ways > asked_ || !answers(*option, false)) return drop();
+  if (option->step != 2 || option->is_refused || option->ways > asked_ || !answers(*option, false)) return drop();
   source_.responder_isn = responder_isn;
   ways_ = option->ways;
   received_ = 2;

@@ -56,14 +56,15 @@ class SynAcks:
     """The SYN-ACKs to one of our ports, as they come from the device."""
 
     def __init__(self, port):
-        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+        # Of no protocol until it is bound: frames that came before the filter was there would be taken for what is looked for.
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         # ld byte [23] == TCP; ld half [36] == port; ld byte [47] == SYN-ACK; then all of it.
         code = [(0x30, 0, 0, 23), (0x15, 0, 5, socket.IPPROTO_TCP), (0x28, 0, 0, 36), (0x15, 0, 3, port), (0x30, 0, 0, 47),
                 (0x15, 0, 1, SYN_ACK), (0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0)]
         program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *instruction) for instruction in code))
         filter_ = struct.pack("@HP", len(code), ctypes.addressof(program))
         self.socket.setsockopt(socket.SOL_SOCKET, 26, filter_)  # SO_ATTACH_FILTER
-        self.socket.bind((lab.LINK, 0))
+        self.socket.bind((lab.LINK, 0x0800))
         self.socket.settimeout(10)
 
     def window(self):

@@ -1,0 +1,130 @@
+"""What handshakes of N ways between two programs of ours must show, over real TAP devices: each returns what it has counted.
+ways_test.py runs them for some N or in short, ways_table.py in full."""
+
+import os
+import shutil
+import signal
+import subprocess
+
+import frame as frames
+import lab
+import network
+from two_nodes import INITIATOR, RESPONDER, TwoNodes, copies_asked, streams_of, stored_bytes
+from wire import HOLD, PASS
+
+EVERY_N = range(3, 75)
+HELLO = b"one file, both ways\n" * 200
+
+
+def chosen():
+    """WAYS=4,8 in the environment: only these."""
+    return [int(n) for n in os.environ["WAYS"].split(",")] if "WAYS" in os.environ else EVERY_N
+
+
+def last_steps(n):
+    """(the responder's last step, the initiator's)."""
+    return (n, n - 1) if n % 2 == 0 else (n - 1, n)
+
+
+def step_of(frame, n):
+    """Which step of a handshake of n ways a segment carries, 0 for none. Three ways carry no option: there the kind says it."""
+    if n > 3:
+        return frame.ways.step if frame.ways else 0
+    return {"SYN": 1, "SYN-ACK": 2, "ACK": 3 if frame.destination_port == 7000 else 0}.get(frame.kind, 0)
+
+
+def settled(n, segments):
+    """(the segments of the handshake by step, how many more came of these, the others). A step that has come again because a timer ran
+    out is a repetition; until the peer has shown that step n arrived, window updates and data carry that too (rule 5)."""
+    steps, repeated, others = {}, 0, []
+    for segment in segments:
+        step = 0 if segment.payload_length or segment.flags & frames.FIN else step_of(segment, n)
+        first = steps.setdefault(step, segment) if step else None
+        if first is segment:
+            continue
+        again = first and (step < n or (segment.window, segment.ack) == (first.window, first.ack))
+        repeated += bool(again)
+        if not again:
+            others.append(segment)
+    return [steps[step] for step in sorted(steps)], repeated, others
+
+
+class Handshakes(TwoNodes):
+    """Each side on a bridge of its own, in a namespace of its own."""
+
+    bridged = True
+
+    def handshake(self, n, node):
+        """A handshake of n ways, data both ways, stored on both sides, the close."""
+        mine = [self.directory.make(f"initiator-{i}") for i in range(max(1, copies_asked(last_steps(n)[1])))]
+        begin = len(self.recorder.tcp())
+        self.talk(self.start_send("--ways", n, data=mine, stdin=subprocess.PIPE))
+        seen = self.recorder.tcp()[begin:]
+        what = f"{n} ways:\n" + "\n".join(map(str, seen))
+        steps, repeated, others = settled(n, seen)
+        self.check_steps(n, steps, what)
+        row = {"segments": len(steps), "repeated": repeated, "established": self.established(n, node, steps[0].source_port),
+               "close": self.check_close(others, what),
+               "stored": {"responder": self.check_stored(node.data, f":{steps[0].source_port}"),
+                          "initiator": self.check_stored(mine, f"{lab.NODE}:7000")}}
+        if n > 3:
+            row["copies"] = {side: max((f.ways.copies for f in steps if f.ways.step == step), default=0)
+                             for side, step in zip(("responder", "initiator"), last_steps(n))}
+        self.assertEqual(self.recorder.dropped(), 0)
+        for path in mine:
+            shutil.rmtree(path)
+        return row
+
+    def talk(self, process):
+        """Sends, has it back, closes: the FIN comes alone, and each side closes in its own time."""
+        process.stdin.write(HELLO)
+        process.stdin.flush()
+        self.assertEqual(self.in_background(process.stdout.read, len(HELLO)).join(60), HELLO, "echo")
+        out, _ = self.finish(process)
+        self.assertEqual(out, b"")
+
+    def check_steps(self, n, steps, what):
+        self.assertEqual(len(steps), n, what)
+        nonce = 0
+        for k, frame in enumerate(steps, 1):
+            self.assertEqual(frame.kind, {1: "SYN", 2: "SYN-ACK"}.get(k, "ACK"), what)
+            self.assertEqual(frame.destination_port == 7000, k % 2 == 1, what)
+            if n == 3:
+                self.assertNotIn(frames.WAYS_KIND, [kind for kind, _ in frame.each_option()], what)
+                continue
+            self.assertEqual((frame.ways.ways, frame.ways.step, frame.ways.flags, frame.ways.echo), (n, k, 0, nonce), what)
+            self.assertGreaterEqual(frame.ways.copies, copies_asked(k), what)
+            nonce = frame.ways.nonce
+
+    def established(self, n, node, port):
+        """Both sides: the initiator has had its echo; the node says so, and what it says is what was on the wire."""
+        if n == 3:
+            return True  # a handshake that the node does not mention
+        said = [e for e in node.events("handshake") if e["peer"].endswith(f":{port}")][-1]
+        self.assertEqual((said["established"], said["ways"], said["sent"] + said["received"]), (True, n, 2 * n - 1), said)
+        return True
+
+    def check_close(self, segments, what):
+        """FIN, ACK, FIN, ACK; what else comes from the first FIN on repeats one of these. Returns their number."""
+        fin = next((f for f in segments if f.flags & frames.FIN and f.destination_port == 7000), None)
+        self.assertIsNotNone(fin, what)
+        theirs = next((f for f in segments if f.flags & frames.FIN and f.source_port == 7000), None)
+        self.assertIsNotNone(theirs, what)
+        acked = [next((f for f in segments if f.source_port != of.source_port and f.ack == of.end_seq), None) for of in (fin, theirs)]
+        self.assertEqual([f and f.kind for f in acked], ["ACK", "ACK"], what)
+        four = [fin, acked[0], theirs, acked[1]]
+        after = segments[segments.index(fin):]
+        self.assertLessEqual({f.end_seq for f in after if f.flags & frames.FIN}, {fin.end_seq, theirs.end_seq}, what)
+        self.assertEqual([f for f in after if f.flags & frames.RST], [], what)
+        return len({id(f) for f in four})
+
+    def check_stored(self, directories, peer):
+        """The latest stream from or to this peer has ended well, and everything is there both ways."""
+        def closed():
+            latest = [s for s in streams_of(directories) if s["peer"].endswith(peer)][-1]
+            return latest if latest["closed_because"] else None
+        stream = lab.wait_for(closed, 20, lambda: f"not closed: {streams_of(directories)}", every=0.05)
+        self.assertEqual((stream["closed_because"], stream["in_finished"], stream["out_finished"]), ("both ends finished", True, True))
+        for direction in ("in", "out"):
+            self.assertEqual(stored_bytes(directories, stream["id"], direction), HELLO)
+        return True

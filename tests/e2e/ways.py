@@ -1,6 +1,7 @@
 """What handshakes of N ways between two programs of ours must show, over real TAP devices: each returns what it has counted.
 ways_test.py runs them for some N or in short, ways_table.py in full."""
 
+import functools
 import os
 import shutil
 import signal
@@ -8,7 +9,6 @@ import subprocess
 
 import frame as frames
 import lab
-import network
 from two_nodes import INITIATOR, RESPONDER, TwoNodes, copies_asked, streams_of, stored_bytes
 from wire import HOLD, PASS
 
@@ -49,7 +49,20 @@ def settled(n, segments):
     return [steps[step] for step in sorted(steps)], repeated, others
 
 
-class Handshakes(TwoNodes):
+class Stored(TwoNodes):
+    def check_stored(self, directories, peer):
+        """The latest stream from or to this peer has ended well, and everything is there both ways."""
+        def closed():
+            latest = [s for s in streams_of(directories) if s["peer"].endswith(peer)][-1]
+            return latest if latest["closed_because"] else None
+        stream = lab.wait_for(closed, 20, lambda: f"not closed: {streams_of(directories)}", every=0.05)
+        self.assertEqual((stream["closed_because"], stream["in_finished"], stream["out_finished"]), ("both ends finished", True, True))
+        for direction in ("in", "out"):
+            self.assertEqual(stored_bytes(directories, stream["id"], direction), HELLO)
+        return True
+
+
+class Handshakes(Stored):
     """Each side on a bridge of its own, in a namespace of its own."""
 
     bridged = True
@@ -118,13 +131,70 @@ class Handshakes(TwoNodes):
         self.assertEqual([f for f in after if f.flags & frames.RST], [], what)
         return len({id(f) for f in four})
 
-    def check_stored(self, directories, peer):
-        """The latest stream from or to this peer has ended well, and everything is there both ways."""
-        def closed():
-            latest = [s for s in streams_of(directories) if s["peer"].endswith(peer)][-1]
-            return latest if latest["closed_because"] else None
-        stream = lab.wait_for(closed, 20, lambda: f"not closed: {streams_of(directories)}", every=0.05)
-        self.assertEqual((stream["closed_because"], stream["in_finished"], stream["out_finished"]), ("both ends finished", True, True))
-        for direction in ("in", "out"):
-            self.assertEqual(stored_bytes(directories, stream["id"], direction), HELLO)
-        return True
+
+class Kills(Stored):
+    """SIGKILL of one side after every step of one handshake: the step waits in the wire until that side is dead; then it arrives,
+    or is lost. The keeper restarts a node; we start an initiator again, with the same command, and a step arrives once it is there."""
+
+    DIRECTORIES = 2  # on each side; where the last steps ask for more, they say SHORT
+
+    def kill_after_every_step(self, n, side, lost):
+        """Returns how many deaths the connection survived: n."""
+        node = self.serve(data=self.DIRECTORIES, options=",roll-call-timeout=0s")
+        mine = [self.directory.make(f"initiator-{i}") for i in range(self.DIRECTORIES)]
+        for port in (RESPONDER, INITIATOR):
+            self.wire.hook(port, self.hold_each_step_once(n))
+        send = functools.partial(self.start_send, "--ways", n, "--roll-call-timeout", "0s", "--policy", "best-effort", data=mine,
+                                 source=self.file(HELLO))
+        process = send()
+        for k in range(1, n + 1):
+            step, = self.wire.wait_held(lambda frame, k=k: step_of(frame, n) == k)
+            if side == RESPONDER:
+                self.kill_node(node, nth=k)
+            else:
+                process = self.kill_initiator(process, send)
+            if lost:
+                self.wire.discard(step)
+            else:
+                self.wire.release(step)
+        out, _ = self.finish(process)
+        self.assertEqual(out, HELLO)
+        self.check_one_connection(node.data, mine)
+        return n
+
+    @staticmethod
+    def hold_each_step_once(n):
+        seen = set()
+
+        def hook(frame):
+            step = step_of(frame, n)
+            if not step or step in seen:
+                return PASS
+            seen.add(step)
+            return HOLD
+        return hook
+
+    def kill_node(self, node, nth):
+        """One that has been ready, and is in the handshake."""
+        node.wait_ready(nth)
+        self.assertIsNotNone(node.kill_node())
+        lab.wait_for(lambda: len(node.events("node-died")) == nth, 20, lambda: f"death {nth}: {node.events('node-died')}")
+
+    def kill_initiator(self, process, start_again):
+        process.kill()
+        out, _ = process.communicate()
+        self.assertEqual((process.returncode, out), (-signal.SIGKILL, b""), "it was over too soon")
+        before = len(self.wire.tcp())
+        process = start_again()
+        # Whatever is next: it has found its connection, and speaks first.
+        self.wire.wait(lambda: [frame for frame in self.wire.tcp()[before:] if frame.came_from == INITIATOR])
+        return process
+
+    def check_one_connection(self, *sides):
+        """The one that was begun has ended well, with every byte once."""
+        for directories in sides:
+            self.check_stored(directories, "")
+            self.assertEqual(len(streams_of(directories)), 1)
+        seen = self.wire.tcp()
+        self.assertEqual(len({frame.source_port for frame in seen if frame.destination_port == 7000}), 1)
+        self.assertEqual([frame for frame in seen if frame.flags & frames.RST], [])

@@ -1,5 +1,6 @@
 """Two nodes of ours: `holdfast serve` on one TAP device, `holdfast send` on another, with a wire or bridges between them."""
 
+import contextlib
 import json
 import os
 import struct
@@ -66,11 +67,11 @@ class TwoNodes(case.Case):
             command += ["--data", path]
         return command + (SMALL if data else [])
 
-    def start_send(self, *more, data=(), source=None, port=7000):
-        """`source`: a file; else nothing is sent."""
-        started = self.far or open(os.devnull, "rb")
-        with started:
-            process = subprocess.Popen([*self.send_command(*more, data=data, port=port), source or os.devnull], stdin=subprocess.DEVNULL,
+    def start_send(self, *more, data=(), source=None, stdin=subprocess.DEVNULL, port=7000):
+        """`source`: a file; with `stdin` what comes from there; else nothing is sent."""
+        source = source or ("-" if stdin != subprocess.DEVNULL else os.devnull)
+        with self.far or contextlib.nullcontext():
+            process = subprocess.Popen([*self.send_command(*more, data=data, port=port), source], stdin=stdin,
                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.addCleanup(self.end_process, process)
         return process

@@ -146,7 +146,7 @@ def summary(rows):
     version = lab.holdfast("--version").strip()
     return (f"{sum(row['segments'] for row in rows)} steps, {sum(row['repeated'] for row in rows)} repeated; "
             f"{total['node']} deaths of the node and {total['initiator']} of the initiator, each survived. "
-            f"{version}, Linux {platform.release().split("-")[0]}, {os.cpu_count()} processors.")
+            f"{version}, Linux {platform.release().split('-')[0]}, {os.cpu_count()} processors.")
 
 
 def main():

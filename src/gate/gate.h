@@ -119,7 +119,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   bool deliver(tcp::Connection& connection, StreamOffset at, Bytes payload, bool fin) override;
   void hold(tcp::Connection& connection, const tcp::AckNote& note) override;
   void transmit(tcp::Connection& connection, const tcp::SegmentOut& segment) override;
-  void transmit_reset(tcp::Connection& connection, const tcp::SegmentOut& segment) override;
+  void transmit_reset(tcp::Connection& connection, const tcp::SegmentOut& segment, tcp::CloseReason reason) override;
   tcp::ReceiveAllowance receive_allowance(const tcp::Connection& connection) override;
   void acknowledged(tcp::Connection& connection, StreamOffset una, bool fin) override;
   void state_changed(tcp::Connection& connection, tcp::State from, tcp::State to) override;

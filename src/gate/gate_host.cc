@@ -119,11 +119,11 @@ void Gate::transmit(tcp::Connection& connection, const tcp::SegmentOut& segment)
   output_.send_segment(connection.tuple(), segment);
 }
 
-void Gate::transmit_reset(tcp::Connection& connection, const tcp::SegmentOut& segment) {
+void Gate::transmit_reset(tcp::Connection& connection, const tcp::SegmentOut& segment, tcp::CloseReason reason) {
   Entry& entry = entry_of(connection);
   Lsn lsn{0};
   if (log_) {
-    lsn = append_close(entry, tcp::CloseReason::kAborted);
+    lsn = append_close(entry, reason);
     if (lsn == Lsn{0}) return;  // no room to say so: then silence is all that may be said
   }
   if (HF_MUTANT(kResetBeforeCloseRecord)) {

@@ -46,7 +46,7 @@ void Connection::Impl::reset(CloseReason reason) {
     segment.header = header(snd.seq(snd.idle_position()));
     segment.header.flags.rst = true;
     segment.header.options = {};
-    host.transmit_reset(*self, segment);
+    host.transmit_reset(*self, segment, reason);
   }
   finish(reason);
 }

@@ -282,6 +282,22 @@ TEST_F(GateTest, AResetOfOursWaitsForTheCloseRecord) {
   EXPECT_TRUE(sent[0].header.flags.rst);
 }
 
+TEST_F(GateTest, TheCloseRecordOfAResetSaysWhy) {
+  ways = 8;
+  accept(ServiceKind::kStore);
+  pump();
+  store();
+  step();  // step 3; nothing answers step 4
+  for (int i = 0; i < 20 && log->count(log::RecordType::kClose) == 0; ++i) {
+    store();
+    now += std::chrono::minutes(2);
+    pump();
+  }
+  ASSERT_EQ(log->count(log::RecordType::kClose), 1U);
+  EXPECT_EQ(log->records.back().header.type, log::RecordType::kClose);
+  EXPECT_EQ(log->records.back().header.extra, static_cast<std::uint32_t>(tcp::CloseReason::kHandshakeStopped));
+}
+
 TEST_F(GateTest, ARefusalWaitsForAWriteBegunAfterTheSegment) {
   establish(ServiceKind::kStore);
   upload_two_segments();

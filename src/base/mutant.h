@@ -54,6 +54,7 @@ enum class Mutant : std::uint8_t {
   // tcp, the N-way handshake: for the model checker (tests/model), which sees each step of it
   kWaysEchoUnchecked,     // any echo will do
   kWaysNonceWithoutIsns,  // nonces are the same for every connection between two ports
+  kWaysNonceRepeats,      // nonces are the same for every connection with the same ISNs
   kWaysAckUnchecked,      // (in the model's shell) a segment that acknowledges another connection's SYN is taken
   kWaysAnyStep,           // an older step is taken as if it were the next
   kWaysSendUnstored,      // step N leaves before "established" is stored

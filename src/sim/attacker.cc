@@ -47,6 +47,11 @@ void Attacker::flood() {
     if (flood_prng_.one_in(2)) header.options.window_scale = static_cast<std::uint8_t>(flood_prng_.below(16));
     header.options.sack_permitted = flood_prng_.one_in(2);
     if (flood_prng_.one_in(2)) header.options.timestamps = {static_cast<std::uint32_t>(flood_prng_.next()), 0};
+    if (flood_prng_.one_in(3)) {
+      header.options.ways = wire::WaysOption{.ways = static_cast<std::uint8_t>(flood_prng_.between(4, 74)),
+                                             .step = 1,
+                                             .nonce = static_cast<std::uint32_t>(flood_prng_.next())};
+    }
     wire::Ipv4Address from = place_.address;
     if (flood_prng_.one_in(2))
       from.value = (from.value & ~0xffU) | static_cast<unsigned>(flood_prng_.between(100, 190));
@@ -60,7 +65,9 @@ void Attacker::go_on_replaying() {
     if (stopped_) return;
     if (const Flow* flow = used_cookie()) {
       context_.faults.add(Fault::kReplayedAck);
-      send(*flow->opener);
+      Packet replayed = *flow->opener;
+      replayed.for_this_life = true;  // the next one does not know which cookies were used (stack/cookies.h)
+      send(std::move(replayed));
     }
     go_on_replaying();
   });

@@ -51,7 +51,7 @@ NodeHost::~NodeHost() {
 
 void NodeHost::receive(Packet packet) {
   if (runner_.running()) return runner_.frame(std::move(packet));
-  if (!keeping_) return context_.faults.add(Fault::kFramesLost);
+  if (!keeping_ || packet.for_this_life) return context_.faults.add(Fault::kFramesLost);
   if (kept_.size() >= scenario_.keeper_queue) return context_.faults.add(Fault::kDropped);
   context_.faults.add(Fault::kFramesQueued);
   kept_.push_back(std::move(packet));

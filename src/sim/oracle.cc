@@ -157,7 +157,7 @@ void Oracle::node_receives_tcp(const Packet& packet, bool reassembled) {
   if (unresolved_.contains(view->ip.source)) resolved_[view->ip.source] = context_.now();
   remember_refusable(tuple, *view);
   if (packet.forged) {
-    if (Flow* flow = newest(tuple)) ++flow->may_repeat_ack;
+    for (Flow* flow : by_tuple_[tuple]) ++flow->may_repeat_ack;
     if (view->tcp.flags.syn && !view->tcp.flags.ack) note_peer_syn(tuple, *view, true);
     return;
   }

@@ -91,6 +91,12 @@ void Oracle::check_reset(const wire::FourTuple& tuple, const TcpView& view) {
     const DurableStream* stream = model_.find(tuple, flow->iss.value_or(view.tcp.seq - 1));
     if (stream != nullptr && stream->closed) return;
   }
+  // An N-way handshake whose peer has gone silent ends so (docs/handshake.md, rule 7), a stranger's too.
+  for (const Flow* other : by_tuple_[tuple]) {
+    if (other->ways <= wire::kMinWays || !other->iss || view.tcp.seq != *other->iss + 1) continue;
+    const DurableStream* stream = model_.find(tuple, *other->iss);
+    if (stream != nullptr && stream->closed) return;
+  }
   const Refusal refusal{tuple, view.tcp.seq.value, view.tcp.flags.ack ? view.tcp.ack.value : 0};
   const auto came = refusable_.find(refusal);
   if (came == refusable_.end() || came->second.empty()) {

@@ -31,6 +31,10 @@ void Oracle::check_cookie(Flow& flow, const TcpView& view) {
   if (!options.timestamps && (options.window_scale || options.sack_permitted)) {
     return context_.fail("{}: a SYN cookie promises what it cannot keep", flow.tuple.to_string());
   }
+  if (options.ways && (options.ways->step != 2 || options.ways->copies > 0)) {
+    return context_.fail("{}: a SYN cookie certifies {} copies with step {}, and nothing is stored",
+                         flow.tuple.to_string(), options.ways->copies, options.ways->step);
+  }
   if (!check_offered(flow, options)) return;
   context_.faults.add(Fault::kSynCookie);
   const auto known = std::ranges::find(flow.cookies, view.tcp.seq, &Flow::Cookie::iss);

@@ -22,6 +22,7 @@ struct Packet {
   std::uint16_t gso_size = 0;
   // Known to the oracle, not to any host:
   bool forged = false;                   // by the attacker
+  bool for_this_life = false;            // of the node: lost at its death, whoever keeps frames
   std::shared_ptr<const Packet> whole;   // what this is a fragment of
   unsigned fragment = 0, fragments = 0;  // which of how many
 };

@@ -14,6 +14,7 @@
 #include "tcp/challenge.h"
 #include "tcp/demux.h"
 #include "tcp/listener.h"
+#include "tcp/nonce.h"
 
 namespace holdfast::stack {
 
@@ -58,11 +59,13 @@ struct Engine::Impl final : ip::Host, gate::Output {
 
   // ---- SYN cookies (cookies.cc) ----
   const Secret& cookie_secret() const;
-  void send_cookie(const wire::FourTuple& tuple, const tcp::SegmentIn& syn, Time now);
-  std::optional<tcp::Cookie> cookie_in(const wire::FourTuple& tuple, const tcp::SegmentIn& segment,
+  void send_cookie(const Listening& at, const wire::FourTuple& tuple, const tcp::SegmentIn& syn, Time now);
+  tcp::NonceSource nonce_source(const wire::FourTuple& tuple, wire::SeqNum irs, wire::SeqNum iss) const;
+  std::optional<tcp::Cookie> cookie_in(const Listening& at, const wire::FourTuple& tuple, const tcp::SegmentIn& segment,
                                        const Cookies::Ticks& ticks) const;
   bool take_cookie(Listening& at, const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now);
-  bool is_overtaken(const tcp::Connection& connection, const tcp::SegmentIn& segment, Time now) const;
+  bool is_overtaken(const Listening& at, const tcp::Connection& connection, const tcp::SegmentIn& segment,
+                    Time now) const;
 
   // ---- Connections ----
   std::uint64_t shown_clock() const;  // nanoseconds; never above the stored ceiling, never going back

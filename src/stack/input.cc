@@ -48,8 +48,9 @@ void Engine::Impl::on_segment(const wire::FourTuple& tuple, const tcp::SegmentIn
 bool Engine::Impl::gives_way(const tcp::Connection& connection, const tcp::SegmentIn& segment, Time now) {
   const tcp::State state = connection.state();
   if (state != tcp::State::kTimeWait && state != tcp::State::kSynReceived) return false;
-  if (listening_at(connection.tuple().local.port) == nullptr) return false;
-  return connection.may_be_replaced_by(segment) || is_overtaken(connection, segment, now);
+  const Listening* at = listening_at(connection.tuple().local.port);
+  if (at == nullptr) return false;
+  return connection.may_be_replaced_by(segment) || is_overtaken(*at, connection, segment, now);
 }
 
 void Engine::Impl::on_unknown(const wire::FourTuple& tuple, const tcp::SegmentIn& segment, Time now) {
@@ -61,16 +62,11 @@ void Engine::Impl::on_unknown(const wire::FourTuple& tuple, const tcp::SegmentIn
       return accept(*at, tuple, segment, now);
     case tcp::Verdict::kFull:
       if (refuse_ways(*at, tuple, segment)) return;
-      // A cookie says three ways.
-      if (at->service.ways.min > wire::kMinWays) {
-        ++counters.backlog_full;
-        return;
-      }
-      return send_cookie(tuple, segment, now);
+      return send_cookie(*at, tuple, segment, now);
     case tcp::Verdict::kIgnore:
       return;
     case tcp::Verdict::kRefuse:
-      if (at != nullptr && at->service.ways.min == wire::kMinWays && take_cookie(*at, tuple, segment, now)) return;
+      if (at != nullptr && take_cookie(*at, tuple, segment, now)) return;
       break;
   }
   if (const auto refusal = tcp::refusal_for(segment)) {

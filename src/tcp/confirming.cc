@@ -224,7 +224,7 @@ void Connection::Impl::handshake_over() {
 // a SYN-ACK.
 void Connection::Impl::repeat_syn_ack(const SegmentIn& syn) {
   const auto proposal = ways_proposal(syn.header);
-  if (!proposal || now < next_seldom) return;
+  if (!proposal || !record_stored || now < next_seldom) return;
   next_seldom = now + std::chrono::seconds(1);
   SegmentOut segment;
   segment.header = syn_header();

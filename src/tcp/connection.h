@@ -162,12 +162,14 @@ class Connection {
   // Passive open, by an acceptable SYN for a listener. Nothing leaves before on_record_stored().
   static std::unique_ptr<Connection> accept(Host& host, const Config& config, StreamId id, const wire::FourTuple& tuple,
                                             const SegmentIn& syn, wire::SeqNum iss, std::uint32_t ts_offset, Time now);
-  // Passive open by the ACK of a SYN cookie (cookie.h), which is given to on_segment() next; `syn` and `iss` are what
-  // the cookie has kept. ESTABLISHED at once, for its peer is: nothing is half-open here, and no SYN-ACK is sent.
-  // Nothing at all leaves before on_record_stored(), and then the window update that the peer waits for.
+  // Passive open by `segment`, the ACK of a SYN cookie (cookie.h), which is given to on_segment() next; `syn` and `iss`
+  // are what the cookie has kept. ESTABLISHED at once, for its peer is: nothing is half-open here, and no SYN-ACK is
+  // sent. Nothing at all leaves before on_record_stored(), and then the window update that the peer waits for. With
+  // step 3 of more than three ways (one that Ways::by_cookie() takes) CONFIRMING, and then step 4.
   static std::unique_ptr<Connection> accept_cookie(Host& host, const Config& config, StreamId id,
                                                    const wire::FourTuple& tuple, const wire::TcpHeader& syn,
-                                                   wire::SeqNum iss, std::uint32_t ts_offset, Time now);
+                                                   wire::SeqNum iss, const SegmentIn& segment, std::uint32_t ts_offset,
+                                                   Time now);
   // Active open. Nothing leaves before on_record_stored().
   static std::unique_ptr<Connection> connect(Host& host, const Config& config, StreamId id,
                                              const wire::FourTuple& tuple, wire::SeqNum iss, std::uint32_t ts_offset,

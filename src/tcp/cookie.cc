@@ -75,8 +75,7 @@ std::uint32_t sequence_number(const Secret& secret, const wire::FourTuple& tuple
   store_be32(&input[5], tuple.peer.address.value);
   store_be16(&input[9], tuple.local.port.value);
   store_be16(&input[11], tuple.peer.port.value);
-  store_be32(&input[13], static_cast<std::uint32_t>(fields.tick >> 32));
-  store_be32(&input[17], static_cast<std::uint32_t>(fields.tick));
+  store_be64(&input[13], fields.tick);
   input[21] = static_cast<std::byte>(fields.mss);
   input[22] = static_cast<std::byte>(fields.options.value_or(0xff));
   input[23] = static_cast<std::byte>(fields.our_shift);

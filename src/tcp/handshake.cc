@@ -29,7 +29,7 @@ std::unique_ptr<Connection> Connection::accept(Host& host, const Config& config,
   c.rcv.synced = true;  // and nothing leaves before on_record_stored()
   c.rcv.released_ts = c.rcv.recent.value();
   if (const auto proposal = ways_proposal(syn.header)) {
-    const NonceSource source{host.nonce_secret(), tuple, c.rcv.irs, iss};
+    const NonceSource source{host.nonce_secret(), tuple, c.rcv.irs, iss, id.value};
     c.ways = std::make_unique<Ways>(Ways::answer(config.ways, source, host.stores(), *proposal));
   }
   c.begin_send();
@@ -39,9 +39,18 @@ std::unique_ptr<Connection> Connection::accept(Host& host, const Config& config,
 // The cookie's SYN-ACK left so long ago that it says nothing about the round-trip time.
 std::unique_ptr<Connection> Connection::accept_cookie(Host& host, const Config& config, StreamId id,
                                                       const wire::FourTuple& tuple, const wire::TcpHeader& syn,
-                                                      wire::SeqNum iss, std::uint32_t ts_offset, Time now) {
+                                                      wire::SeqNum iss, const SegmentIn& segment,
+                                                      std::uint32_t ts_offset, Time now) {
   auto connection = accept(host, config, id, tuple, {syn, {}}, iss, ts_offset, now);
   Impl& c = *connection->impl_;
+  if (const auto& third = segment.header.options.ways; third && third->ways > wire::kMinWays) {
+    const NonceSource source{host.nonce_secret(), tuple, syn.seq, iss, id.value};
+    const auto ways = Ways::by_cookie(config.ways, source, host.stores(), *third);
+    HF_ASSERT(ways.has_value());
+    c.ways = std::make_unique<Ways>(*ways);
+    c.take_step(segment, false);
+    return connection;
+  }
   c.state = State::kEstablished;
   c.snd.syn_acked = true;
   c.ack_owed = true;  // the window was 0, and the peer may have something to send
@@ -60,7 +69,7 @@ std::unique_ptr<Connection> Connection::connect(Host& host, const Config& config
   c.snd.iss = iss;
   c.ts_offset = ts_offset;
   if (config.ways.max > wire::kMinWays) {
-    const NonceSource source{host.nonce_secret(), tuple, iss, wire::SeqNum{0}};
+    const NonceSource source{host.nonce_secret(), tuple, iss, wire::SeqNum{0}, id.value};
     c.ways = std::make_unique<Ways>(Ways::propose(config.ways, source, host.stores()));
   }
   return std::unique_ptr<Connection>(new Connection(std::move(impl)));

@@ -8,7 +8,7 @@
 namespace holdfast::tcp {
 
 std::uint32_t NonceSource::nonce(const wire::WaysOption& option) const {
-  std::array<std::byte, 24> input{};
+  std::array<std::byte, 32> input{};
   input[0] = std::byte{'n'};  // the secret serves other purposes too (isn.cc)
   store_be32(&input[1], tuple.local.address.value);
   store_be32(&input[5], tuple.peer.address.value);
@@ -21,6 +21,8 @@ std::uint32_t NonceSource::nonce(const wire::WaysOption& option) const {
   input[21] = std::byte{option.ways};
   input[22] = std::byte{option.step};
   input[23] = std::byte{wire::ways_flags(option)};
+  const bool is_fresh = option.step >= 4 && !HF_MUTANT(kWaysNonceRepeats);
+  store_be64(&input[24], is_fresh ? connection : 0);
   return static_cast<std::uint32_t>(prf(secret, input));
 }
 

@@ -79,7 +79,8 @@ void Connection::Impl::restore(const Snapshot& s) {
   snd.wl2 = snd.seq(snd.una);
   if (state != State::kSynSent) begin_send();
   if (may_confirm(s)) {
-    const NonceSource source{host.nonce_secret(), tuple, active_open ? s.iss : s.irs, active_open ? s.irs : s.iss};
+    const NonceSource source{host.nonce_secret(), tuple, active_open ? s.iss : s.irs, active_open ? s.irs : s.iss,
+                             id.value};
     ways = std::make_unique<Ways>(Ways::resume(config.ways, source, host.stores(), active_open, s.ways));
   }
 }

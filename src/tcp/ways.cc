@@ -43,6 +43,19 @@ Ways Ways::answer(const WaysConfig& config, const NonceSource& source, bool stor
   return ways;
 }
 
+std::optional<Ways> Ways::by_cookie(const WaysConfig& config, const NonceSource& source, bool stores,
+                                    const wire::WaysOption& third) {
+  const bool settled = third.ways >= config.min && third.ways <= config.max;
+  if (third.step != 3 || third.is_refused || !settled) return std::nullopt;
+  Ways ways(config, source, stores, false);
+  ways.asked_ = ways.ways_ = third.ways;
+  ways.sent_ = 2;
+  if (!ways.answers(third, false)) return std::nullopt;
+  ways.take(third);
+  ways.phase_ = ways.ways_ > wire::kMinWays ? Phase::kStoring : Phase::kPlain;
+  return ways;
+}
+
 Ways Ways::resume(const WaysConfig& config, const NonceSource& source, bool stores, bool initiator,
                   const WaysRecord& record) {
   HF_ASSERT(record.ways > wire::kMinWays && record.ways <= wire::kMaxWays && record.received <= record.ways);
@@ -80,7 +93,7 @@ Ways::Do Ways::syn_arrives(const std::optional<wire::WaysOption>& option, bool a
     if (config_.min > wire::kMinWays) return fail(WaysFailure::kPeerOffersLess);
     return fall_back();
   }
-  if (option->step != 2 || option->ways > asked_ || !answers(*option, false)) return drop();
+  if (option->step != 2 || option->is_refused || option->ways > asked_ || !answers(*option, false)) return drop();
   source_.responder_isn = responder_isn;
   ways_ = option->ways;
   received_ = 2;

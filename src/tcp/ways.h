@@ -49,7 +49,7 @@ struct WaysReport {
 // What a connection record holds of it: enough to go on.
 struct WaysRecord {
   std::uint8_t ways = 0;      // proposed, then settled; 0: an ordinary handshake
-  std::uint8_t received = 0;  // the peer's latest step when the record was written: 0, 1, 2, N-1 or N
+  std::uint8_t received = 0;  // the peer's latest step when the record was written: 0, 1, 2, 3, N-1 or N
   std::uint32_t peer_nonce = 0;
   // What was asked for, where nobody can be asked again: after a restart a caller is gone.
   bool strict = false;
@@ -88,6 +88,11 @@ class Ways {
   // A passive open, by a SYN with step 1 of at least config.min ways; settles on the lesser of its N and config.max.
   // Where that is 3, phase kPlain: steps 2 and 3 say so.
   static Ways answer(const WaysConfig& config, const NonceSource& source, bool stores, const wire::WaysOption& syn);
+  // A passive open by step 3, where step 2 was a SYN cookie, of which nothing was kept (stack/cookies.h). Nothing where
+  // the echo is not that step 2's nonce, or `third` says a number of ways that step 2 cannot have settled on. Where
+  // that is 3, phase kPlain; else the record is to be stored first.
+  static std::optional<Ways> by_cookie(const WaysConfig& config, const NonceSource& source, bool stores,
+                                       const wire::WaysOption& third);
   // In the hands of a replacement, from a record with ways > 3, which also says what was asked for.
   static Ways resume(const WaysConfig& config, const NonceSource& source, bool stores, bool initiator,
                      const WaysRecord& record);

@@ -32,7 +32,7 @@ class SynCookie : public Solo {
   void open(const SegmentIn& ack) {
     const auto v = verify(ack);
     ASSERT_TRUE(v);
-    e.connection = Connection::accept_cookie(e, e.config, StreamId{1}, kTuple, v->syn, v->iss, 100, now());
+    e.connection = Connection::accept_cookie(e, e.config, StreamId{1}, kTuple, v->syn, v->iss, ack, 100, now());
     arrive(ack);
   }
 

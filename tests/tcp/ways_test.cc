@@ -116,5 +116,18 @@ TEST(Ways, AReplacementWantsAsManyWaysAsItsPredecessor) {
   EXPECT_EQ(second.report().failure, WaysFailure::kPeerOffersLess);
 }
 
+// REFUSED is a reset's.
+TEST(Ways, ASynAckThatRefusesIsDropped) {
+  Ways initiator = Ways::propose(config(), source(true, wire::SeqNum{0}), true);
+  EXPECT_EQ(initiator.speak(), Do::kSend);
+  Ways responder = Ways::answer(config(), source(false, kResponderIsn), true, send(initiator, 1));
+  EXPECT_EQ(responder.stored(), Do::kSend);
+  wire::WaysOption second = send(responder, 1);
+  second.is_refused = true;
+  EXPECT_EQ(initiator.syn_arrives(second, true, kResponderIsn), Do::kNothing);
+  second.is_refused = false;
+  EXPECT_EQ(initiator.syn_arrives(second, true, kResponderIsn), Do::kStore);
+}
+
 }  // namespace
 }  // namespace holdfast::tcp

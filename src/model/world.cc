@@ -198,7 +198,8 @@ std::optional<Message> World::believes_forgery(SideId id) const {
   m.seq = m.syn ? isn_of(!initiator, 0) : before.irs;
   m.acked = before.iss;
   const auto first = static_cast<std::uint8_t>(m.syn || initiator ? 2 : 3);
-  for (std::uint8_t step = first; step <= (m.syn ? 2 : ways.ways()); step = static_cast<std::uint8_t>(step + 2)) {
+  const std::uint8_t last = m.syn ? std::uint8_t{2} : ways.ways();
+  for (std::uint8_t step = first; step <= last; step = static_cast<std::uint8_t>(step + 2)) {
     wire::WaysOption invented;
     invented.ways = ways.ways();
     invented.step = step;

@@ -84,6 +84,9 @@ std::string explain_failure(const tcp::WaysReport& report) {
           counted(report.peer_copies), report.received, report.ways, report.peer_asked);
     case tcp::WaysFailure::kStopped:
       return fmt::format("the handshake stopped at step {} of {}: nothing answered it", report.sent, report.ways);
+    case tcp::WaysFailure::kReset:
+      return fmt::format("the peer gave the handshake up, and step {} of {} was our latest: its log may say why",
+                         report.sent, report.ways);
   }
   return {};
 }

@@ -409,6 +409,10 @@ class Sender {
     session_.say(fmt::format("no answer from {} yet: trying on, Ctrl-C ends it", peer()));
   }
 
+  Result<void> no_connection(Error::Kind kind) const {
+    return fail(kind, fmt::format("no connection: {}: {}", peer(), explain_failure(dialogue_.handshake_report())));
+  }
+
   Result<void> verdict(tcp::CloseReason reason) const {
     const char* const anew = session_.is_durable() ? "; the next run sends it anew, over a new connection" : "";
     switch (reason) {
@@ -423,15 +427,16 @@ class Sender {
                                                            : "check the address, the link and a firewall between",
                                 anew));
       case tcp::CloseReason::kPeerReset:
+        if (dialogue_.handshake_report().failure == tcp::WaysFailure::kReset) {
+          return no_connection(Error::Kind::kUnavailable);
+        }
         return fail(Error::Kind::kUnavailable,
                     fmt::format("connection reset: {}: the peer may not have everything{}", peer(), anew));
       case tcp::CloseReason::kHandshakeRefused:
       case tcp::CloseReason::kTooFewCopies:
-        return fail(Error::Kind::kUnavailable,
-                    fmt::format("no connection: {}: {}", peer(), explain_failure(dialogue_.handshake_report())));
+        return no_connection(Error::Kind::kUnavailable);
       case tcp::CloseReason::kHandshakeStopped:
-        return fail(Error::Kind::kTimeout,
-                    fmt::format("no connection: {}: {}", peer(), explain_failure(dialogue_.handshake_report())));
+        return no_connection(Error::Kind::kTimeout);
       case tcp::CloseReason::kAborted:
         break;
     }

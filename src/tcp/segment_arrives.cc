@@ -134,6 +134,7 @@ void Connection::Impl::reset_arrives(std::int64_t position) {
   if (at_released || at_next) {
     if (state == State::kTimeWait) return finish(CloseReason::kNormal);  // both streams had ended already
     const bool refused = state == State::kSynReceived && active_open && !confirming();
+    if (ways) ways->reset_by_peer();
     return finish(refused ? CloseReason::kRefused : CloseReason::kPeerReset);
   }
   if (position > static_cast<std::int64_t>(rcv.released.value)) challenge();

@@ -116,6 +116,10 @@ void Ways::refused(const std::optional<wire::WaysOption>& option) {
   fail(WaysFailure::kPeerWantsMore);
 }
 
+void Ways::reset_by_peer() {
+  if (confirming()) fail(WaysFailure::kReset);
+}
+
 Ways::Do Ways::arrives(const std::optional<wire::WaysOption>& option) {
   if (!confirming() && phase_ != Phase::kProving) return Do::kNothing;
   return option ? step_arrives(*option) : plain_arrives();

@@ -29,6 +29,7 @@ enum class WaysFailure : std::uint8_t {
   kPeerOffersLess,  // it settled on peer_limit, or said nothing of ways (then peer_limit is 3)
   kTooFewCopies,    // strict: the peer certified peer_copies where peer_asked were asked for
   kStopped,         // the peer did not answer step `sent`, or (sender of step N) never proved that it arrived
+  kReset,           // the peer gave it up, step `sent` being our latest
 };
 
 // For people and metrics.
@@ -106,6 +107,8 @@ class Ways {
   Do arrives(const std::optional<wire::WaysOption>& option);
   // A RST in answer to our SYN. Notes the responder's minimum, if it says so and is believed.
   void refused(const std::optional<wire::WaysOption>& option);
+  // A RST in mid-handshake.
+  void reset_by_peer();
   Do stored();
   Do copies(std::uint8_t copies);
   Do roll_call_over(std::uint8_t copies);

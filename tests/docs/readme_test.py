@@ -9,9 +9,10 @@
 - Each program, sub-command and flag of ours that a page, a unit file or the help's own examples name exists; each flag
   of `holdfast serve` is in docs/operating.md; keys in TOML examples are flags.
 - The translated README has the same shell blocks and links.
-- No path of one machine and nothing left for later is in a tracked file.
+- No path of one machine and nothing left for later is in a tracked file; each Python script parses.
 """
 
+import ast
 import re
 import shlex
 import subprocess
@@ -234,11 +235,20 @@ class Checks:
                 lines = path.read_text().splitlines()
             except UnicodeDecodeError:
                 continue  # binary
+            if path.suffix == ".py":
+                self.parses(path)
             for number, text in enumerate(lines, 1):
                 if found := MACHINE_PATH.search(text):
                     self.fail(path, number, f"a path of one machine: {text[found.start():found.start() + 40]}")
                 if found := LEFT_FOR_LATER.search(text):
                     self.fail(path, number, f"left for later: {found.group()}")
+
+    # Some scripts run in no test, but by hand or in the soak.
+    def parses(self, path):
+        try:
+            ast.parse(path.read_text())
+        except SyntaxError as error:
+            self.fail(path, error.lineno or 1, f"does not parse: {error.msg}")
 
 
 class Block:

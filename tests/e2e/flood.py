@@ -16,18 +16,23 @@ SYN_ACK = 0x12
 
 
 class Flooder:
-    """Sends SYNs through a raw socket. No two are the same: source address, source port and sequence number differ."""
+    """Sends SYNs through a raw socket. No two are the same: source address, source port and sequence number differ.
+    `ways`: they propose so many; 3: they carry no option for that."""
 
-    def __init__(self, port, seed):
+    def __init__(self, port, seed, ways=3):
         self.chance = random.Random(seed)
         self.port = port
         self.raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-        self.packet = bytearray(struct.pack("!BBHHHBBH4s4s", 0x45, 0, 60, 0, 0, 64, socket.IPPROTO_TCP, 0, bytes(4),
-                                            socket.inet_aton(lab.NODE)))
-        # MSS 1460, SACK permitted, timestamps, window scale 7.
+        # MSS 1460, SACK permitted, timestamps, window scale 7; and step 1.
         options = struct.pack("!BBHBBBBIIBBBB", 2, 4, 1460, 4, 2, 8, 10, 12345, 0, 1, 3, 3, 7)
-        self.packet += struct.pack("!HHIIBBHHH", 0, port, 0, 0, 10 << 4, 0x02, 64240, 0, 0) + options
-        self.constant = sum(struct.unpack("!20H", self.packet[20:])) + sum(struct.unpack("!2H", self.packet[16:20])) + 6 + 40
+        if ways > 3:
+            options += struct.pack("!BBHBBBBII", 253, 16, 0x4846, ways, 1, 1, 0, 0x12345678, 0)
+        length = 20 + len(options)
+        self.packet = bytearray(struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + length, 0, 0, 64, socket.IPPROTO_TCP, 0, bytes(4),
+                                            socket.inet_aton(lab.NODE)))
+        self.packet += struct.pack("!HHIIBBHHH", 0, port, 0, 0, length // 4 << 4, 0x02, 64240, 0, 0) + options
+        words = struct.unpack(f"!{length // 2}H", self.packet[20:]) + struct.unpack("!2H", self.packet[16:20])
+        self.constant = sum(words) + socket.IPPROTO_TCP + length
 
     def close(self):
         self.raw.close()
@@ -39,8 +44,8 @@ class Flooder:
         for _ in range(count):
             source, port, number = host + 3 + draw(12) % 250, 1024 + draw(15), draw(32)
             total = constant + (source >> 16) + (source & 0xFFFF) + port + (number >> 16) + (number & 0xFFFF)
-            total = (total & 0xFFFF) + (total >> 16)
-            total = (total & 0xFFFF) + (total >> 16)
+            while total >> 16:
+                total = (total & 0xFFFF) + (total >> 16)
             pack("!I", packet, 12, source)
             pack("!H", packet, 20, port)
             pack("!I", packet, 24, number)
@@ -56,14 +61,15 @@ class SynAcks:
     """The SYN-ACKs to one of our ports, as they come from the device."""
 
     def __init__(self, port):
-        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+        # Of no protocol until it is bound: frames that came before the filter was there would be taken for what is looked for.
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         # ld byte [23] == TCP; ld half [36] == port; ld byte [47] == SYN-ACK; then all of it.
         code = [(0x30, 0, 0, 23), (0x15, 0, 5, socket.IPPROTO_TCP), (0x28, 0, 0, 36), (0x15, 0, 3, port), (0x30, 0, 0, 47),
                 (0x15, 0, 1, SYN_ACK), (0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0)]
         program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *instruction) for instruction in code))
         filter_ = struct.pack("@HP", len(code), ctypes.addressof(program))
         self.socket.setsockopt(socket.SOL_SOCKET, 26, filter_)  # SO_ATTACH_FILTER
-        self.socket.bind((lab.LINK, 0))
+        self.socket.bind((lab.LINK, 0x0800))
         self.socket.settimeout(10)
 
     def window(self):
@@ -133,11 +139,11 @@ class Flood(case.Case):
                 return None
         lab.wait_for(answered, 60, lambda: "no answer behind the flood")
 
-    def syn_flood(self, syns, seed, kill=False):
+    def syn_flood(self, syns, seed, kill=False, ways=3):
         """Half of it finds the node with nothing else to do, so that every byte that it writes is the flood's; during the other
         half clients connect and upload, and an upload that had begun goes on."""
-        node = self.node(extra=["--max-half-open", str(HALF_OPEN)])
-        flooder = Flooder(7000, seed)
+        node = self.node(services=["store:7000,ways=3..74"], extra=["--max-half-open", str(HALF_OPEN)])
+        flooder = Flooder(7000, seed, ways)
         self.addCleanup(flooder.close)
         old = self.connect()
         data = {old.getsockname()[1]: case.random_bytes(32 * case.MIB, seed=seed)}

@@ -12,6 +12,9 @@ class FloodTest(flood.Flood):
     def test_and_through_one_that_outlives_the_node(self):
         self.syn_flood(20_000, seed=2, kill=True)
 
+    def test_and_through_one_that_proposes_many_ways(self):
+        self.syn_flood(60_000, seed=3, ways=74)
+
 
 if __name__ == "__main__":
     case.main()

@@ -97,6 +97,10 @@ class ReadmeTest(case.Case):
         self.run_command("kill -9 $(pgrep -f inherited-link)")
         self.type_into(echo, b"after\n")
 
+    def test_the_ladder(self):
+        ladder, = [block.text for block in blocks(Path(README)) if "--ladder" in block.text]
+        self.assertIn("8 ACK", self.run_command(ladder).decode())
+
     def test_what_make_serve_prints(self):
         self.hide(os.path.join(lab.ROOT, "build", "serve"))
         printed = self.await_line(self.stay("exec scripts/serve"), b"ready").decode()

@@ -86,7 +86,8 @@ class SoakTest(survival.Survival):
 
 class FloodSoakTest(flood.Flood):
     def test_a_million_syns(self):
-        print(self.syn_flood(1_000_000, seed=int(os.environ.get("SOAK_SEED", time.time()))), file=sys.stderr)
+        for ways in (3, 74):
+            print(self.syn_flood(1_000_000, seed=int(os.environ.get("SOAK_SEED", time.time())), ways=ways), file=sys.stderr)
 
 
 if __name__ == "__main__":

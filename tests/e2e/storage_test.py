@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Storage that fails or fills up while clients are at work."""
 
-import fcntl
 import json
 import os
 import socket
@@ -10,34 +9,18 @@ import subprocess
 import time
 
 import case
+import disks
 import lab
 
-EXT4_IOC_SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32): what a dying disk looks like to a program
-NO_LOG_FLUSH = 2
 
-
-class StorageTest(case.Case):
-    def mount_ext4(self, name, size_mib):
-        """A file system of its own, so that it can be filled and broken."""
-        path = self.directory.make(name)
-        image = self.directory.file(name + ".img")
-        with open(image, "wb") as file:
-            file.truncate(size_mib * case.MIB)
-        subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-O", "^has_journal", image], check=True)
-        if subprocess.run(["mount", "-o", "loop", image, path], check=False, capture_output=True).returncode != 0:
-            self.skipTest("can't mount")
-        self.addCleanup(subprocess.run, ["umount", "-l", path], check=False)
-        return path
-
+class StorageTest(disks.Disks):
     def test_a_failed_location_is_taken_out_and_the_others_carry_on(self):
         failing = self.mount_ext4("failing", 512)
         node = self.node(data=[self.directory.make("a"), self.directory.make("b"), failing])
         data = case.random_bytes(32 * case.MIB)
         connection = self.connect()
         connection.sendall(data[:len(data) // 2])
-        fd = os.open(failing, os.O_RDONLY)
-        fcntl.ioctl(fd, EXT4_IOC_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
-        os.close(fd)
+        disks.fail(failing)
         connection.sendall(data[len(data) // 2:])
         connection.shutdown(socket.SHUT_WR)
         self.assertEqual(connection.recv(1), b"")
@@ -111,14 +94,11 @@ class StorageTest(case.Case):
         data = case.random_bytes(512 * case.MIB)
         connection = self.connect(timeout=60)
         connection.sendall(data[:case.MIB])
-        subprocess.run(["fsfreeze", "--freeze", hanging], check=True)
-        try:
+        with disks.hanging(hanging):
             connection.sendall(data[case.MIB:])
             connection.shutdown(socket.SHUT_WR)
             self.assertEqual(connection.recv(1), b"")
             self.assertTrue(node.events("location-behind"))
-        finally:
-            subprocess.run(["fsfreeze", "--unfreeze", hanging], check=True)
         node.data.remove(hanging)
         self.assert_same(self.stored(node, 1), data)
 
@@ -226,22 +206,11 @@ class StorageTest(case.Case):
             lab.wait_for(lambda: len(node.events("recovered")) > 1, 10, lambda: node.log()[-2000:])
         self.upload_to_a_full_disk(stop_and_start)
 
-    def fill(self, ballast):
-        """To the last block."""
-        with open(ballast, "wb", buffering=0) as file:
-            for piece in (case.MIB, 4096):
-                try:
-                    while True:
-                        file.write(bytes(piece))
-                        os.fsync(file.fileno())
-                except OSError:
-                    pass
-
     def upload_to_a_full_disk(self, strike):
         full = self.mount_ext4("full", 96)
         ballast = os.path.join(full, "ballast")
         node = self.node(data=[full], extra=["--segment-size", "4MiB"])
-        self.fill(ballast)
+        disks.fill(ballast)
         data = case.random_bytes(40 * case.MIB)
         client = self.start_nc(data)
         view = self.client_view()
@@ -258,7 +227,7 @@ class StorageTest(case.Case):
         # Everything taken is acknowledged, and stored.
         self.assertLess(acked(), len(data))
         lab.wait_for(lambda: node.streams()[0]["in_bytes"] == acked(), 10, lambda: f"{node.streams()}, {acked()} acknowledged")
-        self.fill(ballast + "-of-what-was-left")
+        disks.fill(ballast + "-of-what-was-left")
         strike(node)
         self.assertIsNone(client.poll())
         self.assertGreaterEqual(node.streams()[0]["in_bytes"], acked())

@@ -30,9 +30,9 @@ class Wire:
     """What the node says on the device, seen by a packet socket: the highest ACK for each of our ports."""
 
     def __init__(self):
-        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 26)
-        self.socket.bind((lab.LINK, 0))
+        self.socket.bind((lab.LINK, 0x0800))
         self.socket.setblocking(False)
         self.first, self.highest = {}, {}
 

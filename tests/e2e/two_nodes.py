@@ -1,5 +1,6 @@
 """Two nodes of ours: `holdfast serve` on one TAP device, `holdfast send` on another, with a wire or bridges between them."""
 
+import contextlib
 import json
 import os
 import struct
@@ -59,18 +60,18 @@ class TwoNodes(case.Case):
         return self.node(data=data, services=[f"{kind}:7000,ways={ways}{options}"], link=RESPONDER, host_address=None, extra=extra,
                          **more)
 
-    def send_command(self, *more, data=()):
+    def send_command(self, *more, data=(), port=7000):
         command = [lab.BINARY, "send", "--link", f"tap:{INITIATOR}", "--address", f"{SENDER}/24", "--quiet", "--to",
-                   f"{lab.NODE}:7000", *map(str, more)]
+                   f"{lab.NODE}:{port}", *map(str, more)]
         for path in data:
             command += ["--data", path]
         return command + (SMALL if data else [])
 
-    def start_send(self, *more, data=(), source=None):
-        """`source`: a file; else nothing is sent."""
-        started = self.far or open(os.devnull, "rb")
-        with started:
-            process = subprocess.Popen([*self.send_command(*more, data=data), source or os.devnull], stdin=subprocess.DEVNULL,
+    def start_send(self, *more, data=(), source=None, stdin=subprocess.DEVNULL, port=7000):
+        """`source`: a file; with `stdin` what comes from there; else nothing is sent."""
+        source = source or ("-" if stdin != subprocess.DEVNULL else os.devnull)
+        with self.far or contextlib.nullcontext():
+            process = subprocess.Popen([*self.send_command(*more, data=data, port=port), source], stdin=stdin,
                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.addCleanup(self.end_process, process)
         return process
@@ -103,20 +104,22 @@ def stored_bytes(directories, stream, direction):
     return subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
 
 
-def copies_on_disk(directories, own_isn, peer_isn):
+def copies_on_disk(directories, own_isn, peer_isn, received=0):
     """In how many directories a connection record with these initial sequence numbers lies (docs/log-format.md, "Connection record"),
-    found by reading the files, without the program."""
+    found by reading the files, without the program. `received`: one that knows of this step of the peer's."""
     wanted = struct.pack("<II", own_isn, peer_isn)
-    found = 0
-    for path in directories:
-        for name in os.listdir(path):
-            if not name.startswith("segment-"):
-                continue
-            with open(os.path.join(path, name), "rb") as file:
-                if wanted in file.read():
-                    found += 1
-                    break
-    return found
+
+    def lies_in(path):
+        with open(path, "rb") as file:
+            content = file.read()
+        at = content.find(wanted)
+        while at >= 0:
+            if content[at - 20 + 7] >= received:  # where in the record the numbers and the step are
+                return True
+            at = content.find(wanted, at + 1)
+        return False
+    return sum(any(lies_in(os.path.join(path, name)) for name in os.listdir(path) if name.startswith("segment-"))
+               for path in directories)
 
 
 def copies_asked(step):

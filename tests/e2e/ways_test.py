@@ -1,72 +1,49 @@
 #!/usr/bin/env python3
 """The N-way handshake between two programs of ours, over real TAP devices (docs/handshake.md)."""
 
-import os
-import shutil
-
 import case
 import frame as frames
-from two_nodes import INITIATOR, RESPONDER, TwoNodes, copies_asked, copies_on_disk, streams_of, stored_bytes
+import ways
+from two_nodes import INITIATOR, RESPONDER, TwoNodes, copies_asked, copies_on_disk
+from ways import HELLO, settled
 from wire import DROP, PASS
 
-HELLO = b"one file, both ways\n" * 200
 SHORT = 2  # flag
 
 
-class EveryNTest(TwoNodes):
-    """Each side on a bridge of its own, in a namespace of its own. WAYS=4,8 in the environment: only these."""
-
-    bridged = True
-
+class EveryNTest(ways.Handshakes):
     def test_exactly_n_segments(self):
         node = self.serve(data=36)
-        chosen = [int(n) for n in os.environ["WAYS"].split(",")] if "WAYS" in os.environ else range(3, 75)
-        for n in chosen:
-            self.one(n, node)
+        for n in ways.chosen():
+            row = self.handshake(n, node)
+            self.assertEqual((row["segments"], row["close"]), (n, ["FIN", "ACK", "FIN", "ACK"]), row)
 
-    def one(self, n, node):
-        """A handshake of n ways, data both ways, stored on both sides, the close."""
-        mine = [self.directory.make(f"initiator-{i}") for i in range(max(1, copies_asked(n if n % 2 else n - 1)))]
-        begin = len(self.recorder.tcp())
-        out, _ = self.finish(self.start_send("--ways", n, data=mine, source=self.file(HELLO)))
-        self.assertEqual(out, HELLO)
-        seen = self.recorder.tcp()[begin:]
-        what = f"{n} ways:\n" + "\n".join(map(str, seen))
-        # Then nothing but data, window updates and the close; a step that a slow machine has sent again counts once.
-        known = set()
-        seen = [frame for frame in seen if not frame.ways or frame.payload_length or
-                not (frame.ways.nonce in known or known.add(frame.ways.nonce))]
-        if n == 3:
-            handshake, rest = seen[:3], seen[3:]
-        else:  # the recorder may see an answer a moment before what it answers: two processors
-            handshake = sorted((frame for frame in seen if frame.ways and not frame.payload_length), key=lambda f: f.ways.step)
-            rest = [frame for frame in seen if frame not in handshake]
-            self.assertEqual(len(handshake), n, what)
-        last_nonce = 0
-        for k, frame in enumerate(handshake, 1):
-            self.assertEqual(frame.kind, {1: "SYN", 2: "SYN-ACK"}.get(k, "ACK"), what)
-            if n == 3:
-                self.assertIsNone(frame.ways, what)
-                continue
-            self.assertEqual((frame.ways.ways, frame.ways.step, frame.ways.flags, frame.ways.echo), (n, k, 0, last_nonce), what)
-            self.assertGreaterEqual(frame.ways.copies, copies_asked(k), what)
-            last_nonce = frame.ways.nonce
-        self.check_close(rest, what)
-        port = handshake[0].source_port
-        theirs = next(s for s in node.streams() if s["peer"].endswith(f":{port}"))
-        ours = streams_of(mine)[-1]
-        for directories, stream in ((node.data, theirs["id"]), (mine, ours["id"])):
-            for direction in ("in", "out"):
-                self.assertEqual(stored_bytes(directories, stream, direction), HELLO)
-        for path in mine:
-            shutil.rmtree(path)
 
-    def check_close(self, segments, what):
-        """A FIN each way, and each acknowledged."""
-        fins = [frame for frame in segments if frame.flags & frames.FIN]
-        self.assertEqual(len({fin.source_port for fin in fins}), 2, what)
-        for fin in fins:
-            self.assertTrue([frame for frame in segments if frame.source_port != fin.source_port and frame.ack == fin.end_seq], what)
+class ThreeWaysTest(TwoNodes):
+    def test_three_ways_are_the_ordinary_handshake_byte_for_byte(self):
+        plain = self.three("3", "store")
+        for ways, words in (("3", ["--ways", 3]), ("3..74", []), ("3..74", ["--ways", 3])):
+            self.assertEqual(self.three(ways, "store", *words), plain, f"ways={ways} {words}")
+
+    def three(self, ways, kind, *words):
+        """The bytes of the three segments, without what is another each time."""
+        begin = len(self.wire.tcp())
+        node = self.serve(ways=ways, kind=kind)
+        self.finish(self.start_send("--local-port", 5000, *words, source=self.file(HELLO)))
+        self.assertEqual(node.stop(), 0)
+        steps, _, _ = settled(3, self.wire.tcp()[begin:])
+        self.assertEqual([frame.kind for frame in steps], ["SYN", "SYN-ACK", "ACK"])
+        return [self.without_chance(frame) for frame in steps]
+
+    @staticmethod
+    def without_chance(frame):
+        """Zeros for the IP identification, sequence numbers, timestamps, and the checksums over them."""
+        timestamps = frame.options.index(bytes([8, 10])) + 2
+        options = frame.options[:timestamps] + bytes(8) + frame.options[timestamps + 8:]
+        raw = bytearray(frame.altered(seq=0, ack=0, options=options).raw)
+        for begin, size in ((18, 2), (24, 2), (50, 2)):
+            raw[begin:begin + size] = bytes(size)
+        return bytes(raw)
 
 
 class RollCallTest(TwoNodes):

@@ -455,6 +455,18 @@ TEST_F(Confirming, AResetEndsIt) {
   p.r.connection->abort(p.now);
   p.carry();
   EXPECT_EQ(p.i.close_reason, CloseReason::kPeerReset);
+  EXPECT_EQ(p.i.connection->handshake()->failure, WaysFailure::kReset);
+  EXPECT_EQ(p.i.connection->handshake()->sent, 5);
+}
+
+TEST_F(Confirming, AResetOfAnEstablishedOneIsNoFailedHandshake) {
+  p.ways(8);
+  p.open();
+  p.carry();
+  p.r.connection->abort(p.now);
+  p.carry();
+  EXPECT_EQ(p.i.close_reason, CloseReason::kPeerReset);
+  EXPECT_EQ(p.i.connection->handshake()->failure, WaysFailure::kNone);
 }
 
 TEST_F(Confirming, ACloseWaitsForEstablishment) {

@@ -1,0 +1,199 @@
+"""What handshakes of N ways between two programs of ours must show, over real TAP devices: each returns what it has counted.
+ways_test.py runs them for some N or in short, ways_table.py in full."""
+
+import functools
+import os
+import shutil
+import signal
+import subprocess
+
+import frame as frames
+import lab
+from two_nodes import INITIATOR, RESPONDER, TwoNodes, copies_asked, streams_of, stored_bytes
+from wire import HOLD, PASS
+
+EVERY_N = range(3, 75)
+HELLO = b"one file, both ways\n" * 200
+
+
+def chosen():
+    """WAYS=4,8 in the environment: only these."""
+    return [int(n) for n in os.environ["WAYS"].split(",")] if "WAYS" in os.environ else EVERY_N
+
+
+def last_steps(n):
+    """(the responder's last step, the initiator's)."""
+    return (n, n - 1) if n % 2 == 0 else (n - 1, n)
+
+
+def step_of(frame, n):
+    """Which step of a handshake of n ways a segment carries, 0 for none. Three ways carry no option: there the kind says it."""
+    if n > 3:
+        return frame.ways.step if frame.ways else 0
+    return {"SYN": 1, "SYN-ACK": 2, "ACK": 3 if frame.destination_port == 7000 else 0}.get(frame.kind, 0)
+
+
+def settled(n, segments):
+    """(the segments of the handshake by step, how many more came of these, the others). A step that has come again because a timer ran
+    out is a repetition; until the peer has shown that step n arrived, window updates and data carry that too (rule 5)."""
+    steps, repeated, others = {}, 0, []
+    for segment in segments:
+        step = 0 if segment.payload_length or segment.flags & frames.FIN else step_of(segment, n)
+        first = steps.setdefault(step, segment) if step else None
+        if first is segment:
+            continue
+        again = first and (step < n or (segment.window, segment.ack) == (first.window, first.ack))
+        repeated += bool(again)
+        if not again:
+            others.append(segment)
+    return [steps[step] for step in sorted(steps)], repeated, others
+
+
+class Stored(TwoNodes):
+    def check_stored(self, directories, peer):
+        """The latest stream from or to this peer has ended well, and everything is there both ways."""
+        def closed():
+            latest = [s for s in streams_of(directories) if s["peer"].endswith(peer)][-1]
+            return latest if latest["closed_because"] else None
+        stream = lab.wait_for(closed, 20, lambda: f"not closed: {streams_of(directories)}", every=0.05)
+        self.assertEqual((stream["closed_because"], stream["in_finished"], stream["out_finished"]), ("both ends finished", True, True))
+        for direction in ("in", "out"):
+            self.assertEqual(stored_bytes(directories, stream["id"], direction), HELLO)
+        return True
+
+
+class Handshakes(Stored):
+    """Each side on a bridge of its own, in a namespace of its own."""
+
+    bridged = True
+
+    def handshake(self, n, node):
+        """A handshake of n ways, data both ways, stored on both sides, the close."""
+        mine = [self.directory.make(f"initiator-{i}") for i in range(max(1, copies_asked(last_steps(n)[1])))]
+        begin = len(self.recorder.tcp())
+        self.talk(self.start_send("--ways", n, data=mine, stdin=subprocess.PIPE))
+        seen = self.recorder.tcp()[begin:]
+        what = f"{n} ways:\n" + "\n".join(map(str, seen))
+        steps, repeated, others = settled(n, seen)
+        self.check_steps(n, steps, what)
+        row = {"segments": len(steps), "repeated": repeated, "established": self.established(n, node, steps[0].source_port),
+               "close": self.check_close(others, what),
+               "stored": {"responder": self.check_stored(node.data, f":{steps[0].source_port}"),
+                          "initiator": self.check_stored(mine, f"{lab.NODE}:7000")}}
+        if n > 3:
+            row["copies"] = {side: max((f.ways.copies for f in steps if f.ways.step == step), default=0)
+                             for side, step in zip(("responder", "initiator"), last_steps(n))}
+        self.assertEqual(self.recorder.dropped(), 0)
+        for path in mine:
+            shutil.rmtree(path)
+        return row
+
+    def talk(self, process):
+        """Sends, has it back, closes: the FIN comes alone, and each side closes in its own time."""
+        process.stdin.write(HELLO)
+        process.stdin.flush()
+        self.assertEqual(self.in_background(process.stdout.read, len(HELLO)).join(60), HELLO, "echo")
+        out, _ = self.finish(process)
+        self.assertEqual(out, b"")
+
+    def check_steps(self, n, steps, what):
+        self.assertEqual(len(steps), n, what)
+        nonce = 0
+        for k, frame in enumerate(steps, 1):
+            self.assertEqual(frame.kind, {1: "SYN", 2: "SYN-ACK"}.get(k, "ACK"), what)
+            self.assertEqual(frame.destination_port == 7000, k % 2 == 1, what)
+            if n == 3:
+                self.assertNotIn(frames.WAYS_KIND, [kind for kind, _ in frame.each_option()], what)
+                continue
+            self.assertEqual((frame.ways.ways, frame.ways.step, frame.ways.flags, frame.ways.echo), (n, k, 0, nonce), what)
+            self.assertGreaterEqual(frame.ways.copies, copies_asked(k), what)
+            nonce = frame.ways.nonce
+
+    def established(self, n, node, port):
+        """Both sides: the initiator has had its echo; the node says so, and what it says is what was on the wire."""
+        if n == 3:
+            return True  # a handshake that the node does not mention
+        said = [e for e in node.events("handshake") if e["peer"].endswith(f":{port}")][-1]
+        self.assertEqual((said["established"], said["ways"], said["sent"] + said["received"]), (True, n, 2 * n - 1), said)
+        return True
+
+    def check_close(self, segments, what):
+        """FIN, ACK, FIN, ACK, four segments; what else comes from the first FIN on repeats one of these. Returns their kinds."""
+        fin = next((f for f in segments if f.flags & frames.FIN and f.destination_port == 7000), None)
+        self.assertIsNotNone(fin, what)
+        theirs = next((f for f in segments if f.flags & frames.FIN and f.source_port == 7000), None)
+        self.assertIsNotNone(theirs, what)
+        acked = [next((f for f in segments if f.source_port != of.source_port and f.ack == of.end_seq), None) for of in (fin, theirs)]
+        self.assertEqual([f and f.kind for f in acked], ["ACK", "ACK"], what)
+        four = [fin, acked[0], theirs, acked[1]]
+        self.assertEqual(len({id(f) for f in four}), 4, what)
+        after = segments[segments.index(fin):]
+        self.assertLessEqual({f.end_seq for f in after if f.flags & frames.FIN}, {fin.end_seq, theirs.end_seq}, what)
+        self.assertEqual([f for f in after if f.flags & frames.RST], [], what)
+        return [f.kind for f in four]
+
+
+class Kills(Stored):
+    """SIGKILL of one side after every step of one handshake: the step waits in the wire until that side is dead, and what is sent
+    meanwhile waits behind it; then the step arrives, or is lost. The keeper restarts a node; we start an initiator again, with the
+    same command, and a step arrives once it is there."""
+
+    DIRECTORIES = 2  # on each side; where the last steps ask for more, they say SHORT
+
+    def kill_after_every_step(self, n, side, lost):
+        """Returns how many deaths the connection survived: n."""
+        node = self.serve(data=self.DIRECTORIES, options=",roll-call-timeout=0s")
+        mine = [self.directory.make(f"initiator-{i}") for i in range(self.DIRECTORIES)]
+        for port in (RESPONDER, INITIATOR):
+            self.wire.hook(port, self.hold_each_step_once(n))
+        send = functools.partial(self.start_send, "--ways", n, "--roll-call-timeout", "0s", "--policy", "best-effort", data=mine,
+                                 source=self.file(HELLO))
+        process = send()
+        for k in range(1, n + 1):
+            step = self.wire.wait_held(lambda frame, k=k: step_of(frame, n) == k)[0]
+            if side == RESPONDER:
+                self.kill_node(node, nth=k)
+            else:
+                process = self.kill_initiator(process, send)
+            if lost:
+                self.wire.discard(step)
+            self.wire.release()
+        out, _ = self.finish(process)
+        self.assertEqual(out, HELLO)
+        self.check_one_connection(node.data, mine)
+        return n
+
+    def hold_each_step_once(self, n):
+        seen = set()
+
+        def hook(frame):
+            step = step_of(frame, n)
+            new = step and step not in seen
+            seen.add(step)
+            return HOLD if new or (frame.is_tcp and self.wire.held()) else PASS
+        return hook
+
+    def kill_node(self, node, nth):
+        """One that has been ready, and is in the handshake."""
+        node.wait_ready(nth)
+        self.assertIsNotNone(node.kill_node())
+        lab.wait_for(lambda: len(node.events("node-died")) == nth, 20, lambda: f"death {nth}: {node.events('node-died')}")
+
+    def kill_initiator(self, process, start_again):
+        process.kill()
+        out, _ = process.communicate()
+        self.assertEqual((process.returncode, out), (-signal.SIGKILL, b""), self.wire.describe())
+        before = len(self.wire.tcp())
+        process = start_again()
+        # Whatever is next: it has found its connection, and speaks first.
+        self.wire.wait(lambda: [frame for frame in self.wire.tcp()[before:] if frame.came_from == INITIATOR])
+        return process
+
+    def check_one_connection(self, *sides):
+        """The one that was begun has ended well, with every byte once."""
+        for directories in sides:
+            self.check_stored(directories, "")
+            self.assertEqual(len(streams_of(directories)), 1)
+        seen = self.wire.tcp()
+        self.assertEqual(len({frame.source_port for frame in seen if frame.destination_port == 7000}), 1)
+        self.assertFalse([frame for frame in seen if frame.flags & frames.RST], self.wire.describe())

@@ -755,6 +755,7 @@ end:
   :: atomic {
        if
        EACH_PAIR(OFFER_TO_I)
+       OFFER_REFUSAL(0)
        EACH_CALL(OFFER_REFUSAL)
        fi;
        taken();
@@ -847,7 +848,7 @@ inline judge_cookie() {
 inline open_by_cookie() {
   go = false;
   if
-  :: numbers == NUMBERS -> send_reset(R, mb) /* the model's bound: the cookie is too old */
+  :: numbers == NUMBERS -> excuse = 1; send_reset(R, mb) /* the model's bound: the cookie is too old */
   :: else ->
      numbers++;
      side[R].number = numbers;
@@ -893,8 +894,8 @@ active proctype Responder() {
     :: N == 3 -> cookie[1] = VARIANT(PLAIN_THREE, 0, 0)
     :: else ->
        STEP(1, 3) = 1 << VARIANT(AS_PROPOSED, 0, 0);
-       STEP(1, 5) = 1 << VARIANT(AS_PROPOSED, 0, 0);
-       STEP(1, 7) = 1 << VARIANT(AS_PROPOSED, 0, 0)
+       STEP(1, 5) = (N > 4 -> 1 << VARIANT(AS_PROPOSED, 0, 0) : 0);
+       STEP(1, 7) = (N > 6 -> 1 << VARIANT(AS_PROPOSED, 0, 0) : 0)
     fi;
     used = REMEMBERED << 1;
     inherited = !REMEMBERED << 1
@@ -1021,6 +1022,9 @@ end:
    REMAINS(I) || REMAINS(R))
 
 active proctype Environment() {
+#if REPLAY
+  answers > 0;
+#endif
   atomic {
     if
     :: mk = 10 /* nothing of old is still on its way */

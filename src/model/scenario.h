@@ -19,6 +19,7 @@ struct Scenario {
   Middlebox middlebox = Middlebox::kNone;
   bool asked = true;  // false: no user opens anything; only the earlier connection's segments are about
   bool old = false;   // … which are deliverable, every one, at any time
+  bool remembers = false;  // by cookie: and the responder's process has lived since then
   // So many of its sender's later steps a segment can be overtaken by; from then on it is lost. 0: any number. (SYN and
   // SYN-ACK come late without limit.)
   std::uint8_t memory = 0;

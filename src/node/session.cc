@@ -102,6 +102,7 @@ stack::Config Session::engine_config() const {
   config.ip.seed = draw_seed();
   config.tcp.mss = static_cast<std::uint16_t>(command_.link.mtu - 40);
   config.tcp.send_buffer = kSendBuffer;
+  config.tcp.ways.roll_call_timeout = command_.ways.roll_call_timeout;  // of a handshake that is resumed
   config.wall_clock = wall_clock_now();
   return config;
 }

@@ -125,6 +125,7 @@ bool Engine::Impl::is_overtaken(const Listening& at, const tcp::Connection& conn
   if (connection.state() != tcp::State::kSynReceived) return false;
   const tcp::Snapshot snapshot = connection.snapshot();
   if (snapshot.active_open || segment.header.ack == snapshot.iss + 1) return false;
+  if (snapshot.ways.received > 1) return false;  // its peer has answered: the cookie is an old one
   return cookie_in(at, connection.tuple(), segment, cookies.acceptable(shown_clock(), now)).has_value();
 }
 

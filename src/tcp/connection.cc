@@ -39,7 +39,7 @@ void Connection::Impl::finish(CloseReason reason) {
 void Connection::Impl::reset(CloseReason reason) {
   if (closed()) return;
   // A SYN that never left has nothing to reset, and nobody to tell.
-  const bool spoken_to = syn_tries > 0 || (ways && ways->sent() > 0);
+  const bool spoken_to = syn_tries > 0 || (ways && ways->sent() > 0) || resumed;
   const bool known_to_peer = state != State::kSynSent && (state != State::kSynReceived || spoken_to) && rcv.synced;
   if (known_to_peer) {
     SegmentOut segment;

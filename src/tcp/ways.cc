@@ -86,6 +86,8 @@ Ways::Do Ways::speak() {
 
 Ways::Do Ways::syn_arrives(const std::optional<wire::WaysOption>& option, bool acked, wire::SeqNum responder_isn) {
   HF_ASSERT(phase_ == Phase::kOpening && initiator_);
+  // A SYN that acknowledges nothing may be anybody's: it must not end what wants more than an ordinary handshake.
+  if (!acked && config_.min > wire::kMinWays) return drop();
   // Two SYNs that cross fall back to RFC 9293's own four segments.
   if (!acked || !option) {
     fell_back_ = true;

@@ -201,6 +201,43 @@ TEST_F(WaysFlood, OldDuplicatesOfAllStepsOpenNothing) {
   EXPECT_EQ(engine->list().back().state, tcp::State::kSynReceived);
 }
 
+// The SYN was answered with a cookie; its repetition found a place, and step 3 answered that. What the cookie's ACK
+// would open is not what the peer has.
+TEST_F(WaysFlood, AnOldCookieDoesNotEndAHandshakeWhosePeerHasAnswered) {
+  begin();
+  fill();
+  Client c = proposes(8);
+  const Client first = c;
+  by_cookie(c);
+  const Client old = c;
+  reset({wire::Port{1}});
+  store();
+  link.sent.clear();
+  c = first;
+  syn(c);
+  store();
+  took(c, expect_one());
+  ASSERT_NE(c.irs, old.irs);
+  ack(c);
+  store();
+  EXPECT_EQ(link.sent.back().header.options.ways->step, 4);
+  link.sent.clear();
+  ack(old);
+  Client plain = old;
+  plain.step = {};
+  ack(plain);
+  store();
+  link.sent.clear();
+  EXPECT_EQ(engine->counters().syn_cookies_accepted, 0U);
+  now += 2s;  // past what limits answers to duplicates
+  ack(c);
+  store();
+  answer(c, link.sent.back());
+  link.sent.clear();
+  go_on(c);
+  expect_echoed(c);
+}
+
 TEST_F(WaysFlood, AConnectionByCookieGoesOnWithItsHandshakeAfterARestart) {
   begin();
   fill();

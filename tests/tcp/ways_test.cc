@@ -116,6 +116,16 @@ TEST(Ways, AReplacementWantsAsManyWaysAsItsPredecessor) {
   EXPECT_EQ(second.report().failure, WaysFailure::kPeerOffersLess);
 }
 
+TEST(Ways, ASynThatCrossesDoesNotEndWhatWantsMoreThanThreeWays) {
+  Ways initiator = Ways::propose(config(true, 8), source(true, wire::SeqNum{0}), true);
+  EXPECT_EQ(initiator.speak(), Do::kSend);
+  const wire::WaysOption first = send(initiator, 1);
+  EXPECT_EQ(initiator.syn_arrives(std::nullopt, false, wire::SeqNum{5}), Do::kNothing);
+  Ways responder = Ways::answer(config(), source(false, kResponderIsn), true, first);
+  EXPECT_EQ(responder.stored(), Do::kSend);
+  EXPECT_EQ(initiator.syn_arrives(send(responder, 1), true, kResponderIsn), Do::kStore);
+}
+
 // REFUSED is a reset's.
 TEST(Ways, ASynAckThatRefusesIsDropped) {
   Ways initiator = Ways::propose(config(), source(true, wire::SeqNum{0}), true);

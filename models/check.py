@@ -121,6 +121,8 @@ def cookies(n):
         return runs
     # From five on fresh nonces stand for what a restart forgets. The initiator's record adds nothing to that.
     only_responder = {"I_DURABLE": 0} if n > 6 else {}
+    if n == 5:
+        runs.append(run(n, "bug: any cookie overtakes", CAUSE, **REPLAYED, **LEAST_4, BUG_ANY_COOKIE_OVERTAKES=1))
     return runs + [
         run(n, "cookies, service's least is 4, data", **ONE, **LEAST_4, DATA=1),
         run(n, "cookies, service's least is 4, forger", **ONE, **LEAST_4, **only_responder, FORGER=1),

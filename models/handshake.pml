@@ -879,7 +879,7 @@ inline receive_with_cookie() {
 #ifdef BUG_ANY_COOKIE_OVERTAKES
 #define OVERTAKES true
 #else
-#define OVERTAKES (pair_a[mb] > side[R].a)
+#define OVERTAKES false
 #endif
 #define HAS_COOKIE(p) :: p <= answers && pair_a[p] == mb && !(worthless >> p & 1) -> send_cookie(p)
 #define NO_COOKIE(p) && !(p <= answers && pair_a[p] == mb && !(worthless >> p & 1))
@@ -987,7 +987,7 @@ end:
 #if COOKIES
           judge_cookie();
           if
-          /* The peer has another cookie, of a later call: what counts is what it has. */
+          /* What has answered with step 3 does not give way to another cookie, which is an old one. */
           :: go && side[R].state == CONFIRMING && OVERTAKES -> forget(R); open_by_cookie()
           :: !(go && side[R].state == CONFIRMING && OVERTAKES) ->
              go = false;

@@ -1,4 +1,5 @@
-// A flood: SYNs are answered with cookies, of which nothing is kept, and their ACKs open connections (stack/cookies.cc).
+// A flood: SYNs are answered with cookies, of which nothing is kept, and their ACKs open connections
+// (stack/cookies.cc).
 #include <algorithm>
 
 #include "model/event.h"

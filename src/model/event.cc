@@ -145,9 +145,8 @@ void Event::restore() {
   s_.synced = s_.state != State::kSynSent;
   s_.copies = 1;
   if (may_confirm(r)) {
-    const auto source =
-        config_.initiator ? nonce_source(true, s_.life, r.iss, r.irs, r.number)
-                          : nonce_source(false, s_.life, r.irs, r.iss, r.number);
+    const auto source = config_.initiator ? nonce_source(true, s_.life, r.iss, r.irs, r.number)
+                                          : nonce_source(false, s_.life, r.irs, r.iss, r.number);
     // A listener's settings are known again, a caller's are not.
     const tcp::WaysConfig& known = config_.initiator ? tcp::WaysConfig{} : config_.ways;
     s_.ways = Ways::resume(known, source, config_.stores, config_.initiator, r.ways);

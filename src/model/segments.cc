@@ -13,7 +13,8 @@ using tcp::Ways;
 
 void Event::arrives(const Message& m) {
   if (s_.writing + 2 > kMaxWrites) return;  // storage is behind: frames are left in the device, or lost
-  if (config_.cookies && s_.state == State::kSynReceived && m.acked != s_.iss && is_cookie(m)) {
+  if (config_.cookies && s_.state == State::kSynReceived && m.acked != s_.iss && is_cookie(m) &&
+      (!s_.ways || s_.ways->received() <= 1)) {
     finish(CloseReason::kNormal, false);  // what counts is what the peer has
   }
   if (s_.closed()) return unknown_arrives(m);

@@ -296,6 +296,19 @@ def table(results):
                                for i, (cell, w) in enumerate(zip(row, widths))).rstrip() for row in rows)
 
 
+def summary(results):
+    """For README.md: what was explored to the end, a line for each N."""
+    lines = ["| N | runs explored to the end | states | transitions | largest run, states |", "| ---: | ---: | ---: | ---: | --- |"]
+    clean = [r for r in results if r.verdict == CLEAN and r.as_expected]
+    for n in sorted({r.run.n for r in clean}):
+        of_n = [r for r in clean if r.run.n == n]
+        most = max(of_n, key=lambda r: r.states)
+        lines.append(f"| {n} | {len(of_n)} | {sum(r.states for r in of_n):,} | {sum(r.transitions for r in of_n):,} | "
+                     f"{most.run.name}, {most.states:,} |")
+    caught = sum(1 for r in results if r.run.expected != CLEAN and r.as_expected)
+    return "\n".join(lines) + f"\n\n{caught} more runs ended as they should: bugs caught, limits shown, what must be possible reached."
+
+
 def folder_of(task):
     return re.sub(r"[^A-Za-z0-9]+", "-", task.title).strip("-")
 
@@ -306,6 +319,7 @@ def main():
     parser.add_argument("--only", metavar="WORD", help="the runs whose title contains it")
     parser.add_argument("--n", type=int, choices=range(3, 9), help="the runs with this N")
     parser.add_argument("--list", action="store_true", help="show the runs and stop")
+    parser.add_argument("--summary", action="store_true", help="print a Markdown table by N instead, for README.md")
     parser.add_argument("--json", action="store_true", help="print the results as JSON instead of the table")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="verifiers at once (default: one a processor)")
     parser.add_argument("--memory", type=float, default=8, metavar="GIB", help="limit of each verifier (default 8)")
@@ -347,7 +361,7 @@ def main():
         print(json.dumps({"as_expected": not surprises, "processor_seconds": round(processor, 1),
                           "runs": [r.as_dict() for r in results]}, indent=2))
     else:
-        print(table(results))
+        print(summary(results) if arguments.summary else table(results))
         for r in surprises:
             print(f"\n{r.run.title}: {r.note or r.verdict}")
             if (directory / folder_of(r.run) / "handshake.pml.trail").exists():

@@ -114,7 +114,7 @@ def cookies(n):
         run(n, "cookies, forger", **ONE, **LIVES_ON, FORGER=1),
         run(n, "cookies, stripped", **ONE, **STRIPPED, **LIVES_ON),
         run(n, "cookies, volatile, stripped", **ONE, **STRIPPED, **VOLATILE, COOKIES=1),
-        run(n, "cookies, lesser N", **ONE, **LIVES_ON, LOW=n - 1),
+        run(n, "cookies, lesser N, data", **ONE, **LIVES_ON, LOW=n - 1, DATA=1),
         run(n, "cookies", liveness=True, **ONE, **LIVES_ON),
     ]
     if n == 4:

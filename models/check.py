@@ -83,7 +83,7 @@ def seeded_bugs():
         run(5, "bug: record without options", AGREE, **ONE, BUG_RECORD_WITHOUT_OPTIONS=1),
         run(5, "bug: record without settled N", CAUSE, **ONE, LOW=4, BUG_RECORD_WITHOUT_SETTLED_N=1),
         run(5, "bug: fallback after resume", AGREE, **ONE, **STRIPPED, BUG_FALLBACK_AFTER_RESUME=1),
-        run(4, "bug: cookie falls back", AGREE, **ONE, COOKIES=1, BUG_COOKIE_FALLBACK=1),
+        run(4, "bug: cookie's echo unchecked", ASKED, **ONE, COOKIES=1, FORGER=1, R_RESTARTS=0, BUG_COOKIE_ECHO_UNCHECKED=1),
         run(5, "bug: no store before step 2", CAUSE, **ONE, BUG_NO_STORE_BEFORE_STEP_2=1),
         run(5, "bug: no store before step N", CAUSE, **ONE, BUG_NO_STORE_BEFORE_STEP_N=1),
         run(5, "bug: no store before bare ACK", CAUSE, **ONE, BUG_NO_STORE_BEFORE_BARE_ACK=1),
@@ -96,11 +96,49 @@ def seeded_bugs():
     ]
 
 
+# Cookies. A service that takes three ways takes an ACK without the option for one: not beyond a restart (limits()).
+LIVES_ON = {"COOKIES": 1, "R_RESTARTS": 0}
+LEAST_4 = {"COOKIES": 1, "R_MIN": 4}
+REPLAYED = {"CALLS": 1, "ANSWERS": 2, "REPLAY": 1}
+
+
+def cookies(n):
+    runs = [
+        run(n, "cookies, data", **ONE, **LIVES_ON, DATA=1),
+        run(n, "cookies, volatile, data", **ONE, **VOLATILE, COOKIES=1, DATA=1),
+        run(n, "cookies, replayed to a process that remembers", **REPLAYED, **LIVES_ON, REMEMBERED=1, DATA=1),
+    ]
+    if n == 3:
+        return runs
+    runs += [
+        run(n, "cookies, forger", **ONE, **LIVES_ON, FORGER=1),
+        run(n, "cookies, stripped", **ONE, **STRIPPED, **LIVES_ON),
+        run(n, "cookies, volatile, stripped", **ONE, **STRIPPED, **VOLATILE, COOKIES=1),
+        run(n, "cookies, lesser N, data", **ONE, **LIVES_ON, LOW=n - 1, DATA=1),
+        run(n, "cookies", liveness=True, **ONE, **LIVES_ON),
+    ]
+    if n == 4:
+        return runs
+    # From five on fresh nonces stand for what a restart forgets. The initiator's record adds nothing to that.
+    only_responder = {"I_DURABLE": 0} if n > 6 else {}
+    if n == 5:
+        runs.append(run(n, "bug: any cookie overtakes", CAUSE, **REPLAYED, **LEAST_4, BUG_ANY_COOKIE_OVERTAKES=1))
+    return runs + [
+        run(n, "cookies, service's least is 4, data", **ONE, **LEAST_4, DATA=1),
+        run(n, "cookies, service's least is 4, forger", **ONE, **LEAST_4, **only_responder, FORGER=1),
+        run(n, "cookies, no fall-back after a restart, data", **ONE, COOKIES=1, COOKIE_FALLBACK=1, DATA=1),
+        run(n, "cookies, service's least is 4, replayed", **REPLAYED, **LEAST_4, **only_responder),
+        run(n, "cookies, no fall-back after a restart, replayed", **REPLAYED, **only_responder, COOKIES=1, COOKIE_FALLBACK=1),
+        run(n, "bug: nonces not fresh", ASKED, **REPLAYED, **LEAST_4, BUG_NONCES_NOT_FRESH=1),
+    ]
+
+
 def limits():
     """Where the handshake itself promises less than one might think: README.md says so, and changes if one becomes clean."""
-    replayed = {"CALLS": 1, "ANSWERS": 2, "COOKIES": 1, "REPLAY": 1}
-    return [run(n, "limit: steps replayed within a cookie's lifetime", ASKED, **replayed) for n in (4, 5, 8)] + [
-        run(n, "limit: an earlier call's steps within a cookie's lifetime", AGREE, **VOLATILE, COOKIES=1) for n in (4, 5)]
+    return [run(n, "limit: replayed after a restart, within a cookie's lifetime", ASKED, **REPLAYED, COOKIES=1)
+            for n in range(3, 9)] + [
+        run(4, "limit: the same, service's least is 4", ASKED, **REPLAYED, **LEAST_4),
+    ] + [run(n, "limit: a cookie falls back after a restart", AGREE, **ONE, COOKIES=1, DATA=1) for n in range(4, 7)]
 
 
 def reachable(n):
@@ -122,7 +160,9 @@ def quick():
         run(5, "forger", **ONE, FORGER=1),
         run(5, "lesser N", **ONE, LOW=4),
         run(4, "stripped", **ONE, **STRIPPED),
-        run(4, "cookies", **ONE, COOKIES=1),
+        run(4, "cookies", **ONE, **LIVES_ON),
+        run(5, "cookies, service's least is 4, data", **ONE, **LEAST_4, DATA=1),
+        run(5, "bug: nonces not fresh", ASKED, **REPLAYED, **LEAST_4, BUG_NONCES_NOT_FRESH=1),
         run(6, "durable", **ONE),
     ]
     return runs + seeded_bugs() + [run(6, "possible: both ESTABLISHED", REACHED, **ONE, REACH_BOTH_ESTABLISHED=1),
@@ -140,10 +180,10 @@ def full():
             run(n, "volatile, two calls, data", **VOLATILE, DATA=1),
             run(n, "only initiator durable, two calls", R_DURABLE=0),
             run(n, "only responder durable, two calls", I_DURABLE=0),
-            run(n, "durable, two calls"),
-            run(n, "cookies, data", **ONE, COOKIES=1, DATA=1),
-            run(n, "cookies, volatile, data", **ONE, **VOLATILE, COOKIES=1, DATA=1),
         ]
+        if n <= 6:  # for 7 there are 28 million states, for 8 ten times as many
+            runs.append(run(n, "durable, two calls"))
+        runs += cookies(n)
         if n == 3:
             continue
         runs += [
@@ -157,9 +197,6 @@ def full():
             run(n, "stripped, caller's least is 4", **ONE, **STRIPPED, I_MIN=4),
             run(n, "stripped, service's least is 4", **ONE, **STRIPPED, R_MIN=4),
             run(n, "refused", **ONE, R_MIN=n + 1),
-            run(n, "cookies", liveness=True, **ONE, COOKIES=1),
-            run(n, "cookies, forger", **ONE, COOKIES=1, FORGER=1),
-            run(n, "cookies, stripped", **ONE, **STRIPPED, COOKIES=1),
         ]
         if n > 4:
             runs.append(run(n, "lesser N of 3", **ONE, LOW=3))
@@ -259,6 +296,19 @@ def table(results):
                                for i, (cell, w) in enumerate(zip(row, widths))).rstrip() for row in rows)
 
 
+def summary(results):
+    """For README.md: what was explored to the end, a line for each N."""
+    lines = ["| N | runs explored to the end | states | transitions | largest run, states |", "| ---: | ---: | ---: | ---: | --- |"]
+    clean = [r for r in results if r.verdict == CLEAN and r.as_expected]
+    for n in sorted({r.run.n for r in clean}):
+        of_n = [r for r in clean if r.run.n == n]
+        most = max(of_n, key=lambda r: r.states)
+        lines.append(f"| {n} | {len(of_n)} | {sum(r.states for r in of_n):,} | {sum(r.transitions for r in of_n):,} | "
+                     f"{most.run.name}, {most.states:,} |")
+    caught = sum(1 for r in results if r.run.expected != CLEAN and r.as_expected)
+    return "\n".join(lines) + f"\n\n{caught} more runs ended as they should: bugs caught, limits shown, what must be possible reached."
+
+
 def folder_of(task):
     return re.sub(r"[^A-Za-z0-9]+", "-", task.title).strip("-")
 
@@ -269,6 +319,7 @@ def main():
     parser.add_argument("--only", metavar="WORD", help="the runs whose title contains it")
     parser.add_argument("--n", type=int, choices=range(3, 9), help="the runs with this N")
     parser.add_argument("--list", action="store_true", help="show the runs and stop")
+    parser.add_argument("--summary", action="store_true", help="print a Markdown table by N instead, for README.md")
     parser.add_argument("--json", action="store_true", help="print the results as JSON instead of the table")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="verifiers at once (default: one a processor)")
     parser.add_argument("--memory", type=float, default=8, metavar="GIB", help="limit of each verifier (default 8)")
@@ -310,7 +361,7 @@ def main():
         print(json.dumps({"as_expected": not surprises, "processor_seconds": round(processor, 1),
                           "runs": [r.as_dict() for r in results]}, indent=2))
     else:
-        print(table(results))
+        print(summary(results) if arguments.summary else table(results))
         for r in surprises:
             print(f"\n{r.run.title}: {r.note or r.verdict}")
             if (directory / folder_of(r.run) / "handshake.pml.trail").exists():

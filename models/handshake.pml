@@ -8,9 +8,11 @@
  * (`calm`): the set is what is in flight, each member arrives once, and nobody restarts any more. Of what was in flight
  * at that moment at most one segment still arrives. From there both sides must end ESTABLISHED, or both CLOSED.
  *
- * A nonce is a function of (side, ISNs, N, step, flags). A responder's ISN is used for one connection only, so that
- * `b`, the number of the responder's ISN, stands for the pair of ISNs; pair_a[b] is the initiator's. The echo in a
- * segment is right exactly if its pair, its N and the SHORT flag of the step that it answers are the receiver's own.
+ * A nonce is a function of (side, ISNs, N, step, flags), and from step 4 on of the connection's number at its side. A
+ * responder's ISN is used for one connection only, so that `b`, the number of the responder's ISN, stands for the pair of
+ * ISNs; pair_a[b] is the initiator's. Only under SYN cookies may a pair be that of several connections of the responder,
+ * and `number` says which. The echo in a segment is right exactly if its pair, its N, the SHORT flag of the step that it
+ * answers and (from step 5 on) that step's number are the receiver's own.
  */
 
 /* ---- What check.py sets ---- */
@@ -66,8 +68,24 @@
 #ifndef COOKIES
 #define COOKIES 0    /* a SYN flood: the responder keeps nothing before step 3 */
 #endif
+#ifndef NUMBERS
+#define NUMBERS 2    /* with COOKIES: how many connections they open at the responder (1..3) */
+#endif
 #ifndef REPLAY
-#define REPLAY 0     /* with COOKIES: an earlier connection's odd steps all come again within a cookie's lifetime */
+#define REPLAY 0     /* with COOKIES: all that an earlier initiator sent comes again within a cookie's lifetime */
+#endif
+#ifndef REMEMBERED
+#define REMEMBERED 0 /* with REPLAY: and the responder's process has lived since then */
+#endif
+#ifndef R_RESTARTS
+#define R_RESTARTS 1 /* the responder may restart */
+#endif
+#ifndef ABORTS
+#define ABORTS COOKIES /* an ESTABLISHED side may abort */
+#endif
+#ifndef COOKIE_FALLBACK
+#define COOKIE_FALLBACK 2 /* an ACK without the option takes a cookie for more ways as one for three. 0: never; 1: unless
+                             the responder was restarted since it gave the cookie; 2: always */
 #endif
 
 /* ---- Sides ---- */
@@ -109,6 +127,10 @@ typedef Side {
   byte tries;    /* only once the channel is fair */
   bit quiet;     /* an answer to an older duplicate was kept back: the next one is not */
   bit talked;    /* DATA: has sent some */
+#if COOKIES
+  byte number;   /* of the responder's connection: its own; the initiator's: of the step received last */
+  byte record_number;
+#endif
   /* What is stored: survives a restart of a durable side. The ISNs are in it, too: a side has one connection. */
   byte record;
   byte record_received;
@@ -119,10 +141,23 @@ typedef Side {
 Side side[2];
 
 /* ---- The channel: sets of segments ---- */
-/* Steps 2..8 of pair b: bit (which << 2 | SHORT << 1 | echoed SHORT); in a SYN-ACK the bit of SHORT is `options`. */
-byte net[24];
+/* Steps 2..8 of pair b: bit (which << 2 | SHORT << 1 | echoed SHORT); in a SYN-ACK the bit of SHORT is `options`. With
+   cookies the responder's number as well: in its own steps as part of the nonce, in the initiator's as part of the echo,
+   0 before step 4 and in the segments of an earlier incarnation. */
 #define STEP(b, k) net[((b)-1) * 8 + (k)-1]
+#if COOKIES
+int net[24];
+#define VARIANT(which, lacking, echo) ((which) << 4 | (lacking) << 1 | (echo))
+#define NUMBERED(variant, number) ((variant) | (number) << 2)
+#define WHICH(variant) ((variant) >> 4)
+#define NUMBER(variant) ((variant) >> 2 & 3)
+#else
+byte net[24];
 #define VARIANT(which, lacking, echo) ((which) << 2 | (lacking) << 1 | (echo))
+#define NUMBERED(variant, number) (variant)
+#define WHICH(variant) ((variant) >> 2)
+#define NUMBER(variant) 0
+#endif
 /* The place of step 1 holds what has no option, of pair b: */
 #define BARE(b) STEP(b, 1)
 #define I_ACK 0         /* an ACK or data: only an ESTABLISHED side sends these */
@@ -135,12 +170,22 @@ byte refusal;           /* bit a: a RST with REFUSED */
 
 byte pair_a[4];
 byte calls, answers;    /* ISNs used so far */
-byte cookie[4];         /* COOKIES: what the ISN of pair b says: VARIANT(which, options, 0) */
+#if COOKIES
+byte cookie[4];         /* step 2 that pair b was given with, VARIANT(which, options, 0): nobody keeps it */
+byte numbers;           /* of the responder's connections, used so far */
+byte used;              /* bit b: a connection that this cookie has opened is over, which the process remembers */
+byte inherited;         /* bit b: the cookie is from before the responder's restart */
+byte worthless;         /* bit b: and the secret that it was made with is lost */
+#endif
 bit calm, finished;
 
 /* ---- What only the properties look at ---- */
 byte adopted;            /* bit b: the initiator has taken up the pair */
 byte has_been[2];        /* bit b: has been ESTABLISHED */
+#if COOKIES
+byte answered;           /* bit n: the initiator has taken a step of the responder's connection n */
+byte established_as[4];  /* the number of the responder's connection that was first ESTABLISHED with pair b */
+#endif
 byte copies[8];          /* copies of the record of pair b that exist: [side * 4 + b] */
 bit excuse;              /* something happened that may end a handshake */
 
@@ -191,6 +236,17 @@ hidden byte bare, short_flag, go;
 #define AGREE \
   (side[I].a == side[R].a && side[I].b == side[R].b && WAYS(I) == WAYS(R) && side[I].options == side[R].options)
 
+#ifdef BUG_NONCES_NOT_FRESH
+#define PROVEN_BY_NUMBER false
+#define OWN_NUMBER(s) 0
+#else
+#define PROVEN_BY_NUMBER (WAYS(R) > 4)
+#define OWN_NUMBER(s) side[s].number
+#endif
+#if COOKIES
+#define SENT_NUMBER(s) (side[s].sent > 3 -> OWN_NUMBER(s) : 0)
+#endif
+
 /* Called whenever a side becomes ESTABLISHED, or comes back so. */
 inline established(s) {
   has_been[s] = has_been[s] | 1 << side[s].b;
@@ -203,11 +259,31 @@ inline established(s) {
   assert(certified_copies_exist);
   /* (3) The initiator has taken up this very pair of ISNs. */
   somebody_asked_for_it = adopted >> side[s].b & 1;
+#if COOKIES
+  /* And where that may come again: it has answered this very connection of the responder; or (the last step that it
+     answers has no number) is answered by one connection only, unless it is still at it. */
+  if
+  :: s == R && PROVEN_BY_NUMBER -> somebody_asked_for_it = somebody_asked_for_it && (answered >> side[R].number & 1)
+  :: s == R && !PROVEN_BY_NUMBER && established_as[side[R].b] == 0 -> established_as[side[R].b] = side[R].number
+  :: s == R && !PROVEN_BY_NUMBER && established_as[side[R].b] > 0 ->
+     somebody_asked_for_it = somebody_asked_for_it && (established_as[side[R].b] == side[R].number ||
+                                                       (OPEN(I) && side[I].b == side[R].b))
+  :: s == I -> skip
+  fi;
+#endif
   assert(somebody_asked_for_it)
 }
 
 /* ---- Sending ---- */
 inline forget(s) {
+#if COOKIES
+  if
+  :: s == R && OPEN(R) -> used = used | 1 << side[R].b
+  :: else -> skip
+  fi;
+  side[s].number = 0;
+  side[s].record_number = 0;
+#endif
   side[s].state = CLOSED;
   side[s].a = 0;
   side[s].b = 0;
@@ -255,7 +331,8 @@ inline repeat(s) {
         STEP(side[s].b, 2) = STEP(side[s].b, 2) | 1 << VARIANT(side[s].which, side[s].options, 0)
      :: side[s].sent > 2 && side[s].sent <= WAYS(s) && side[s].which != PLAIN_THREE ->
         STEP(side[s].b, side[s].sent) =
-            STEP(side[s].b, side[s].sent) | 1 << VARIANT(side[s].which, side[s].lacking, side[s].echo)
+            STEP(side[s].b, side[s].sent) |
+            1 << NUMBERED(VARIANT(side[s].which, side[s].lacking, side[s].echo), SENT_NUMBER(s))
      :: side[s].sent > 2 && (side[s].sent > WAYS(s) || side[s].which == PLAIN_THREE) -> send_bare_ack(s)
      fi
   fi
@@ -275,6 +352,9 @@ inline store(s) {
   side[s].record = NEEDED_RECORD(s);
   side[s].record_received = side[s].received;
   side[s].record_echo = side[s].echo;
+#if COOKIES
+  side[s].record_number = side[s].number;
+#endif
 #ifdef BUG_RECORD_WITHOUT_SETTLED_N
   side[s].record_which = AS_PROPOSED;
 #else
@@ -311,12 +391,17 @@ inline send_next(s) {
 }
 
 /* ---- Receiving ---- */
+#if COOKIES
+#define NUMBER_RIGHT(s) (s == I || mk < 5 || NUMBER(mv) == OWN_NUMBER(R))
+#else
+#define NUMBER_RIGHT(s) true
+#endif
 /* A step of the side's own pair, with the option. echo_right: pair and nonce; a forger has neither. */
 inline receive_step(s, echo_right) {
   short_flag = mv >> 1 & 1;
   if
 #ifndef BUG_SETTLE_MISMATCH
-  :: mv >> 2 != side[s].which -> skip /* rule 6: another N */
+  :: WHICH(mv) != side[s].which -> skip /* rule 6: another N */
 #endif
   :: mk > WAYS(s) -> skip
   :: mk == side[s].received -> repeat(s)
@@ -334,7 +419,7 @@ inline receive_step(s, echo_right) {
      go = mk > side[s].received;
 #else
      /* A side that was resumed no longer knows the flag of what it had sent, and tries both. */
-     go = echo_right && (((mv & 1) == side[s].lacking && side[s].sent == mk - 1)
+     go = echo_right && NUMBER_RIGHT(s) && (((mv & 1) == side[s].lacking && side[s].sent == mk - 1)
 #ifndef BUG_RESUMED_TRIES_ONE_FLAG
                          || side[s].resumed
 #else
@@ -366,6 +451,12 @@ inline receive_step(s, echo_right) {
            side[s].received = mk;
            side[s].echo = short_flag;
            side[s].tries = 0;
+#if COOKIES
+           if
+           :: s == I -> side[I].number = NUMBER(mv); answered = answered | 1 << NUMBER(mv)
+           :: else -> skip
+           fi;
+#endif
            if
            :: mk == WAYS(s) ->
               side[s].state = ESTABLISHED;
@@ -420,6 +511,13 @@ inline restart(s) {
   :: !DURABLE(s) || side[s].record == NOTHING ->
      /* A responder that had stored nothing had said nothing. */
      excuse = excuse || (OPEN(s) && (!DURABLE(s) || s == I));
+#if COOKIES
+     /* And its connection's number was never seen. */
+     if
+     :: s == R && OPEN(R) && DURABLE(R) -> numbers--
+     :: else -> skip
+     fi;
+#endif
      forget(s)
   :: else ->
      side[s].sent = 0;
@@ -429,21 +527,64 @@ inline restart(s) {
      side[s].echo = side[s].record_echo;
      side[s].which = side[s].record_which;
      side[s].options = side[s].record_options;
+#if COOKIES
+     side[s].number = side[s].record_number;
+#endif
      if
      :: side[s].record == PROPOSED -> side[s].state = OPENING; side[s].b = 0
      :: side[s].record == SETTLED -> side[s].state = CONFIRMING
      :: side[s].record == ESTABLISHED -> side[s].state = ESTABLISHED; established(s)
      fi
+  fi;
+#if COOKIES
+  if
+  :: s == R ->
+     used = 0;
+     inherited = (1 << (answers + 1)) - 1;
+     if
+     :: !DURABLE(R) -> worthless = inherited; excuse = excuse || answers > 0
+     :: else -> skip
+     fi
+  :: else -> skip
   fi
+#else
+  skip
+#endif
 }
 
 /* ---- Which segment arrives ---- */
 #define OFFER(p, k, v) \
   :: (STEP(p, k) >> (v)&1) -> mb = p; mk = k; mv = v;
+#if COOKIES
+/* Steps 2 and 3 have no number. */
 #if LOW
+#define OFFER_UNNUMBERED(p, k) OFFER_THREE(p, k, 0) OFFER_THREE(p, k, VARIANT(LESSER, 0, 0))
+#define OFFER_STEP(p, k) OFFER_EACH_NUMBER(p, k, 0) OFFER_EACH_NUMBER(p, k, VARIANT(LESSER, 0, 0))
+#else
+#define OFFER_UNNUMBERED(p, k) OFFER_THREE(p, k, 0)
+#define OFFER_STEP(p, k) OFFER_EACH_NUMBER(p, k, 0)
+#endif
+#define OFFER_THREE(p, k, v) OFFER(p, k, (v)) OFFER(p, k, (v) + 2)
+#define OFFER_FOUR(p, k, v) OFFER(p, k, (v)) OFFER(p, k, (v) + 1) OFFER(p, k, (v) + 2) OFFER(p, k, (v) + 3)
+#if REPLAY || defined(BUG_NONCES_NOT_FRESH)
+#define OFFER_NUMBER_0(p, k, v) OFFER_FOUR(p, k, v)
+#else
+#define OFFER_NUMBER_0(p, k, v)
+#endif
+#if NUMBERS == 1
+#define OFFER_EACH_NUMBER(p, k, v) OFFER_NUMBER_0(p, k, v) OFFER_FOUR(p, k, (v) + 4)
+#elif NUMBERS == 2
+#define OFFER_EACH_NUMBER(p, k, v) OFFER_NUMBER_0(p, k, v) OFFER_FOUR(p, k, (v) + 4) OFFER_FOUR(p, k, (v) + 8)
+#else
+#define OFFER_EACH_NUMBER(p, k, v) \
+  OFFER_NUMBER_0(p, k, v) OFFER_FOUR(p, k, (v) + 4) OFFER_FOUR(p, k, (v) + 8) OFFER_FOUR(p, k, (v) + 12)
+#endif
+#elif LOW
+#define OFFER_UNNUMBERED(p, k) OFFER_STEP(p, k)
 #define OFFER_STEP(p, k) OFFER(p, k, 0) OFFER(p, k, 1) OFFER(p, k, 2) OFFER(p, k, 3) \
                          OFFER(p, k, 4) OFFER(p, k, 5) OFFER(p, k, 6) OFFER(p, k, 7)
 #else
+#define OFFER_UNNUMBERED(p, k) OFFER_STEP(p, k)
 #define OFFER_STEP(p, k) OFFER(p, k, 0) OFFER(p, k, 1) OFFER(p, k, 2) OFFER(p, k, 3)
 #endif
 #if N > 4
@@ -466,10 +607,10 @@ inline restart(s) {
 #else
 #define OFFER_8(p)
 #endif
-#define OFFER_TO_R(p) OFFER(p, 1, I_ACK) OFFER(p, 1, I_RST) OFFER_STEP(p, 3) OFFER_5(p) OFFER_7(p)
+#define OFFER_TO_R(p) OFFER(p, 1, I_ACK) OFFER(p, 1, I_RST) OFFER_UNNUMBERED(p, 3) OFFER_5(p) OFFER_7(p)
 #define OFFER_TO_I(p) \
   OFFER(p, 1, R_ACK) OFFER(p, 1, R_RST) OFFER(p, 1, SYN_ACK) OFFER(p, 1, SYN_ACK + 1) \
-  OFFER_STEP(p, 2) OFFER_STEP(p, 4) OFFER_6(p) OFFER_8(p)
+  OFFER_UNNUMBERED(p, 2) OFFER_STEP(p, 4) OFFER_6(p) OFFER_8(p)
 #define OFFER_SYN(x) :: (syn >> x & 1) -> mb = x; mk = 0; mv = 0;
 #define OFFER_REFUSAL(x) :: (refusal >> x & 1) -> mb = x; mk = 9; mv = 0;
 
@@ -539,13 +680,21 @@ inline timer(s) {
   fi
 }
 
+#if COOKIES
+/* What is open or not: a restart forgets which cookies were used. */
+#define MAY_RESTART(s) (OPEN(s) || (s == R && answers > 0)) && (s == I || R_RESTARTS)
+#else
+#define MAY_RESTART(s) OPEN(s)
+#endif
+
 /* What both sides do of themselves. */
 #define OF_ITSELF(s) \
   :: atomic { DURABLE(s) && OPEN(s) && (side[s].record < NEEDED_RECORD(s) || \
               (CHECKPOINTS && !calm && side[s].record_received != side[s].received)) -> store(s) } \
   :: atomic { BUSY(s) && STORED_FOR_NEXT(s) -> send_next(s) } \
-  :: atomic { !calm && OPEN(s) -> restart(s) } \
-  :: atomic { !calm && (side[s].state == OPENING || side[s].state == CONFIRMING || UNCONFIRMED(s)) -> \
+  :: atomic { !calm && MAY_RESTART(s) -> restart(s) } \
+  :: atomic { !calm && (side[s].state == OPENING || side[s].state == CONFIRMING || UNCONFIRMED(s) || \
+                        (ABORTS && side[s].state == ESTABLISHED)) -> \
               excuse = 1; fail(s) } \
   :: atomic { IDLE && TIMER(s) -> timer(s) } \
   :: atomic { IDLE && HAS_DATA(s) -> side[s].talked = 1; repeat(s) }
@@ -581,6 +730,19 @@ inline choose_forged() {
 #define FORGED(s)
 #endif
 
+#if FORGER && COOKIES
+#define FORGED_COOKIE(p) \
+  :: atomic { !calm && !OPEN(R) && answers >= p -> \
+       mb = p; mk = 3; mv = VARIANT(AS_PROPOSED, 1, 0); judge_cookie(); \
+       if \
+       :: go -> open_by_cookie() \
+       :: else -> skip /* no forged resets */ \
+       fi; \
+       arrived() }
+#else
+#define FORGED_COOKIE(p)
+#endif
+
 active proctype Initiator() {
 end:
   do
@@ -593,6 +755,7 @@ end:
   :: atomic {
        if
        EACH_PAIR(OFFER_TO_I)
+       OFFER_REFUSAL(0)
        EACH_CALL(OFFER_REFUSAL)
        fi;
        taken();
@@ -619,7 +782,7 @@ end:
        :: side[I].state == OPENING && pair_a[mb] == side[I].a && (mk == 2 || (mk == 1 && mv >= SYN_ACK)) ->
           if
           :: side[I].sent == 0 && !side[I].resumed -> skip /* its SYN has not left */
-          :: (bare || mk == 1 || WAYS_OF(mv >> 2) < I_MIN) && I_MIN > 3 -> excuse = 1; side[I].b = mb; fail(I)
+          :: (bare || mk == 1 || WAYS_OF(WHICH(mv)) < I_MIN) && I_MIN > 3 -> excuse = 1; side[I].b = mb; fail(I)
           :: else ->
              side[I].b = mb;
              side[I].received = 2;
@@ -633,7 +796,7 @@ end:
 #ifdef BUG_SETTLE_MISMATCH
                 side[I].which = AS_PROPOSED;
 #else
-                side[I].which = mv >> 2;
+                side[I].which = WHICH(mv);
 #endif
                 side[I].options = mv >> 1 & 1
              fi
@@ -654,33 +817,44 @@ end:
   od
 }
 
-/* SYN cookies: pair, N and options are in the responder's ISN; step 2's nonce is recomputed. */
-inline send_cookie() {
+#if COOKIES
+/* SYN cookies. The responder's ISN is a function of the SYN: of pair and options; step 2's nonce of it and of N. Nothing is
+   kept: what the model has in `cookie`, the ACK must show. */
+#define GOOD_COOKIE(b) (!(worthless >> (b)&1) && !(used >> (b)&1))
+inline send_cookie(pair) {
   if
-  :: cookie[answers] >> 2 == PLAIN_THREE -> BARE(answers) = BARE(answers) | 1 << (SYN_ACK + (cookie[answers] >> 1 & 1))
-  :: else -> STEP(answers, 2) = STEP(answers, 2) | 1 << cookie[answers]
+  :: WHICH(cookie[pair]) == PLAIN_THREE -> BARE(pair) = BARE(pair) | 1 << (SYN_ACK + (cookie[pair] >> 1 & 1))
+  :: else -> STEP(pair, 2) = STEP(pair, 2) | 1 << cookie[pair]
   fi
 }
 
-/* A segment of no connection. */
-inline receive_with_cookie() {
+/* Whether the segment is the ACK of a cookie, and opens a connection: `go`. */
+inline judge_cookie() {
   if
-  :: mk == 3 && !bare -> go = (mv == VARIANT(cookie[mb] >> 2, 0, 0))
-  /* A cookie for more than three ways proves nothing about an ACK without the option: an ESTABLISHED initiator sends
-     those, too, and may do so when this side has forgotten the connection. */
-#ifdef BUG_COOKIE_FALLBACK
-  :: mk == 1 || bare -> go = (R_MIN == 3)
+  :: !GOOD_COOKIE(mb) || mv == I_RST && mk == 1 -> go = false
+  /* Step 3 says N; the echo that it was settled. */
+#ifdef BUG_COOKIE_ECHO_UNCHECKED
+  :: GOOD_COOKIE(mb) && mk == 3 && !bare -> go = true
 #else
-  :: mk == 1 || bare -> go = (WAYS_OF(cookie[mb] >> 2) == 3)
+  :: GOOD_COOKIE(mb) && mk == 3 && !bare -> go = (mv == VARIANT(WHICH(cookie[mb]), 0, 0))
 #endif
-  :: mk > 3 && !bare -> skip
-  fi;
+  :: GOOD_COOKIE(mb) && ((mk == 1 && mv == I_ACK) || (mk > 1 && bare)) ->
+     go = (WHICH(cookie[mb]) == PLAIN_THREE ||
+           (R_MIN == 3 && (COOKIE_FALLBACK == 2 || (COOKIE_FALLBACK == 1 && !(inherited >> mb & 1)))))
+  :: GOOD_COOKIE(mb) && mk > 3 && !bare -> go = false
+  fi
+}
+
+inline open_by_cookie() {
+  go = false;
   if
-  :: go ->
-     go = 0;
+  :: numbers == NUMBERS -> excuse = 1; send_reset(R, mb) /* the model's bound: the cookie is too old */
+  :: else ->
+     numbers++;
+     side[R].number = numbers;
      side[R].a = pair_a[mb];
      side[R].b = mb;
-     side[R].which = (mk == 3 && !bare -> cookie[mb] >> 2 : PLAIN_THREE);
+     side[R].which = (mk == 3 && !bare -> WHICH(mv) : PLAIN_THREE);
      side[R].options = cookie[mb] >> 1 & 1;
      side[R].received = 3;
      side[R].state = CONFIRMING;
@@ -691,17 +865,40 @@ inline receive_with_cookie() {
         established(R)
      :: else -> skip
      fi
+  fi
+}
+
+/* A segment of no connection. */
+inline receive_with_cookie() {
+  judge_cookie();
+  if
+  :: go -> open_by_cookie()
   :: else -> send_reset(R, mb)
   fi
 }
+#ifdef BUG_ANY_COOKIE_OVERTAKES
+#define OVERTAKES true
+#else
+#define OVERTAKES false
+#endif
+#define HAS_COOKIE(p) :: p <= answers && pair_a[p] == mb && !(worthless >> p & 1) -> send_cookie(p)
+#define NO_COOKIE(p) && !(p <= answers && pair_a[p] == mb && !(worthless >> p & 1))
+#endif
 
 active proctype Responder() {
 #if REPLAY
   d_step {
     answers = 1; /* pair 1 is of the earlier incarnation: pair_a[1] is 0 */
-    STEP(1, 3) = 1 << VARIANT(AS_PROPOSED, 0, 0);
-    STEP(1, 5) = 1 << VARIANT(AS_PROPOSED, 0, 0);
-    STEP(1, 7) = 1 << VARIANT(AS_PROPOSED, 0, 0)
+    BARE(1) = 1 << I_ACK;
+    if
+    :: N == 3 -> cookie[1] = VARIANT(PLAIN_THREE, 0, 0)
+    :: else ->
+       STEP(1, 3) = 1 << VARIANT(AS_PROPOSED, 0, 0);
+       STEP(1, 5) = (N > 4 -> 1 << VARIANT(AS_PROPOSED, 0, 0) : 0);
+       STEP(1, 7) = (N > 6 -> 1 << VARIANT(AS_PROPOSED, 0, 0) : 0)
+    fi;
+    used = REMEMBERED << 1;
+    inherited = !REMEMBERED << 1
   }
 #endif
 end:
@@ -718,22 +915,22 @@ end:
        if
        :: side[R].state == CLOSED && (bare || N < R_MIN) && R_MIN > 3 -> refusal = refusal | 1 << mb; excuse = 1
 #if COOKIES
-       :: side[R].state == CLOSED && !((bare || N < R_MIN) && R_MIN > 3) && !(answers > 0 && pair_a[answers] == mb) &&
-          answers < ANSWERS ->
-          answers++;
-          pair_a[answers] = mb;
+       :: side[R].state == CLOSED && !((bare || N < R_MIN) && R_MIN > 3) ->
           if
-          :: bare -> cookie[answers] = VARIANT(PLAIN_THREE, 0, 0)
-          :: bare && OPTIONS -> cookie[answers] = VARIANT(PLAIN_THREE, 1, 0)
-          :: !bare -> cookie[answers] = VARIANT(AS_PROPOSED, 0, 0)
-          :: !bare && OPTIONS -> cookie[answers] = VARIANT(AS_PROPOSED, 1, 0)
-          :: !bare && LOW -> cookie[answers] = VARIANT(LESSER, 0, 0)
-          fi;
-          send_cookie()
-       :: side[R].state == CLOSED && !((bare || N < R_MIN) && R_MIN > 3) && answers > 0 && pair_a[answers] == mb ->
-          send_cookie() /* the same SYN, the same cookie */
-       :: side[R].state == CLOSED && !((bare || N < R_MIN) && R_MIN > 3) && answers == ANSWERS &&
-          pair_a[answers] != mb -> excuse = 1
+          EACH_PAIR(HAS_COOKIE) /* the same SYN, the same cookie */
+          :: answers < ANSWERS EACH_PAIR(NO_COOKIE) ->
+             answers++;
+             pair_a[answers] = mb;
+             if
+             :: bare -> cookie[answers] = VARIANT(PLAIN_THREE, 0, 0)
+             :: bare && OPTIONS -> cookie[answers] = VARIANT(PLAIN_THREE, 1, 0)
+             :: !bare -> cookie[answers] = VARIANT(AS_PROPOSED, 0, 0)
+             :: !bare && OPTIONS -> cookie[answers] = VARIANT(AS_PROPOSED, 1, 0)
+             :: !bare && LOW -> cookie[answers] = VARIANT(LESSER, 0, 0)
+             fi;
+             send_cookie(answers)
+          :: answers == ANSWERS EACH_PAIR(NO_COOKIE) -> excuse = 1
+          fi
 #else
        :: side[R].state == CLOSED && !((bare || N < R_MIN) && R_MIN > 3) && answers == ANSWERS -> excuse = 1
        :: side[R].state == CLOSED && !((bare || N < R_MIN) && R_MIN > 3) && answers < ANSWERS ->
@@ -787,16 +984,31 @@ end:
           send_reset(R, mb)
 #endif
        :: OPEN(R) && !(mk == 1 && mv == I_RST) && mb != side[R].b ->
+#if COOKIES
+          judge_cookie();
+          if
+          /* What has answered with step 3 does not give way to another cookie, which is an old one. */
+          :: go && side[R].state == CONFIRMING && OVERTAKES -> forget(R); open_by_cookie()
+          :: !(go && side[R].state == CONFIRMING && OVERTAKES) ->
+             go = false;
+             if
+             :: side[R].state == CONFIRMING && pair_a[mb] == side[R].a -> send_reset(R, mb)
+             :: else -> challenge(R)
+             fi
+          fi
+#else
           if
           :: side[R].state == CONFIRMING && pair_a[mb] == side[R].a -> send_reset(R, mb)
           :: else -> challenge(R)
           fi
+#endif
        :: OPEN(R) && mb == side[R].b && ((mk == 1 && mv == I_ACK) || (mk > 1 && bare)) -> receive_bare_ack(R)
        :: OPEN(R) && mb == side[R].b && mk > 1 && !bare -> receive_step(R, true)
        fi;
        arrived()
      }
   FORGED(R)
+  EACH_PAIR(FORGED_COOKIE)
   od
 }
 
@@ -810,6 +1022,9 @@ end:
    REMAINS(I) || REMAINS(R))
 
 active proctype Environment() {
+#if REPLAY
+  answers > 0;
+#endif
   atomic {
     if
     :: mk = 10 /* nothing of old is still on its way */

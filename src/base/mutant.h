@@ -55,6 +55,7 @@ enum class Mutant : std::uint8_t {
   kWaysEchoUnchecked,     // any echo will do
   kWaysNonceWithoutIsns,  // nonces are the same for every connection between two ports
   kWaysNonceRepeats,      // nonces are the same for every connection with the same ISNs
+  kWaysCookieUnproved,    // step 3 opens a connection by cookie whatever it echoes
   kWaysAckUnchecked,      // (in the model's shell) a segment that acknowledges another connection's SYN is taken
   kWaysAnyStep,           // an older step is taken as if it were the next
   kWaysSendUnstored,      // step N leaves before "established" is stored

@@ -44,6 +44,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "lock-another-file",
                                                                                            "ways-echo-unchecked",
                                                                                            "ways-nonce-without-isns",
+                                                                                           "ways-nonce-repeats",
+                                                                                           "ways-cookie-unproved",
                                                                                            "ways-ack-unchecked",
                                                                                            "ways-any-step",
                                                                                            "ways-send-unstored",

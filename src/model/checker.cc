@@ -29,9 +29,12 @@ bool may_survive(const World& world, SideId initiator, SideId responder) {
   };
   if (a.closed() || !has_tries(a) || !has_tries(b)) return false;
   if (b.closed()) {
+    if (scenario.responder.cookies && b.incarnations > 0) return false;  // it may have used the cookie
     return a.state == tcp::State::kSynSent && b.writing == 0 && b.incarnations < scenario.responder.incarnations;
   }
   const bool same = a.iss == b.irs && a.irs == b.iss;
+  // Another connection with the same cookie: the initiator may be past the other's step 4.
+  if (scenario.responder.cookies && b.number > 1) return false;
   const bool answered = a.state == tcp::State::kSynSent && b.state == tcp::State::kSynReceived && a.iss == b.irs;
   return same || answered;
 }

@@ -26,8 +26,9 @@ bool Event::may_open(const SideConfig& config, const Side& side) {
 void Event::open() {
   s_.state = State::kSynSent;
   s_.iss = isn_of(true, s_.incarnations++);
+  s_.number = s_.incarnations;
   if (config_.ways.max > wire::kMinWays) {
-    s_.ways = Ways::propose(config_.ways, nonce_source(true, s_.life, s_.iss, 0), config_.stores);
+    s_.ways = Ways::propose(config_.ways, nonce_source(true, s_.life, s_.iss, 0, s_.number), config_.stores);
   }
   write(true);
 }
@@ -63,6 +64,7 @@ Record Event::snapshot() const {
   r.iss = s_.iss;
   r.irs = s_.irs;
   r.peer_offer = s_.peer_offer;
+  r.number = s_.number;
   r.settled = s_.ways ? s_.ways->ways() : s_.settled;
   return r;
 }
@@ -109,6 +111,7 @@ void Event::roll_call_over() {
 void Event::crash(std::uint8_t landed) {
   HF_ASSERT(landed <= s_.writing);
   Side next = s_.without_connection();
+  next.used = {};
   if (config_.stores) {
     next.disk = landed > 0 ? s_.writes[landed - 1U].record : s_.disk;
   } else {
@@ -136,13 +139,14 @@ void Event::restore() {
   s_.iss = r.iss;
   s_.irs = r.irs;
   s_.peer_offer = r.peer_offer;
+  s_.number = r.number;
   s_.settled = r.settled;
   s_.resumed = s_.record_stored = true;
   s_.synced = s_.state != State::kSynSent;
   s_.copies = 1;
   if (may_confirm(r)) {
-    const auto source =
-        config_.initiator ? nonce_source(true, s_.life, r.iss, r.irs) : nonce_source(false, s_.life, r.irs, r.iss);
+    const auto source = config_.initiator ? nonce_source(true, s_.life, r.iss, r.irs, r.number)
+                                          : nonce_source(false, s_.life, r.irs, r.iss, r.number);
     // A listener's settings are known again, a caller's are not.
     const tcp::WaysConfig& known = config_.initiator ? tcp::WaysConfig{} : config_.ways;
     s_.ways = Ways::resume(known, source, config_.stores, config_.initiator, r.ways);
@@ -181,6 +185,7 @@ void Event::finish(CloseReason reason, bool with_reset) {
   push({closed, false, with_reset});
   Side next = s_.without_connection();
   next.reason = reason;
+  if (config_.cookies && s_.number > 0) next.used[s_.number - 1U] = s_.irs;
   next.by_policy |= reason == CloseReason::kTooFewCopies || reason == CloseReason::kHandshakeRefused ||
                     reason == CloseReason::kRefused;
   next.disk = s_.disk;

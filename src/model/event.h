@@ -46,8 +46,13 @@ class Event {
 
  private:
   // segments.cc
+  bool too_few(const Message& syn);
   void unknown_arrives(const Message& m);
   void accept(const Message& syn);
+  // cookies.cc
+  void send_cookie(const Message& syn);
+  bool is_cookie(const Message& m) const;
+  void open_by_cookie(const Message& m);
   void syn_sent_arrives(const Message& m);
   bool syn_received_repeats(const Message& m);
   void segment_arrives(const Message& m);

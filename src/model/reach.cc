@@ -196,13 +196,19 @@ void Reach::forge(SideId side, StateId at) {
 Property Reach::judge(SideId initiator, SideId responder) const {
   const Side& a = world_.side(initiator);
   const Side& b = world_.side(responder);
-  const auto agreed = [](const Side& side, std::uint32_t own, std::uint32_t peer) {
+  const auto agreed = [this](const Side& side, std::uint32_t own, std::uint32_t peer) {
     for (std::uint8_t i = 0; i < side.incarnations; ++i) {
+      if (world_.scenario().side(side.initiator).cookies) {
+        if (side.agreed[i] == peer) return true;  // its own ISN is a function of that
+        continue;
+      }
       if (isn_of(side.initiator, i) == own) return side.agreed[i] == peer;
     }
     return false;
   };
-  if (a.established() && !agreed(b, a.irs, a.iss)) return Property::kAsked;
+  // Of a cookie's three ways the initiator is ESTABLISHED by the SYN-ACK, of which the other side keeps nothing.
+  const bool by_cookie = world_.scenario().responder.cookies && a.settled == wire::kMinWays;
+  if (a.established() && !by_cookie && !agreed(b, a.irs, a.iss)) return Property::kAsked;
   if (b.established() && !agreed(a, b.irs, b.iss)) return Property::kAsked;
   const Scenario& scenario = world_.scenario();
   if (a.established() && a.settled < scenario.initiator.ways.min) return Property::kAgreement;

@@ -58,6 +58,45 @@ class Collection {
     late.initiator.ways.strict = false;
     late.responder.ways.strict = true;
     late.late = 1;
+    with_cookies();
+  }
+
+  // Under a flood. What a restart of the responder forgets (README.md) is the limit of three and four ways, and of a
+  // service that takes three.
+  Scenario& add_cookies(std::string name) {
+    Scenario& s = add(std::move(name));
+    s.responder.cookies = true;
+    s.responder.incarnations = 3;
+    if (ways_ > 4) s.responder.ways.min = 4;
+    return s;
+  }
+
+  void with_cookies() {
+    const std::uint8_t responder = ways_ > 4 ? 1 : 0;
+    auto& one = add_cookies("cookies, one restarts");
+    one.crashes_of_initiator = one.crashes = 1;
+    one.crashes_of_responder = responder;
+    auto& nobody = add_cookies("cookies, nobody asks");
+    nobody.asked = false;
+    nobody.old = true;
+    nobody.remembers = responder == 0;
+    nobody.crashes_of_responder = responder;
+    nobody.crashes = responder;
+    auto& three = add_cookies("cookies, an option lost");
+    three.responder.ways.min = wire::kMinWays;
+    three.strips = 1;
+    if (!small_) return;
+    auto& old = add_cookies("cookies, old segments");
+    old.old = true;
+    old.remembers = responder == 0;
+    auto& forgets = add_cookies("cookies, one restarts, nothing stored");
+    store(forgets, false, false);
+    restarts(forgets, 1);
+    if (ways_ == wire::kMinWays) return;
+    auto& less = add_cookies("cookies, the responder settles on less");
+    less.responder.ways.max = static_cast<std::uint8_t>(ways_ - 1);
+    less.responder.ways.min = wire::kMinWays;
+    less.crashes_of_initiator = less.crashes = 1;
   }
 
   void with_more_faults() {

@@ -17,8 +17,9 @@ struct Scenario {
   SideConfig initiator, responder;
   std::uint8_t ways = 3;  // proposed, and of the earlier connection between the same ports
   Middlebox middlebox = Middlebox::kNone;
-  bool asked = true;  // false: no user opens anything; only the earlier connection's segments are about
-  bool old = false;   // … which are deliverable, every one, at any time
+  bool asked = true;       // false: no user opens anything; only the earlier connection's segments are about
+  bool old = false;        // … which are deliverable, every one, at any time
+  bool remembers = false;  // by cookie: and the responder's process has lived since then
   // So many of its sender's later steps a segment can be overtaken by; from then on it is lost. 0: any number. (SYN and
   // SYN-ACK come late without limit.)
   std::uint8_t memory = 0;

@@ -13,6 +13,10 @@ using tcp::Ways;
 
 void Event::arrives(const Message& m) {
   if (s_.writing + 2 > kMaxWrites) return;  // storage is behind: frames are left in the device, or lost
+  if (config_.cookies && s_.state == State::kSynReceived && m.acked != s_.iss && is_cookie(m) &&
+      (!s_.ways || s_.ways->received() <= 1)) {
+    finish(CloseReason::kNormal, false);  // what counts is what the peer has
+  }
   if (s_.closed()) return unknown_arrives(m);
   if (s_.state == State::kSynSent) return syn_sent_arrives(m);
   if (s_.state == State::kSynReceived && syn_received_repeats(m)) return;
@@ -23,7 +27,11 @@ void Event::arrives(const Message& m) {
 
 void Event::unknown_arrives(const Message& m) {
   if (m.rst) return;
-  if (!config_.initiator && m.syn && !m.ack) return accept(m);
+  if (!config_.initiator && m.syn && !m.ack) {
+    if (too_few(m)) return;
+    return config_.cookies ? send_cookie(m) : accept(m);
+  }
+  if (config_.cookies && is_cookie(m)) return open_by_cookie(m);
   refuse(m);
 }
 
@@ -41,26 +49,39 @@ void Event::refuse(const Message& m) {
   send(rst);
 }
 
+namespace {
+
+bool proposes(const Message& syn) {
+  return syn.option && syn.option->step == 1 && syn.option->ways > wire::kMinWays && !syn.option->is_refused;
+}
+
+}  // namespace
+
+// Fewer ways than the service wants are refused.
+bool Event::too_few(const Message& syn) {
+  if ((proposes(syn) ? syn.option->ways : wire::kMinWays) >= config_.ways.min) return false;
+  if (s_.incarnations >= config_.incarnations) return true;
+  Message rst;
+  rst.rst = rst.ack = true;
+  rst.acked = syn.seq;
+  if (proposes(syn)) {
+    rst.option = wire::WaysOption{.ways = config_.ways.min, .step = 2, .is_refused = true, .echo = syn.option->nonce};
+  }
+  send(rst);
+  return true;
+}
+
 void Event::accept(const Message& syn) {
   if (s_.incarnations >= config_.incarnations) return;
-  const auto& option = syn.option;
-  const bool proposes = option && option->step == 1 && option->ways > wire::kMinWays && !option->is_refused;
-  if ((proposes ? option->ways : wire::kMinWays) < config_.ways.min) {
-    Message rst;
-    rst.rst = rst.ack = true;
-    rst.acked = syn.seq;
-    if (proposes) {
-      rst.option = wire::WaysOption{.ways = config_.ways.min, .step = 2, .is_refused = true, .echo = option->nonce};
-    }
-    return send(rst);
-  }
   s_.state = State::kSynReceived;
   s_.agreed[s_.incarnations] = syn.seq;
   s_.iss = isn_of(false, s_.incarnations++);
+  s_.number = s_.incarnations;
   s_.irs = syn.seq;
   s_.peer_offer = syn.offer;
-  if (proposes) {
-    s_.ways = Ways::answer(config_.ways, nonce_source(false, s_.life, s_.irs, s_.iss), config_.stores, *option);
+  if (proposes(syn)) {
+    const auto source = nonce_source(false, s_.life, s_.irs, s_.iss, s_.number);
+    s_.ways = Ways::answer(config_.ways, source, config_.stores, *syn.option);
   }
   write(true);
 }
@@ -120,7 +141,7 @@ bool Event::syn_received_repeats(const Message& m) {
 
 void Event::repeat_syn_ack(const Message& syn) {
   const auto& option = syn.option;
-  if (!option || option->step != 1 || option->ways <= wire::kMinWays || !pace_.seldom) return;
+  if (!option || option->step != 1 || option->ways <= wire::kMinWays || !s_.record_stored || !pace_.seldom) return;
   was_seldom_ = true;
   Message m;
   m.syn = m.ack = true;

@@ -23,7 +23,8 @@ void add(Hash& hash, const Record& r) {
       .add(r.ways.ways << 8 | r.ways.received)
       .add(r.ways.peer_nonce)
       .add(r.iss)
-      .add(r.irs);
+      .add(r.irs)
+      .add(r.number);
 }
 
 }  // namespace
@@ -34,6 +35,7 @@ Side Side::without_connection() const {
   rest.life = life;
   rest.incarnations = incarnations;
   rest.agreed = agreed;
+  rest.used = used;
   rest.by_policy = by_policy;
   return rest;
 }
@@ -52,6 +54,8 @@ std::size_t hash_of(const Side& s) {
   add(hash, s.disk);
   for (std::uint8_t i = 0; i < s.writing; ++i) add(hash, s.writes[i].record);
   for (const std::uint32_t isn : s.agreed) hash.add(isn);
+  for (const std::uint32_t isn : s.used) hash.add(isn);
+  hash.add(s.number);
   return hash.value();
 }
 
@@ -61,10 +65,12 @@ std::uint32_t isn_of(bool initiator, std::uint8_t incarnation) {
 
 std::uint32_t old_isn_of(bool initiator) { return (initiator ? 0 : kResponder) + kBetween; }
 
+std::uint32_t cookie_isn_of(std::uint32_t peer_isn, std::uint8_t life) { return kResponder + peer_isn + life; }
+
 std::uint8_t offer_of(std::uint32_t isn) { return static_cast<std::uint8_t>(isn / kBetween); }
 
 tcp::NonceSource nonce_source(bool initiator, std::uint8_t life, std::uint32_t initiator_isn,
-                              std::uint32_t responder_isn) {
+                              std::uint32_t responder_isn, std::uint8_t number) {
   const wire::Endpoint a{wire::Ipv4Address{0x0a000001}, wire::Port{40000}};
   const wire::Endpoint b{wire::Ipv4Address{0x0a000002}, wire::Port{7000}};
   tcp::NonceSource source;
@@ -73,6 +79,7 @@ tcp::NonceSource nonce_source(bool initiator, std::uint8_t life, std::uint32_t i
   source.tuple = initiator ? wire::FourTuple{a, b} : wire::FourTuple{b, a};
   source.initiator_isn = wire::SeqNum{initiator_isn};
   source.responder_isn = wire::SeqNum{responder_isn};
+  source.connection = number;
   return source;
 }
 

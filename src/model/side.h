@@ -21,6 +21,7 @@ struct SideConfig {
   bool stores = true;
   tcp::WaysConfig ways;
   std::uint8_t retries = 1;       // of the handshake's segments
+  bool cookies = false;           // responder: keeps nothing before step 3, as in a flood
   std::uint8_t incarnations = 2;  // how many connections it opens or accepts at most: the others are not answered
 };
 
@@ -31,6 +32,7 @@ struct Record {
   tcp::WaysRecord ways;
   std::uint32_t iss = 0, irs = 0;
   std::uint8_t peer_offer = 0;
+  std::uint8_t number = 0;
   std::uint8_t settled = 0;  // not in the log: what was settled, where the record need not say
   friend bool operator==(const Record&, const Record&) = default;
 };
@@ -50,6 +52,7 @@ struct Side {
   bool by_policy = false;  // it has ended a connection that could have gone on: too few copies, too few ways
   std::uint32_t iss = 0, irs = 0;
   std::uint8_t peer_offer = 0;
+  std::uint8_t number = 0;  // of the connection, in this side's log: none has it twice
   bool record_stored = false, synced = false, ack_owed = false, data_held = false, resumed = false;
   std::uint8_t syn_tries = 0;
   std::uint8_t copies = 0;   // of the record that is stored
@@ -64,6 +67,8 @@ struct Side {
   std::uint8_t incarnations = 0;  // opened or accepted so far
   // What was agreed to, for ever: the peer's ISN by incarnation of ours.
   std::array<std::uint32_t, kMaxIncarnations> agreed{};
+  // The peer's ISNs of connections by cookie that are over: what the process remembers.
+  std::array<std::uint32_t, kMaxIncarnations> used{};
 
   // What outlives a connection, and this process.
   Side without_connection() const;
@@ -78,9 +83,11 @@ std::size_t hash_of(const Side& side);
 // ISNs of incarnation 0, 1, …; and of an earlier connection between the same ports.
 std::uint32_t isn_of(bool initiator, std::uint8_t incarnation);
 std::uint32_t old_isn_of(bool initiator);
+// The responder's ISN in a cookie: a function of the SYN. The earlier connection was one by cookie, too.
+std::uint32_t cookie_isn_of(std::uint32_t peer_isn, std::uint8_t life);
 std::uint8_t offer_of(std::uint32_t isn);
 // The secret, and the tuple as that side sees it.
 tcp::NonceSource nonce_source(bool initiator, std::uint8_t life, std::uint32_t initiator_isn,
-                              std::uint32_t responder_isn);
+                              std::uint32_t responder_isn, std::uint8_t number);
 
 }  // namespace holdfast::model

@@ -13,6 +13,7 @@ World::World(const Scenario& scenario) : scenario_(scenario) {
   Side initiator, responder;
   initiator.initiator = true;
   start_[1] = sides_.intern(initiator).id;
+  if (scenario_.remembers) responder.used.back() = old_isn_of(true);
   start_[0] = sides_.intern(responder).id;
   if (scenario_.old) make_old();
 }
@@ -147,7 +148,7 @@ wire::WaysOption World::old_option(std::uint8_t step) const {
     o.step = of;
     o.is_volatile = !scenario_.side(by_initiator).stores;
     o.copies = o.is_volatile ? std::uint8_t{0} : std::max<std::uint8_t>(1, tcp::copies_asked(of));
-    o.nonce = nonce_source(by_initiator, 0, old_isn_of(true), old_isn_of(false)).nonce(o);
+    o.nonce = nonce_source(by_initiator, 0, old_isn_of(true), old_isn_of(false), 0).nonce(o);
     return o;
   };
   wire::WaysOption option = make(step);
@@ -183,9 +184,27 @@ void World::make_old() {
   }
 }
 
+// Step 3 with the right sequence numbers, to a responder that keeps nothing. (It may be refused.)
+std::optional<Message> World::believes_forged_cookie(SideId id) const {
+  const Side& before = sides_[id];
+  Message m;
+  m.from_initiator = m.ack = true;
+  m.seq = isn_of(true, 0);
+  m.acked = cookie_isn_of(m.seq, before.life);
+  for (std::uint8_t ways = wire::kMinWays; ways <= scenario_.ways; ++ways) {
+    m.option = old_option(3);
+    m.option->ways = ways;
+    Event event(config(id), before);
+    event.arrives(m);
+    if (event.end() != before) return m;
+  }
+  return std::nullopt;
+}
+
 std::optional<Message> World::believes_forgery(SideId id) const {
   const Side& before = sides_[id];
   const bool initiator = before.initiator;
+  if (before.closed() && config(id).cookies) return believes_forged_cookie(id);
   if (!before.ways) return std::nullopt;
   const Ways& ways = *before.ways;
   if (before.state == tcp::State::kSynSent ? before.syn_tries == 0 : !ways.confirming() && !ways.proving()) {
@@ -207,6 +226,7 @@ std::optional<Message> World::believes_forgery(SideId id) const {
     invented.nonce = 0x600df00d;
     invented.echo = 0xbadecc0;
     wire::WaysOption replayed = old_option(step);
+    if (before.irs == old_isn_of(!initiator)) replayed = invented;  // there it is no forgery
     for (const wire::WaysOption& option : {invented, replayed}) {
       m.option = option;
       m.existed = option.copies;

@@ -95,6 +95,7 @@ class World {
   void make_old();
   wire::WaysOption old_option(std::uint8_t step) const;
   std::optional<Message> in_transit(const Message& m) const;
+  std::optional<Message> believes_forged_cookie(SideId id) const;
 
   const Scenario scenario_;
   Interner<Message> messages_;

@@ -50,7 +50,7 @@ std::optional<Ways> Ways::by_cookie(const WaysConfig& config, const NonceSource&
   Ways ways(config, source, stores, false);
   ways.asked_ = ways.ways_ = third.ways;
   ways.sent_ = 2;
-  if (!ways.answers(third, false)) return std::nullopt;
+  if (!ways.answers(third, false) && !HF_MUTANT(kWaysCookieUnproved)) return std::nullopt;
   ways.take(third);
   ways.phase_ = ways.ways_ > wire::kMinWays ? Phase::kStoring : Phase::kPlain;
   return ways;

@@ -14,6 +14,7 @@ namespace {
 
 const std::map<Mutant, Property> kBreaks = {
     {Mutant::kWaysEchoUnchecked, Property::kForgery}, {Mutant::kWaysNonceWithoutIsns, Property::kForgery},
+    {Mutant::kWaysNonceRepeats, Property::kAsked},    {Mutant::kWaysCookieUnproved, Property::kForgery},
     {Mutant::kWaysAckUnchecked, Property::kAsked},    {Mutant::kWaysAnyStep, Property::kOrder},
     {Mutant::kWaysSendUnstored, Property::kStored},   {Mutant::kWaysCertifyUncounted, Property::kCopies},
     {Mutant::kWaysFewTaken, Property::kCopies},       {Mutant::kWaysNoProof, Property::kSurvives},

@@ -10,6 +10,7 @@ import case
 import durable_send
 import flood
 import survival
+import ways_gone
 
 
 class DurableSendSoak(durable_send.DurableSend):
@@ -82,6 +83,11 @@ class SoakTest(survival.Survival):
         os.unlink(ballast)
         self.assertEqual(client.wait(60), 0)
         self.assert_same(self.stored(node, 1), data)
+
+
+class GoneSoakTest(ways_gone.Gone):
+    def test_a_handshake_whose_other_side_never_comes_back_ends_with_an_error(self):
+        self.nothing_stays_half_open()
 
 
 class FloodSoakTest(flood.Flood):

@@ -15,7 +15,7 @@ void Event::send_cookie(const Message& syn) {
   m.seq = cookie_isn_of(syn.seq, s_.life);
   m.acked = syn.seq;
   m.offer = offer_of(m.seq);
-  if (syn.option && syn.option->step == 1 && syn.option->ways > wire::kMinWays && !syn.option->is_refused) {
+  if (proposes(syn)) {
     const auto source = nonce_source(false, s_.life, syn.seq, m.seq, 0);
     m.option = Ways::answer(config_.ways, source, config_.stores, *syn.option).option(0);
   }

@@ -16,6 +16,9 @@ struct Pace {
   bool challenge = true;
 };
 
+// A SYN with step 1 of more than three ways.
+inline bool proposes(const Message& syn) { return syn.option && tcp::is_proposal(*syn.option); }
+
 class Event {
  public:
   Event(const SideConfig& config, const Side& before, Pace pace = {});

@@ -49,14 +49,6 @@ void Event::refuse(const Message& m) {
   send(rst);
 }
 
-namespace {
-
-bool proposes(const Message& syn) {
-  return syn.option && syn.option->step == 1 && syn.option->ways > wire::kMinWays && !syn.option->is_refused;
-}
-
-}  // namespace
-
 // Fewer ways than the service wants are refused.
 bool Event::too_few(const Message& syn) {
   if ((proposes(syn) ? syn.option->ways : wire::kMinWays) >= config_.ways.min) return false;
@@ -140,12 +132,11 @@ bool Event::syn_received_repeats(const Message& m) {
 }
 
 void Event::repeat_syn_ack(const Message& syn) {
-  const auto& option = syn.option;
-  if (!option || option->step != 1 || option->ways <= wire::kMinWays || !s_.record_stored || !pace_.seldom) return;
+  if (!proposes(syn) || !s_.record_stored || !pace_.seldom) return;
   was_seldom_ = true;
   Message m;
   m.syn = m.ack = true;
-  m.option = s_.ways->step_two(*option);
+  m.option = s_.ways->step_two(*syn.option);
   m.option->copies = copies();
   send(m);
 }

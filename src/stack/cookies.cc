@@ -100,8 +100,7 @@ bool Engine::Impl::take_cookie(Listening& at, const wire::FourTuple& tuple, cons
     ++counters.backlog_full;
     return true;
   }
-  tcp::Config tcp = tcp_config_for(tuple.peer.address, now);
-  tcp.ways = at.service.ways;
+  const tcp::Config tcp = tcp_config_for(at, tuple.peer.address, now);
   auto connection = tcp::Connection::accept_cookie(gate, tcp, gate.next_id(), tuple, cookie->syn, cookie->iss, segment,
                                                    timestamp_offset(tuple), now);
   gate::Entry* entry = gate.add(std::move(connection), at.service.kind, nullptr, now);

@@ -72,6 +72,8 @@ struct Engine::Impl final : ip::Host, gate::Output {
   wire::SeqNum initial_sequence(const wire::FourTuple& tuple) const;
   std::uint32_t timestamp_offset(const wire::FourTuple& tuple) const;
   tcp::Config tcp_config_for(wire::Ipv4Address peer, Time now) const;
+  // … of a connection to this service.
+  tcp::Config tcp_config_for(const Listening& at, wire::Ipv4Address peer, Time now) const;
   bool is_free(wire::Port port, wire::Endpoint to) const;
   Result<wire::Port> free_port(wire::Endpoint to);
   Result<wire::Port> given_port(wire::Port port, wire::Endpoint to) const;

@@ -114,8 +114,7 @@ void Engine::Impl::accept(Listening& at, const wire::FourTuple& tuple, const tcp
     ++counters.backlog_full;
     return;
   }
-  tcp::Config tcp = tcp_config_for(tuple.peer.address, now);
-  tcp.ways = at.service.ways;
+  const tcp::Config tcp = tcp_config_for(at, tuple.peer.address, now);
   auto connection = tcp::Connection::accept(gate, tcp, gate.next_id(), tuple, syn, initial_sequence(tuple),
                                             timestamp_offset(tuple), now);
   gate::Entry* entry = gate.add(std::move(connection), at.service.kind, nullptr, now);
@@ -212,6 +211,12 @@ tcp::Config Engine::Impl::tcp_config_for(wire::Ipv4Address peer, Time now) const
   return tcp;
 }
 
+tcp::Config Engine::Impl::tcp_config_for(const Listening& at, wire::Ipv4Address peer, Time now) const {
+  tcp::Config tcp = tcp_config_for(peer, now);
+  tcp.ways = at.service.ways;
+  return tcp;
+}
+
 bool Engine::Impl::is_free(wire::Port port, wire::Endpoint to) const {
   const wire::FourTuple tuple{{config.ip.address.address, port}, to};
   return !is_listened_on(port) && is_unknown(tuple) && !muted.contains(tuple);
@@ -245,8 +250,9 @@ void Engine::Impl::resume_all(Time now) {
       gate.set_aside(id, std::move(connection));
       continue;
     }
-    tcp::Config tcp = tcp_config_for(tuple.peer.address, now);
-    if (const Listening* at = listening_at(tuple.local.port)) tcp.ways = at->service.ways;
+    Listening* at = listening_at(tuple.local.port);
+    const wire::Ipv4Address peer = tuple.peer.address;
+    const tcp::Config tcp = at != nullptr ? tcp_config_for(*at, peer, now) : tcp_config_for(peer, now);
     auto resumed = gate.resume(id, connection, tcp, now);
     if (!resumed) {
       const tcp::Snapshot& s = connection.record.snapshot;
@@ -256,7 +262,6 @@ void Engine::Impl::resume_all(Time now) {
       continue;
     }
     gate::Entry& entry = **resumed;
-    Listening* at = listening_at(tuple.local.port);
     if (at != nullptr && entry.connection->state() == tcp::State::kSynReceived) {
       entry.half_open = true;
       at->listener.half_opened();

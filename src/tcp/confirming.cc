@@ -16,9 +16,7 @@ constexpr Duration kLeastStepInterval = std::chrono::seconds(1);
 
 std::optional<wire::WaysOption> ways_proposal(const wire::TcpHeader& syn) {
   const auto& option = syn.options.ways;
-  if (!syn.flags.syn || syn.flags.ack || !option) return std::nullopt;
-  if (option->step != 1 || option->ways <= wire::kMinWays || option->is_refused) return std::nullopt;
-  return option;
+  return syn.flags.syn && !syn.flags.ack && option && is_proposal(*option) ? option : std::nullopt;
 }
 
 bool Connection::Impl::confirming() const { return ways && ways->confirming(); }

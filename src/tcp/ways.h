@@ -22,6 +22,11 @@ constexpr std::uint8_t copies_asked(std::uint8_t step) {
   return static_cast<std::uint8_t>(step % 2 == 0 ? step / 2 - 1 : (step - 3) / 2);
 }
 
+// Step 1 of more than three ways, if a SYN carries it ("Rules" 1 and 2): anything else asks for the ordinary handshake.
+constexpr bool is_proposal(const wire::WaysOption& option) {
+  return option.step == 1 && option.ways > wire::kMinWays && !option.is_refused;
+}
+
 // Why a handshake ended without a connection.
 enum class WaysFailure : std::uint8_t {
   kNone = 0,

@@ -12,6 +12,7 @@
 
 #include "base/endian.h"
 #include "fuzz/check.h"
+#include "fuzz/input.h"
 #include "ip/ip.h"
 #include "wire/checksum.h"
 #include "wire/ethernet.h"
@@ -99,31 +100,7 @@ void repair(Buffer& frame, unsigned flags) {
   store_be16(icmp.data() + 2, wire::internet_checksum(icmp));
 }
 
-class Input {
- public:
-  explicit Input(Bytes bytes) : bytes_(bytes) {}
-  bool empty() const { return bytes_.empty(); }
-  unsigned byte() {
-    if (bytes_.empty()) return 0;
-    const auto value = std::to_integer<unsigned>(bytes_[0]);
-    bytes_ = bytes_.subspan(1);
-    return value;
-  }
-  unsigned word() {
-    const unsigned high = byte();
-    return high << 8 | byte();
-  }
-  Bytes take(std::size_t size) {
-    const Bytes taken = bytes_.first(std::min(size, bytes_.size()));
-    bytes_ = bytes_.subspan(taken.size());
-    return taken;
-  }
-
- private:
-  Bytes bytes_;
-};
-
-void run(Input input) {
+void run(fuzz::Input input) {
   World split_world;
   World whole_world;
   for (int steps = 0; !input.empty() && steps < 200; ++steps) {
@@ -158,6 +135,6 @@ void run(Input input) {
 }  // namespace holdfast::ip
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
-  holdfast::ip::run(holdfast::ip::Input(std::as_bytes(std::span(data, size))));
+  holdfast::ip::run(holdfast::fuzz::Input(std::as_bytes(std::span(data, size))));
   return 0;
 }

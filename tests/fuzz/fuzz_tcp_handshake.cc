@@ -13,30 +13,13 @@
 #include <vector>
 
 #include "fuzz/check.h"
+#include "fuzz/input.h"
 #include "tcp/ways.h"
 
 namespace holdfast::tcp {
 namespace {
 
-class Input {
- public:
-  explicit Input(Bytes bytes) : bytes_(bytes) {}
-  bool empty() const { return bytes_.empty(); }
-  std::uint8_t byte() {
-    if (bytes_.empty()) return 0;
-    const auto value = std::to_integer<std::uint8_t>(bytes_.front());
-    bytes_ = bytes_.subspan(1);
-    return value;
-  }
-  Bytes take(std::size_t size) {
-    const Bytes taken = bytes_.first(std::min(size, bytes_.size()));
-    bytes_ = bytes_.subspan(taken.size());
-    return taken;
-  }
-
- private:
-  Bytes bytes_;
-};
+using fuzz::Input;
 
 // As the stack reads them: from a whole header.
 std::optional<wire::WaysOption> parsed(Bytes options) {
@@ -45,6 +28,15 @@ std::optional<wire::WaysOption> parsed(Bytes options) {
   std::copy(options.begin(), options.end(), header.begin() + wire::kTcpMinHeader);
   const auto tcp = wire::parse_tcp(header);
   return tcp ? tcp->header.options.ways : std::nullopt;
+}
+
+// As they arrive at the other end.
+std::optional<wire::WaysOption> over_the_wire(const wire::WaysOption& option) {
+  std::vector<std::byte> header(wire::kTcpMaxHeader);
+  wire::TcpHeader tcp;
+  tcp.options.ways = option;
+  const std::size_t length = wire::emit_tcp(tcp, header);
+  return parsed(Bytes(header).subspan(wire::kTcpMinHeader, length - wire::kTcpMinHeader));
 }
 
 class Side {
@@ -115,11 +107,7 @@ class Side {
       option.is_volatile = (flags & 1) != 0;
       option.is_short = (flags & 2) != 0;
       option.is_refused = (flags & 4) != 0;
-      std::vector<std::byte> header(wire::kTcpMaxHeader);
-      wire::TcpHeader tcp;
-      tcp.options.ways = option;
-      const std::size_t length = wire::emit_tcp(tcp, header);
-      return arrives(parsed(Bytes(header).subspan(wire::kTcpMinHeader, length - wire::kTcpMinHeader)));
+      return arrives(over_the_wire(option));
     }
     if (what < 0xd0) {
       stored_ = ways_->record();
@@ -174,11 +162,7 @@ class Side {
     // What is asked for exists, or SHORT says that it does not.
     if (first && stores_) FUZZ_CHECK(option.copies >= copies_asked(option.step) || option.is_short);
     if (first && option.step == option.ways) FUZZ_CHECK(was_stored_ || resumed_);
-    std::vector<std::byte> header(wire::kTcpMaxHeader);
-    wire::TcpHeader tcp;
-    tcp.options.ways = option;
-    const std::size_t length = wire::emit_tcp(tcp, header);
-    FUZZ_CHECK(parsed(Bytes(header).subspan(wire::kTcpMinHeader, length - wire::kTcpMinHeader)) == option);
+    FUZZ_CHECK(over_the_wire(option) == option);
     ways_->left(copies_);
     said_ = option;
   }
@@ -208,7 +192,7 @@ class Side {
 }  // namespace holdfast::tcp
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  holdfast::tcp::Input input(std::as_bytes(std::span(data, size)));
+  holdfast::fuzz::Input input(std::as_bytes(std::span(data, size)));
   holdfast::tcp::Side side(input);
   side.run();
   return 0;

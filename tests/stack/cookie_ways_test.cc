@@ -25,6 +25,14 @@ class WaysFlood : public Flood {
     c.step = {.ways = ways, .step = 1, .copies = 1, .nonce = 0xc0ffee};
     return c;
   }
+  // A client that holds a cookie, in a flood.
+  Client with_cookie(std::uint8_t ways) {
+    begin();
+    fill();
+    Client c = proposes(ways);
+    by_cookie(c);
+    return c;
+  }
   // From step 3, which is next, to the end; each of the node's answers waits for what it certifies.
   void go_on(Client& c) {
     while (c.step.step < c.step.ways) {
@@ -70,10 +78,7 @@ TEST_F(WaysFlood, EveryNGoesThroughByACookie) {
 
 TEST_F(WaysFlood, ACookieSettlesOnTheServicesMost) {
   config.services[0].ways.max = 6;
-  begin();
-  fill();
-  Client c = proposes(40);
-  by_cookie(c);
+  Client c = with_cookie(40);
   EXPECT_EQ(c.step.ways, 6);
   // Not even its initiator can have more than was settled on, nor any other number.
   for (const int other : {3, 4, 5, 7, 40}) {
@@ -89,10 +94,7 @@ TEST_F(WaysFlood, ACookieSettlesOnTheServicesMost) {
 
 TEST_F(WaysFlood, ThreeAreCarriedInStepsTwoAndThree) {
   config.services[0].ways.max = 3;
-  begin();
-  fill();
-  Client c = proposes(8);
-  by_cookie(c);
+  Client c = with_cookie(8);
   EXPECT_EQ(c.step.ways, 3);
   ack(c);
   store();
@@ -102,10 +104,7 @@ TEST_F(WaysFlood, ThreeAreCarriedInStepsTwoAndThree) {
 }
 
 TEST_F(WaysFlood, AWrongEchoOrStepOpensNothing) {
-  begin();
-  fill();
-  Client c = proposes(8);
-  by_cookie(c);
+  Client c = with_cookie(8);
   const std::size_t before = log->records.size();
   for (const std::uint32_t wrong : {1U, 0x80000000U, c.step.echo}) {
     Client forger = c;
@@ -128,10 +127,7 @@ TEST_F(WaysFlood, AWrongEchoOrStepOpensNothing) {
 }
 
 TEST_F(WaysFlood, WithoutTheOptionItIsAnOrdinaryHandshakeWhereThatIsEnough) {
-  begin();
-  fill();
-  Client c = proposes(8);
-  by_cookie(c);
+  Client c = with_cookie(8);
   c.step = {};
   ack(c);
   store();
@@ -176,10 +172,7 @@ TEST_F(WaysFlood, TheSynAgainIsAnsweredOnceTheRecordIsStored) {
 // Its own cookie, once more within the same tick, with the same sequence numbers: an old duplicate of each odd step
 // must not go through, so the node's nonces have to be new ones.
 TEST_F(WaysFlood, OldDuplicatesOfAllStepsOpenNothing) {
-  begin();
-  fill();
-  Client c = proposes(8);
-  by_cookie(c);
+  Client c = with_cookie(8);
   std::vector<Client> steps;
   while (c.step.step < 8) {
     steps.push_back(c);
@@ -239,10 +232,7 @@ TEST_F(WaysFlood, AnOldCookieDoesNotEndAHandshakeWhosePeerHasAnswered) {
 }
 
 TEST_F(WaysFlood, AConnectionByCookieGoesOnWithItsHandshakeAfterARestart) {
-  begin();
-  fill();
-  Client c = proposes(8);
-  by_cookie(c);
+  Client c = with_cookie(8);
   ack(c);
   store();
   const Sent fourth = expect_one();

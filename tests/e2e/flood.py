@@ -9,6 +9,7 @@ import struct
 import time
 
 import case
+import frame as frames
 import lab
 
 HALF_OPEN = 256
@@ -26,7 +27,7 @@ class Flooder:
         # MSS 1460, SACK permitted, timestamps, window scale 7; and step 1.
         options = struct.pack("!BBHBBBBIIBBBB", 2, 4, 1460, 4, 2, 8, 10, 12345, 0, 1, 3, 3, 7)
         if ways > 3:
-            options += struct.pack("!BBHBBBBII", 253, 16, 0x4846, ways, 1, 1, 0, 0x12345678, 0)
+            options += struct.pack("!BBHBBBBII", frames.WAYS_KIND, frames.WAYS_LENGTH, frames.WAYS_ID, ways, 1, 1, 0, 0x12345678, 0)
         length = 20 + len(options)
         self.packet = bytearray(struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + length, 0, 0, 64, socket.IPPROTO_TCP, 0, bytes(4),
                                             socket.inet_aton(lab.NODE)))

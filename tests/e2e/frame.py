@@ -19,6 +19,7 @@ TCP_CHECKSUM_AT = 16
 
 # The experimental option of the N-way handshake (RFC 6994: kind 253 with an identifier).
 WAYS_KIND, WAYS_LENGTH, WAYS_ID = 253, 16, 0x4846
+SHORT = 2  # of its flags
 WaysOption = collections.namedtuple("WaysOption", "ways step copies flags nonce echo")
 
 

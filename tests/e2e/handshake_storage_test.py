@@ -10,11 +10,11 @@ import case
 import disks
 import lab
 import network
+from frame import SHORT
 from two_nodes import INITIATOR, RESPONDER, SMALL, TwoNodes, copies_on_disk
+from ways import HELLO
 from wire import HOLD, PASS
 
-HELLO = b"one file, both ways\n" * 200
-SHORT = 2  # flag
 IN_TIME = "60s"  # a roll call that a slow machine does not end
 PATIENT = 7002   # port of the service that waits so long
 
@@ -44,9 +44,12 @@ class StruckCase(disks.Disks, TwoNodes):
         self.wire.wait_held()
         return process
 
-    def hold(self, frame):
+    def note_isn(self, frame):
         if frame.ways and frame.kind in ("SYN", "SYN-ACK"):
             self.isn[frame.came_from] = frame.seq
+
+    def hold(self, frame):
+        self.note_isn(frame)
         return HOLD if frame.ways and frame.ways.step == self.ways - 1 and not frame.payload_length else PASS
 
     def go_on(self):
@@ -57,8 +60,7 @@ class StruckCase(disks.Disks, TwoNodes):
         self.wire.discard()
 
     def look(self, frame):
-        if frame.ways and frame.kind in ("SYN", "SYN-ACK"):
-            self.isn[frame.came_from] = frame.seq
+        self.note_isn(frame)
         if self.certified is None and frame.ways and frame.ways.step == self.ways and not frame.payload_length:
             self.certified = frame.ways.copies, self.copies(), frame.ways.flags
         return PASS

@@ -8,11 +8,11 @@ import subprocess
 import case
 import frame as frames
 import lab
-import network
-from wire import PASS, Wire
+from crowd import INITIATORS, Crowd
+from two_nodes import RESPONDER, send_command
+from wire import PASS
 
-RESPONDER, INITIATORS = "hf0", "veth0"  # where frames come from
-FALLING_BACK, INSISTING = 7000, 7001    # ports: from 3 ways on, from 4 ways on
+FALLING_BACK, INSISTING = 7000, 7001  # ports: from 3 ways on, from 4 ways on
 MINUTES = 500  # seconds: nine repetitions, a minute apart at most
 
 
@@ -26,9 +26,8 @@ class Handshake:
     def __str__(self):
         return f"{self.ways} ways to {self.port}, without the option from step {self.cut} on, of {self.sides}"
 
-    def make_link(self, number):
+    def place(self, number):
         self.link, self.address = f"hf{number}", f"10.77.0.{100 + number}"
-        network.make_tap(self.link)
 
     def pass_on(self, frame):
         self.is_cut |= bool(frame.ways) and frame.ways.step >= self.cut
@@ -51,22 +50,12 @@ FALLS_BACK = Handshake(8, 3, OURS, stops=(3, None))  # the responder cannot know
 ALL = [*IN_MID_HANDSHAKE, *LAST_OF_RESPONDER, *LAST_OF_INITIATOR, FALLS_BACK]
 
 
-class StrippedTest(case.Case):
+class StrippedTest(Crowd):
     def setUp(self):
-        network.make_tap(RESPONDER)
-        self.addCleanup(network.ip, "link", "del", RESPONDER)
-        network.ip("link", "add", INITIATORS, "type", "veth", "peer", "name", "veth1")
-        self.addCleanup(network.ip, "link", "del", INITIATORS)
-        for name in (INITIATORS, "veth1"):
-            network.no_ipv6(name)
-            network.ip("link", "set", name, "up")
-        for number, handshake in enumerate(ALL, 1):
-            handshake.make_link(number)
-        bridge = network.Bridge("veth1", *(handshake.link for handshake in ALL))
-        self.addCleanup(bridge.remove)
-        self.wire = Wire(RESPONDER, INITIATORS).start()
-        self.addCleanup(self.wire.stop)
         super().setUp()
+        for number, handshake in enumerate(ALL, 1):
+            handshake.place(number)
+        self.join([handshake.link for handshake in ALL])
 
     def test_both_sides_end_with_an_error_that_names_the_step(self):
         of = {handshake.address: handshake for handshake in ALL}
@@ -102,9 +91,9 @@ class StrippedTest(case.Case):
         self.assertNotIn("both ends finished", [stream["closed_because"] for stream in node.streams()])
 
     def start_send(self, handshake):
-        command = [lab.BINARY, "send", "--link", f"tap:{handshake.link}", "--address", f"{handshake.address}/24", "--quiet", "--to",
-                   f"{lab.NODE}:{handshake.port}", "--ways", str(handshake.ways), "--roll-call-timeout", "0s", os.devnull]
-        handshake.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        command = send_command("--ways", handshake.ways, "--roll-call-timeout", "0s", port=handshake.port, link=handshake.link,
+                               address=handshake.address)
+        handshake.process = subprocess.Popen([*command, os.devnull], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.addCleanup(self.end_process, handshake.process)
 
     def error_of(self, handshake):

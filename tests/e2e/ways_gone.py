@@ -3,12 +3,11 @@ minutes, in which nearly nothing happens; so this is for soak.py."""
 
 import subprocess
 
-import case
 import lab
-import network
-from two_nodes import RESPONDER, SMALL, streams_of
+from crowd import Crowd
+from two_nodes import RESPONDER, SMALL, send_command, streams_of
 from ways import HELLO
-from wire import DROP, HOLD, PASS, Wire
+from wire import DROP, HOLD, PASS
 
 N = 8
 GIVEN_UP = 600  # s, and that is a hang: eight repetitions, one to sixty seconds apart, take four to six minutes
@@ -20,9 +19,8 @@ class Initiator:
     def __init__(self, test, name, number, last):
         self.last, self.link, self.address = last, f"{name}{last}", f"10.77.0.{number + last}"
         self.data = test.directory.make(self.link)
-        self.command = [lab.BINARY, "send", "--link", f"tap:{self.link}", "--address", f"{self.address}/24", "--quiet", "--to",
-                        f"{lab.NODE}:7000", "--ways", str(N), "--roll-call-timeout", "0s", "--policy", "best-effort", "--data", self.data,
-                        *SMALL, test.directory.file("source")]
+        self.command = [*send_command("--ways", N, "--roll-call-timeout", "0s", "--policy", "best-effort", data=[self.data],
+                                      link=self.link, address=self.address), test.directory.file("source")]
         self.process = None
 
     def start(self, test):
@@ -30,19 +28,8 @@ class Initiator:
         test.addCleanup(test.end_process, self.process)
 
 
-class Gone(case.Case):
-    """Initiators on a bridge, a wire from there to the node."""
-
+class Gone(Crowd):
     def setUp(self):
-        network.make_tap(RESPONDER)
-        self.addCleanup(network.ip, "link", "del", RESPONDER)
-        network.ip("link", "add", "veth0", "type", "veth", "peer", "name", "veth1")
-        self.addCleanup(network.ip, "link", "del", "veth0")
-        for end in ("veth0", "veth1"):
-            network.no_ipv6(end)
-            network.ip("link", "set", end, "up")
-        self.wire = Wire(RESPONDER, "veth1").start()
-        self.addCleanup(self.wire.stop)
         super().setUp()
         with open(self.directory.file("source"), "wb") as file:
             file.write(HELLO)
@@ -50,11 +37,7 @@ class Gone(case.Case):
     def nothing_stays_half_open(self):
         losing = [Initiator(self, "lose", 20, k) for k in range(1, N)]  # step N would establish the initiator
         dying = [Initiator(self, "die", 40, k) for k in range(1, N + 1)]
-        for one in losing + dying:
-            network.make_tap(one.link)
-            self.addCleanup(network.ip, "link", "del", one.link)
-        bridge = network.Bridge("veth0", *(one.link for one in losing + dying))
-        self.addCleanup(bridge.remove)
+        self.join([one.link for one in losing + dying])
         node = self.node(services=[f"echo:7000,ways=3..{N},roll-call-timeout=0s"], link=RESPONDER, host_address=None, extra=SMALL)
         self.the_node_is_gone(node, losing)
         node.start()

@@ -8,8 +8,6 @@ from two_nodes import INITIATOR, RESPONDER, TwoNodes, copies_asked, copies_on_di
 from ways import HELLO, settled
 from wire import DROP, PASS
 
-SHORT = 2  # flag
-
 
 class EveryNTest(ways.Handshakes):
     def test_exactly_n_segments(self):
@@ -89,14 +87,14 @@ class RollCallTest(TwoNodes):
     def test_too_few_directories_are_short_and_strict_resets(self):
         process, found = self.certified(8, 2, 2)
         _, error = self.finish(process, status=1)
-        self.assertEqual({(step, copies) for step, copies, _, flags in found if flags & SHORT}, {(8, 2)})  # every segment carries step N
+        self.assertEqual({(step, copies) for step, copies, _, flags in found if flags & frames.SHORT}, {(8, 2)})  # every segment carries step N
         self.assertIn("the peer holds 2 copies of the connection's record where step 8 of 8 asks for 3", error)
 
     def test_too_few_directories_are_short_and_best_effort_goes_on(self):
         process, found = self.certified(8, 2, 2, "--policy", "best-effort")
         out, _ = self.finish(process)
         self.assertEqual(out, HELLO)
-        self.assertEqual({(step, copies) for step, copies, _, flags in found if flags & SHORT}, {(8, 2)})  # every segment carries step N
+        self.assertEqual({(step, copies) for step, copies, _, flags in found if flags & frames.SHORT}, {(8, 2)})  # every segment carries step N
 
 
 class DisagreementTest(TwoNodes):

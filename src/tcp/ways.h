@@ -140,9 +140,7 @@ class Ways {
   // Every segment that leaves carries the option.
   bool proving() const { return phase_ == Phase::kProving; }
   // Proving, or given up while proving: whether the peer is established is not known.
-  bool last_step_unproved() const {
-    return proving() || (failure_ == WaysFailure::kStopped && sent_ == ways_);
-  }
+  bool last_step_unproved() const { return proving() || (failure_ == WaysFailure::kStopped && sent_ == ways_); }
   std::uint8_t ways() const { return ways_; }
   std::uint8_t sent() const { return sent_; }
   std::uint8_t received() const { return received_; }

@@ -71,8 +71,8 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   // A recovered connection that is not resumed: it cannot be read back, or is of an address that this node does not
   // have. It stays in the log, over checkpoints too; nothing is said for it.
   void set_aside(StreamId id, RecoveredConnection connection);
-  // The peer of one that was set aside is gone. False where the log has no room to say so.
-  bool drop_aside(StreamId id);
+  // One that was set aside has ended. False where the log has no room to say so.
+  bool drop_aside(StreamId id, tcp::CloseReason reason);
   // The handler of a client connection that was resumed, once. Its inbound bytes are handed over from the returned
   // offset on; what lies below is in the log.
   StreamOffset attach(Entry& entry, ClientHandler& handler);
@@ -119,7 +119,8 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   bool deliver(tcp::Connection& connection, StreamOffset at, Bytes payload, bool fin) override;
   void hold(tcp::Connection& connection, const tcp::AckNote& note) override;
   void transmit(tcp::Connection& connection, const tcp::SegmentOut& segment) override;
-  void transmit_reset(tcp::Connection& connection, const tcp::SegmentOut& segment, tcp::CloseReason reason) override;
+  void transmit_reset(tcp::Connection& connection, std::span<const tcp::SegmentOut> segments,
+                      tcp::CloseReason reason) override;
   tcp::ReceiveAllowance receive_allowance(const tcp::Connection& connection) override;
   void acknowledged(tcp::Connection& connection, StreamOffset una, bool fin) override;
   void state_changed(tcp::Connection& connection, tcp::State from, tcp::State to) override;

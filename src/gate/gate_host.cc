@@ -119,21 +119,24 @@ void Gate::transmit(tcp::Connection& connection, const tcp::SegmentOut& segment)
   output_.send_segment(connection.tuple(), segment);
 }
 
-void Gate::transmit_reset(tcp::Connection& connection, const tcp::SegmentOut& segment, tcp::CloseReason reason) {
+void Gate::transmit_reset(tcp::Connection& connection, std::span<const tcp::SegmentOut> segments,
+                          tcp::CloseReason reason) {
   Entry& entry = entry_of(connection);
   Lsn lsn{0};
   if (log_) {
     lsn = append_close(entry, reason);
     if (lsn == Lsn{0}) return;  // no room to say so: then silence is all that may be said
   }
-  if (HF_MUTANT(kResetBeforeCloseRecord)) {
-    output_.send_segment(connection.tuple(), segment);
-    return;
+  for (const tcp::SegmentOut& segment : segments) {
+    if (HF_MUTANT(kResetBeforeCloseRecord)) {
+      output_.send_segment(connection.tuple(), segment);
+      continue;
+    }
+    HeldFrame held;
+    held.tuple = connection.tuple();
+    held.header = segment.header;
+    hold_until(lsn, std::move(held));
   }
-  HeldFrame held;
-  held.tuple = connection.tuple();
-  held.header = segment.header;
-  hold_until(lsn, std::move(held));
 }
 
 void Gate::acknowledged(tcp::Connection& connection, StreamOffset una, bool /*fin*/) {

@@ -119,12 +119,12 @@ void Gate::speak_first(Entry& entry, Time now) {
 
 void Gate::set_aside(StreamId id, RecoveredConnection connection) { aside_[id] = std::move(connection); }
 
-bool Gate::drop_aside(StreamId id) {
+bool Gate::drop_aside(StreamId id, tcp::CloseReason reason) {
   const auto found = aside_.find(id);
   HF_ASSERT(found != aside_.end());
-  const Lsn lsn = append_close(id, tcp::CloseReason::kPeerReset);
+  const Lsn lsn = append_close(id, reason);
   if (lsn == Lsn{0}) return false;
-  observer_.closed(id, found->second.record.snapshot.tuple, tcp::CloseReason::kPeerReset);
+  observer_.closed(id, found->second.record.snapshot.tuple, reason);
   aside_.erase(found);
   return true;
 }

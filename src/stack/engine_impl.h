@@ -77,6 +77,7 @@ struct Engine::Impl final : ip::Host, gate::Output {
   bool is_free(wire::Port port, wire::Endpoint to) const;
   Result<wire::Port> free_port(wire::Endpoint to);
   Result<wire::Port> given_port(wire::Port port, wire::Endpoint to) const;
+  void close_overtaken();
   void resume_all(Time now);
   bool ready_to_speak(Time now);
   bool may_be_adopted(const gate::RecoveredConnection& connection) const;

@@ -82,7 +82,7 @@ void Engine::Impl::on_muted(const wire::FourTuple& tuple, const tcp::SegmentIn& 
   Muted& connection = found->second;
   const wire::TcpHeader& in = segment.header;
   if (in.flags.rst && in.seq == connection.rcv_nxt) {
-    if (gate.drop_aside(connection.id)) muted.erase(found);
+    if (gate.drop_aside(connection.id, tcp::CloseReason::kPeerReset)) muted.erase(found);
     return;
   }
   if ((!in.flags.rst && !in.flags.syn) || !connection.challenges.take(now)) return;
@@ -241,38 +241,6 @@ Result<wire::Port> Engine::Impl::free_port(wire::Endpoint to) {
   }
   return fail(Error::Kind::kUnavailable,
               fmt::format("no free local port for {}: all {} are in use", to.to_string(), kCount));
-}
-
-void Engine::Impl::resume_all(Time now) {
-  for (auto& [id, connection] : recovered.connections()) {
-    const wire::FourTuple tuple = connection.record.snapshot.tuple;
-    if (tuple.local.address != config.ip.address.address) {
-      gate.set_aside(id, std::move(connection));
-      continue;
-    }
-    Listening* at = listening_at(tuple.local.port);
-    const wire::Ipv4Address peer = tuple.peer.address;
-    const tcp::Config tcp = at != nullptr ? tcp_config_for(*at, peer, now) : tcp_config_for(peer, now);
-    auto resumed = gate.resume(id, connection, tcp, now);
-    if (!resumed) {
-      const tcp::Snapshot& s = connection.record.snapshot;
-      const auto end = [](StreamOffset offset, bool fin) { return static_cast<std::uint32_t>(offset.value) + 1 + fin; };
-      muted[tuple] = {id, s.iss + end(s.snd_end, s.snd_fin), s.irs + end(s.rcv_end, s.rcv_fin), {}};
-      gate.set_aside(id, std::move(connection));
-      continue;
-    }
-    gate::Entry& entry = **resumed;
-    if (at != nullptr && entry.connection->state() == tcp::State::kSynReceived) {
-      entry.half_open = true;
-      at->listener.half_opened();
-    }
-    entry.by_cookie = at != nullptr;  // who knows
-    demux.insert(tuple, entry.connection.get());
-    ++counters.resumed;
-    if (const auto handler = adopted.find(id); handler != adopted.end()) gate.attach(entry, *handler->second);
-  }
-  recovered.connections().clear();
-  adopted.clear();
 }
 
 }  // namespace holdfast::stack

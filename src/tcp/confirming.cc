@@ -76,7 +76,8 @@ void Connection::Impl::transmit_step() {
   ways->left(certified);
   account();
   step_sent = now;
-  if (!ways->proving()) timers.set(Timer::kRetransmit, now + step_interval());
+  // A repetition that the peer asked for does not put off our own: who asks again and again would put off the limit.
+  if (!ways->proving() && !timers.armed(Timer::kRetransmit)) timers.set(Timer::kRetransmit, now + step_interval());
   host.transmit(*self, segment);
   if (!ways->proving() || closed()) return;
   opened();
@@ -99,8 +100,9 @@ void Connection::Impl::step_timeout() {
 // A roll call has lasted too long; or the receiver of step N has said nothing that proves it.
 void Connection::Impl::confirm_timeout() {
   if (!ways->proving()) return follow(ways->roll_call_over(copies()));
+  if (ways->timeout(config.syn_retries) == Ways::Do::kReset) return follow(Ways::Do::kReset);
+  // Where data is in flight its retransmissions carry the step. The limit is this one all the same.
   if (snd.in_flight() == 0) {
-    if (ways->timeout(config.syn_retries) == Ways::Do::kReset) return follow(Ways::Do::kReset);
     ways->left(copies());
     // Like a keepalive: outside the window, so that it draws an ACK.
     if (may_transmit()) emit_bare(StreamOffset{snd.idle_position().value - 1});

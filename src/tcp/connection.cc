@@ -1,6 +1,8 @@
 #include "tcp/connection.h"
 
 #include <algorithm>
+#include <array>
+#include <span>
 
 #include "base/assert.h"
 #include "tcp/connection_impl.h"
@@ -42,11 +44,16 @@ void Connection::Impl::reset(CloseReason reason) {
   const bool spoken_to = syn_tries > 0 || (ways && ways->sent() > 0) || resumed;
   const bool known_to_peer = state != State::kSynSent && (state != State::kSynReceived || spoken_to) && rcv.synced;
   if (known_to_peer) {
-    SegmentOut segment;
-    segment.header = header(snd.seq(snd.idle_position()));
-    segment.header.flags.rst = true;
-    segment.header.options = {};
-    host.transmit_reset(*self, segment, reason);
+    // A peer that never got step N stands before our first byte still; what it got since then it only holds.
+    const bool may_stand_before_all = ways && ways->last_step_unproved() && snd.idle_position() > snd.una;
+    std::array<SegmentOut, 2> segments;
+    for (std::size_t i = 0; i < segments.size(); ++i) {
+      wire::TcpHeader& reset = segments[i].header;
+      reset = header(snd.seq(i == 0 ? snd.idle_position() : snd.una));
+      reset.flags.rst = true;
+      reset.options = {};
+    }
+    host.transmit_reset(*self, std::span(segments).first(may_stand_before_all ? 2 : 1), reason);
   }
   finish(reason);
 }

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "base/units.h"
@@ -95,9 +96,9 @@ class Host {
   virtual void hold(Connection& connection, const AckNote& note) = 0;
   // Leaves now.
   virtual void transmit(Connection& connection, const SegmentOut& segment) = 0;
-  // A reset of this connection: leaves after the close record, with this reason, is stored. finished() follows in the
-  // same call.
-  virtual void transmit_reset(Connection& connection, const SegmentOut& segment, CloseReason reason) = 0;
+  // Resets of this connection, at each place where the peer may be: they leave after the close record, with this
+  // reason, is stored. finished() follows in the same call.
+  virtual void transmit_reset(Connection& connection, std::span<const SegmentOut> segments, CloseReason reason) = 0;
   virtual ReceiveAllowance receive_allowance(const Connection& connection) = 0;
   // The peer acknowledged our stream up to `una`; `fin`: our FIN too. Room in the send buffer may have grown.
   virtual void acknowledged(Connection& connection, StreamOffset una, bool fin) = 0;

@@ -185,6 +185,7 @@ struct Connection::Impl {
   void retransmit_timeout();
   void probe_timeout();
   bool give_up(std::uint32_t tries) const;
+  void peer_is_gone();
   bool must_probe() const;
   Duration probe_interval() const;
   void keepalive_timeout();

@@ -101,11 +101,17 @@ bool Connection::Impl::give_up(std::uint32_t tries) const {
          now - snd.unanswered_since >= config.user_timeout;
 }
 
+// Silently: there is nobody to tell. But whom our step N has not reached is in mid-handshake, and told so.
+void Connection::Impl::peer_is_gone() {
+  if (ways && ways->proving()) return follow(ways->give_up());
+  finish(CloseReason::kTimeout);
+}
+
 void Connection::Impl::retransmit_timeout() {
   if (state == State::kSynSent || state == State::kSynReceived) return syn_timeout();
   if (must_probe()) return probe_timeout();
   if (snd.in_flight() == 0) return;
-  if (give_up(++snd.timeouts)) return finish(CloseReason::kTimeout);
+  if (give_up(++snd.timeouts)) return peer_is_gone();
   snd.rtt.back_off();
   snd.loss.on_timeout(snd.una, snd.nxt, snd.board, *snd.congestion);
   timers.set(Timer::kRetransmit, now + snd.rtt.rto());
@@ -117,7 +123,7 @@ void Connection::Impl::retransmit_timeout() {
 void Connection::Impl::probe_timeout() {
   const StreamOffset end = snd.sendable_end(fin_may_leave());
   if (snd.in_flight() == 0 && snd.nxt >= end) return;
-  if (give_up(++snd.probes)) return finish(CloseReason::kTimeout);
+  if (give_up(++snd.probes)) return peer_is_gone();
   if (snd.probe_back_off < 32) ++snd.probe_back_off;
   timers.set(Timer::kRetransmit, now + probe_interval());
   const StreamOffset begin = snd.una;

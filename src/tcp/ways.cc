@@ -231,6 +231,8 @@ Ways::Do Ways::timeout(std::uint8_t retries) {
   return Do::kSend;
 }
 
+Ways::Do Ways::give_up() { return confirming() || proving() ? fail(WaysFailure::kStopped) : Do::kNothing; }
+
 Ways::Do Ways::fall_back() {
   ways_ = wire::kMinWays;
   due_ = 0;

@@ -119,6 +119,8 @@ class Ways {
   Do roll_call_over(std::uint8_t copies);
   // The answer did not come (kWaiting), or no proof (kProving).
   Do timeout(std::uint8_t retries);
+  // Another limit than that one is reached, the caller's own for instance.
+  Do give_up();
 
   // ---- The option ----
   // For the segment that leaves now: `copies` exist now. Step due() for the first time, else step sent() again.
@@ -137,6 +139,8 @@ class Ways {
   bool established() const { return phase_ == Phase::kProving || phase_ == Phase::kDone; }
   // Every segment that leaves carries the option.
   bool proving() const { return phase_ == Phase::kProving; }
+  // Proving, or given up while proving: whether the peer is established is not known.
+  bool last_step_unproved() const { return proving() || (failure_ == WaysFailure::kStopped && sent_ == ways_); }
   std::uint8_t ways() const { return ways_; }
   std::uint8_t sent() const { return sent_; }
   std::uint8_t received() const { return received_; }

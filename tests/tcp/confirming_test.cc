@@ -386,6 +386,49 @@ TEST_F(Confirming, AHalfOpenConnectionDoesNotLast) {
   EXPECT_EQ(p.i.close_reason, CloseReason::kHandshakeStopped);
 }
 
+// Something takes step N off each segment, and the initiator has more to say all the time. Its limit is the same as
+// when it is idle, and the responder, which holds what it got but stands before it, is told.
+TEST_F(Confirming, DataInFlightDoesNotPutOffTheLimit) {
+  for (const bool user_limit : {false, true}) {
+    WaysPair q;
+    q.ways(5);
+    if (user_limit) q.i.config.user_timeout = std::chrono::seconds(20);
+    q.r.config.syn_retries = 100;
+    q.open();
+    const Time begin = q.now;
+    q.i.write(pattern(1000));
+    for (int i = 0; i < 4000 && !(q.i.close_reason && q.r.close_reason); ++i) {
+      for (const bool from_i : {true, false}) {
+        while (auto sent = q.take(from_i ? q.i : q.r)) {
+          if (sent->header.options.ways && sent->header.options.ways->step == 5) sent->header.options.ways.reset();
+          q.give(from_i ? q.r : q.i, *sent);
+        }
+      }
+      q.pass(std::chrono::milliseconds(500));
+    }
+    EXPECT_EQ(q.i.close_reason, CloseReason::kHandshakeStopped);
+    EXPECT_EQ(q.i.connection->handshake()->sent, 5);
+    EXPECT_EQ(q.r.close_reason, CloseReason::kPeerReset);
+    EXPECT_LT(q.now - begin, user_limit ? std::chrono::seconds(40) : std::chrono::seconds(460));
+  }
+}
+
+TEST_F(Confirming, WhoAsksAgainAndAgainDoesNotPutOffTheLimit) {
+  p.ways(5);
+  const Sent step5 = run_to(5);
+  const Time begin = p.now;
+  p.i.write(pattern(100));
+  Sent data = p.i.next();
+  data.header.options.ways.reset();
+  for (int i = 0; i < 4000 && !p.r.close_reason; ++i) {
+    p.give(p.r, data);  // early data, for which step 4 is repeated at once
+    p.pass(std::chrono::milliseconds(500));
+  }
+  EXPECT_EQ(p.r.close_reason, CloseReason::kHandshakeStopped);
+  EXPECT_LT(p.now - begin, std::chrono::seconds(460));
+  (void)step5;
+}
+
 TEST_F(Confirming, PastTheLimitTheErrorNamesTheStep) {
   p.ways(9);
   run_to(5);

@@ -57,7 +57,9 @@ class Endpoint : public Host {
     HF_ASSERT(c.released() <= end);
     leave(segment);
   }
-  void transmit_reset(Connection&, const SegmentOut& segment, CloseReason) override { leave(segment); }
+  void transmit_reset(Connection&, std::span<const SegmentOut> segments, CloseReason) override {
+    for (const SegmentOut& segment : segments) leave(segment);
+  }
   ReceiveAllowance receive_allowance(const Connection&) override {
     edge = std::max(edge, StreamOffset{(unread_counts ? consumed : received.size()) + window});
     return {edge, stalled};

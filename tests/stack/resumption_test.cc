@@ -1,0 +1,84 @@
+// What a start makes of the connections that it finds in the log.
+#include "flood.h"
+
+namespace holdfast::stack::testing {
+namespace {
+
+class Resumption : public Flood {
+ protected:
+  // The reasons of the close records, by stream.
+  std::vector<std::pair<std::uint64_t, std::uint32_t>> closed() const {
+    std::vector<std::pair<std::uint64_t, std::uint32_t>> all;
+    for (const FakeLog::Appended& record : log->records) {
+      if (record.header.type == log::RecordType::kClose) {
+        all.emplace_back(record.header.stream.value, record.header.extra);
+      }
+    }
+    return all;
+  }
+  static constexpr auto kReset = static_cast<std::uint32_t>(tcp::CloseReason::kPeerReset);
+};
+
+// A peer with a source port of its own (a BGP speaker, say) resets its connection while the log has no room to say so,
+// and opens another later.
+TEST_F(Resumption, OfTwoConnectionsOfOnePeerTheNewerOneGoesOn) {
+  begin();
+  Client first{wire::Port{40000}};
+  establish(first);
+  const std::uint64_t old_stream = log->ids;
+  log->no_room = true;
+  reset(first);
+  EXPECT_EQ(engine->connections(), 0U);
+  store();
+  log->no_room = false;
+  Client second{wire::Port{40000}};
+  second.iss = wire::SeqNum{0x70000000};
+  establish(second);
+  const std::uint64_t new_stream = log->ids;
+  data(second, bytes);
+  store();
+  EXPECT_TRUE(closed().empty());
+
+  restart();
+  store();
+  EXPECT_EQ(engine->connections(), 1U);
+  ASSERT_EQ(engine->list().size(), 1U);
+  EXPECT_EQ(engine->list()[0].id.value, new_stream);
+  EXPECT_EQ(closed(), (decltype(closed()){{old_stream, kReset}}));
+  meet();
+  data(second, bytes, 1000);
+  store();
+  EXPECT_EQ(expect_one().header.ack, second.iss + 1 + 2000);
+}
+
+// Nor is there room at the start: the newer one goes on all the same, and the older one ends at the next.
+TEST_F(Resumption, TheOlderOneWaitsForRoomToEnd) {
+  begin();
+  Client first{wire::Port{40000}};
+  establish(first);
+  log->no_room = true;
+  reset(first);
+  store();
+  log->no_room = false;
+  Client second{wire::Port{40000}};
+  second.iss = wire::SeqNum{0x70000000};
+  establish(second);
+
+  const std::vector<FakeLog::Appended> records = log->records;
+  const Lsn stored = log->stored;
+  restart();
+  log->no_room = true;
+  store();
+  EXPECT_EQ(engine->connections(), 1U);
+  EXPECT_TRUE(closed().empty());
+
+  log->records = records;
+  log->stored = stored;
+  restart();
+  store();
+  EXPECT_EQ(engine->connections(), 1U);
+  EXPECT_EQ(closed().size(), 1U);
+}
+
+}  // namespace
+}  // namespace holdfast::stack::testing

@@ -245,6 +245,19 @@ void Oracle::check_timestamps(Flow& flow, const TcpView& view) {
   }
 }
 
+// The clock behind TSval goes on through all lives, wherever the machine's has been set to. It may stand still for as
+// long as it likes, and each restart takes it as far ahead as a ceiling is promised.
+void Oracle::check_clock(const wire::FourTuple& tuple, const TcpView& view) {
+  constexpr std::int64_t kAhead = 2000;  // ms, of a ceiling
+  const auto& ts = view.tcp.options.timestamps;
+  if (!ts) return;
+  const std::uint32_t first = first_ts_.try_emplace(tuple, ts->value).first->second;
+  const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(context_.now().time_since_epoch()).count();
+  if (static_cast<std::int32_t>(ts->value - first) <= passed + kAhead * (deaths_ + 1)) return;
+  context_.fail("{}: TSval has leapt from {} to {} within {} ms and {} deaths", tuple.to_string(), first, ts->value,
+                passed, deaths_);
+}
+
 // RFC 7323 section 4.3, with the noted ACK for Last.ACK.sent: an ACK that goes beyond P echoes a timestamp no older
 // than that of the segment which brought the byte at P.
 void Oracle::check_echoed_timestamp(const Flow& flow, const TcpView& view) {

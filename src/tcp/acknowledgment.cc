@@ -131,6 +131,7 @@ std::optional<Duration> Connection::Impl::echoed_round_trip(const wire::TcpHeade
   if (!timestamps || !header.options.timestamps) return std::nullopt;
   const std::uint32_t echo = header.options.timestamps->echo_reply;
   const std::uint32_t clock = host.timestamp_clock() + ts_offset;
+  if (echo == 0) return std::nullopt;  // the peer knows none
   if (timestamp_before(echo, oldest_ts_echo) || timestamp_before(clock, echo)) return std::nullopt;
   return std::max<Duration>(std::chrono::milliseconds(clock - echo), std::chrono::milliseconds(1));
 }

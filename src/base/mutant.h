@@ -25,6 +25,7 @@ enum class Mutant : std::uint8_t {
   kOutboundUnstored,        // transmit outbound bytes before they are stored
   kFinAckUnstored,          // acknowledge a FIN before it is stored
   kStreamIdReused,          // number streams from 1 after a restart
+  kClockLeaps,              // the clock follows the machine's where that is later than the predecessor's ceiling
   kCopyTooMany,             // a handshake's step certifies one copy more than there is
   kStepNUnstored,           // step N, and what follows it, leaves before "established" is stored
   // tcp

@@ -20,6 +20,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "outbound-unstored",
                                                                                            "fin-ack-unstored",
                                                                                            "stream-id-reused",
+                                                                                           "clock-leaps",
                                                                                            "copy-too-many",
                                                                                            "step-n-unstored",
                                                                                            "last-ack-from-released",

@@ -8,6 +8,15 @@
 #include "base/mutant.h"
 
 namespace holdfast::gate {
+namespace {
+
+std::uint64_t clock_start(const log::Log* log, std::uint64_t wall_clock) {
+  const std::uint64_t ceiling = log != nullptr ? log->stored_clock_ceiling() : 0;
+  if (HF_MUTANT(kClockLeaps)) return std::max(ceiling, wall_clock);
+  return ceiling != 0 ? ceiling : wall_clock;
+}
+
+}  // namespace
 
 Gate::Gate(const Options& options, std::unique_ptr<log::Log> log, Output& output, Observer& observer,
            std::uint64_t wall_clock, Time now)
@@ -15,7 +24,7 @@ Gate::Gate(const Options& options, std::unique_ptr<log::Log> log, Output& output
       log_(std::move(log)),
       output_(output),
       observer_(observer),
-      clock_(log_ ? std::max(log_->stored_clock_ceiling(), wall_clock) : wall_clock, now),
+      clock_(clock_start(log_.get(), wall_clock), now),
       now_(now),
       wall_clock_(wall_clock),
       started_(now),

@@ -1,6 +1,10 @@
-// The clock behind TSval (RFC 7323) and ISNs (RFC 6528). It must never go back on a peer, over restarts and machines,
-// so it is not the machine's: it starts at the ceiling that the log holds, and no value above a *stored* ceiling is
-// ever shown.
+// The clock behind TSval (RFC 7323), ISNs (RFC 6528) and SYN cookies. It must never go back on a peer, over restarts
+// and machines, so it is not the machine's: it goes on from the ceiling that the log holds, and no value above a
+// *stored* ceiling is ever shown.
+//
+// Nor does it leap where the machine's clock was set, or the node was away for long. A leap of 25 days or more would
+// look like one backwards to peers' PAWS, and cookies of more than one life ago could not be told from old ones: as it
+// is, what it has advanced is what all lives together have run, and up to kAhead for each restart.
 #pragma once
 
 #include <algorithm>
@@ -16,9 +20,10 @@ class NodeClock {
   // still.
   static constexpr std::uint64_t kAhead = 2'000'000'000;
 
-  // `start`: the adopted log's ceiling, or the wall clock where that is later. Nanoseconds.
+  // `start`: the adopted log's ceiling; a new log's, and where there is none, the wall clock. Nanoseconds.
   NodeClock(std::uint64_t start, Time now) : base_(start), started_(now) {}
 
+  std::uint64_t start() const { return base_; }
   std::uint64_t raw(Time now) const { return base_ + static_cast<std::uint64_t>((now - started_).count()); }
   std::uint64_t ceiling_to_promise(Time now) const { return raw(now) + kAhead; }
   // What may be shown, given the stored ceiling.

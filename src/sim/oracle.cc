@@ -259,6 +259,7 @@ void Oracle::resumed(const wire::FourTuple& tuple, bool log_is_full) {
 }
 
 void Oracle::node_died() {
+  ++deaths_;
   for (Flow& flow : flows_) flow.node_died();
   refusable_.clear();
   arp_requests_.clear();
@@ -287,6 +288,7 @@ void Oracle::node_sends(const Packet& packet) {
     return context_.fail("the node sends a frame that cannot be read: {}", describe(packet));
   }
   const wire::FourTuple tuple{view->source(), view->destination()};
+  check_clock(tuple, *view);
   if (view->tcp.flags.rst) return check_reset(tuple, *view);
   if (view->tcp.flags.syn) return check_syn(tuple, *view);
   Flow* flow = flow_of_node_segment(tuple, *view);

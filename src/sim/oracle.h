@@ -8,7 +8,8 @@
 //   leaves only past the bound of half-open connections and promises no window;
 // - the ACK number never goes back, never lies inside a range reported by SACK, never beyond what was sent;
 // - the right edge of the window never retreats, but to 0 while storage stands still;
-// - TSval never goes back, TSecr is fresh, ISNs of a reused 4-tuple go forward (cookies aside);
+// - TSval never goes back, nor leaps ahead where the machine's clock does; TSecr is fresh, ISNs of a reused 4-tuple go
+//   forward (cookies aside);
 // - copies that a handshake's step certifies exist, and step N and all that follows it rest on a durable "established";
 // - payload is what belongs at its offset, and within the peer's window;
 // - a valid connection is never reset, and "no such connection" rests on a batch begun after the segment came.
@@ -104,6 +105,7 @@ class Oracle : public StreamJudge {
   void check_window(Flow& flow, const TcpView& view);
   void check_echoed_timestamp(const Flow& flow, const TcpView& view);
   void check_timestamps(Flow& flow, const TcpView& view);
+  void check_clock(const wire::FourTuple& tuple, const TcpView& view);
   void check_payload(Flow& flow, const TcpView& view, Bytes payload, const DurableStream& stream);
   void check_duplicate_ack(Flow& flow, const TcpView& view);
   void check_step(Flow& flow, const TcpView& view, const DurableStream& stream);
@@ -123,7 +125,9 @@ class Oracle : public StreamJudge {
   std::map<wire::Ipv4Address, Time> resolved_;                             // when it last told its link address
   std::set<wire::Ipv4Address> unresolved_;                                 // asked for their link address, in this life
   std::map<std::shared_ptr<const Packet>, std::set<unsigned>> fragments_;  // that reached the node
-  Flow* just_came_ = nullptr;                                              // the flow of the frame being handled
+  std::map<wire::FourTuple, std::uint32_t> first_ts_;                      // TSval of the first segment
+  unsigned deaths_ = 0;
+  Flow* just_came_ = nullptr;  // the flow of the frame being handled
   Time excused_until_{};
   Time refused_until_{};
   Time storage_moved_{};

@@ -240,9 +240,24 @@ void Oracle::check_timestamps(Flow& flow, const TcpView& view) {
   }
   flow.last_ts = ts->value;
   if (!view.tcp.flags.ack || !flow.highest_ts) return;
-  if (ts_before(*flow.highest_ts, ts->echo_reply)) {
+  // 0: it knows none but a predecessor's, which is old.
+  if (ts->echo_reply == 0 && flow.outlived_its_node) return;
+  if (ts->echo_reply == 0 || ts_before(*flow.highest_ts, ts->echo_reply)) {
     return context_.fail("{}: TSecr {} was never received", flow.tuple.to_string(), ts->echo_reply);
   }
+}
+
+// The clock behind TSval goes on through all lives, wherever the machine's has been set to. It may stand still for as
+// long as it likes, and each restart takes it as far ahead as a ceiling is promised.
+void Oracle::check_clock(const wire::FourTuple& tuple, const TcpView& view) {
+  constexpr std::int64_t kAhead = 2000;  // ms, of a ceiling
+  const auto& ts = view.tcp.options.timestamps;
+  if (!ts) return;
+  const std::uint32_t first = first_ts_.try_emplace(tuple, ts->value).first->second;
+  const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(context_.now().time_since_epoch()).count();
+  if (static_cast<std::int32_t>(ts->value - first) <= passed + kAhead * (deaths_ + 1)) return;
+  context_.fail("{}: TSval has leapt from {} to {} within {} ms and {} deaths", tuple.to_string(), first, ts->value,
+                passed, deaths_);
 }
 
 // RFC 7323 section 4.3, with the noted ACK for Last.ACK.sent: an ACK that goes beyond P echoes a timestamp no older
@@ -256,7 +271,7 @@ void Oracle::check_echoed_timestamp(const Flow& flow, const TcpView& view) {
     if (segment.begin > flow.acked || segment.end <= flow.acked) continue;
     if (brought == nullptr || ts_before(segment.ts, brought->ts)) brought = &segment;
   }
-  if (brought == nullptr || !ts_before(ts->echo_reply, brought->ts)) return;
+  if (brought == nullptr || (ts->echo_reply != 0 && !ts_before(ts->echo_reply, brought->ts))) return;
   context_.fail("{}: ACK {} echoes timestamp {}, but the bytes from {} on came with {}", flow.tuple.to_string(),
                 flow.in_offset(view.tcp.ack), ts->echo_reply, brought->begin, brought->ts);
 }

@@ -406,12 +406,6 @@ class Chooser {
     flood.syns = static_cast<unsigned>(prng.between(scenario_.node_max_half_open, 120));
     flood.burst = static_cast<unsigned>(prng.between(1, 40));
     flood.gap = prng.between_log(milliseconds(1), span_ / 4);
-    // A replacement accepts its predecessor's cookies wherever its clock is; not those of that one's predecessor.
-    for (std::size_t i = 0; i < scenario_.deaths.size(); ++i) {
-      DeathPlan& death = scenario_.deaths[i];
-      if (i + 1 < scenario_.deaths.size() || !death.then.empty()) death.clock_jump = 0;
-      for (DeathPlan& then : death.then) then.clock_jump = 0;
-    }
   }
 
   Prng prng_;

@@ -9,27 +9,29 @@
 
 namespace holdfast::stack {
 
+namespace {
+
+std::uint64_t ticks_before(std::uint64_t tick, std::uint64_t count) { return tick - std::min(tick, count); }
+
+}  // namespace
+
 // ---- Cookies ----
 
-void Cookies::recovered(std::uint64_t ceiling, Time now) {
-  inherited_tick_ = tcp::cookie_tick(ceiling);
+// A cookie is good in its tick and the next one, and the clock has begun up to a ceiling's distance ahead of where the
+// predecessor's was: in one tick more, perhaps.
+void Cookies::recovered(std::uint64_t clock, Time now) {
+  oldest_inherited_ = ticks_before(tcp::cookie_tick(clock), 2);
   inherited_until_ = now + tcp::kCookieLifetime;
 }
 
 Cookies::Ticks Cookies::acceptable(std::uint64_t clock, Time now) const {
   Ticks all;
-  const auto add = [&all](std::uint64_t tick) {
-    const auto end = all.ticks.begin() + static_cast<std::ptrdiff_t>(all.count);
-    if (std::find(all.ticks.begin(), end, tick) == end) all.ticks[all.count++] = tick;
-  };
   const bool inherited = now < inherited_until_;
   if (now >= sent_until_ && !inherited) return all;
   const std::uint64_t tick = tcp::cookie_tick(clock);
-  add(tick);
-  add(tick - 1);
-  if (!inherited) return all;
-  add(inherited_tick_);
-  add(inherited_tick_ - 1);
+  std::uint64_t oldest = ticks_before(tick, 1);
+  if (inherited) oldest = std::min(oldest, std::max(oldest_inherited_, ticks_before(tick, all.ticks.size() - 1)));
+  for (std::uint64_t each = oldest; each <= tick; ++each) all.ticks[all.count++] = each;
   return all;
 }
 

@@ -58,7 +58,6 @@ Engine::Impl::Impl(const Config& config_in, wire::FrameSink& link_in, std::uniqu
       scratch(std::size_t{1} << 16),
       recovered(std::move(recovered_in)),
       port_draw(random_in.ports) {
-  if (const log::Log* opened = this->log()) inherited_ceiling = opened->stored_clock_ceiling();
   for (const Service& service : config.services) listening.push_back({service, tcp::Listener(config.max_half_open)});
 }
 
@@ -100,7 +99,7 @@ void Engine::Impl::pump(Time now) {
   if (!started) {
     if (!ready_to_speak(now)) return;
     started = true;
-    if (log() != nullptr) cookies.recovered(inherited_ceiling, now);
+    if (log() != nullptr) cookies.recovered(gate.clock().start(), now);
     ip.announce(now);
     resume_all(now);
     if (log() != nullptr) gate.speak_all(now);

@@ -106,7 +106,6 @@ struct Engine::Impl final : ip::Host, gate::Output {
   std::map<wire::FourTuple, Muted> muted;
   gate::Recovery recovered;                    // until they are resumed
   std::map<StreamId, ClientHandler*> adopted;  // of these
-  std::uint64_t inherited_ceiling = 0;         // of the clock, as the log had it
   Time resume_by = kNever;                     // set once the epoch's start is stored
   bool started = false;
   std::uint64_t port_draw;

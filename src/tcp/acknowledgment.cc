@@ -126,16 +126,22 @@ std::uint32_t Connection::Impl::samples_per_window(std::uint64_t flight) const {
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(flight / (2 * effective_mss()) + 1, 1U << 16));
 }
 
+// What the echo of our TSval tells (RFC 7323 section 4).
+std::optional<Duration> Connection::Impl::echoed_round_trip(const wire::TcpHeader& header) const {
+  if (!timestamps || !header.options.timestamps) return std::nullopt;
+  const std::uint32_t echo = header.options.timestamps->echo_reply;
+  const std::uint32_t clock = host.timestamp_clock() + ts_offset;
+  if (echo == 0) return std::nullopt;  // the peer knows none
+  if (timestamp_before(echo, oldest_ts_echo) || timestamp_before(clock, echo)) return std::nullopt;
+  return std::max<Duration>(std::chrono::milliseconds(clock - echo), std::chrono::milliseconds(1));
+}
+
 // By our own clock for what was sent once; by the echo for what was sent again (RFC 7323 section 4, RFC 6298 section 3:
 // Karn).
 void Connection::Impl::take_rtt(const wire::TcpHeader& header, const Scoreboard::Acked& acked, std::uint64_t flight) {
   const std::uint32_t samples = samples_per_window(flight);
   if (acked.sent) return snd.rtt.sample(now - *acked.sent, samples);
-  if (!timestamps || !header.options.timestamps) return;
-  const std::uint32_t echo = header.options.timestamps->echo_reply;
-  const std::uint32_t clock = host.timestamp_clock() + ts_offset;
-  if (timestamp_before(echo, oldest_ts_echo) || timestamp_before(clock, echo)) return;
-  snd.rtt.sample(std::max<Duration>(std::chrono::milliseconds(clock - echo), std::chrono::milliseconds(1)), samples);
+  if (const auto echoed = echoed_round_trip(header)) snd.rtt.sample(*echoed, samples);
 }
 
 // What was sent into a closed window was most likely dropped: it goes again without waiting for the timer.

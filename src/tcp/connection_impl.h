@@ -136,6 +136,7 @@ struct Connection::Impl {
   std::uint32_t samples_per_window(std::uint64_t flight) const;
   bool ack_in_range(std::int64_t position);
   Scoreboard::Acked advance_una(StreamOffset ack);
+  std::optional<Duration> echoed_round_trip(const wire::TcpHeader& header) const;
   void take_rtt(const wire::TcpHeader& header, const Scoreboard::Acked& acked, std::uint64_t flight);
   void window_opened();
 

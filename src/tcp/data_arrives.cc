@@ -153,7 +153,7 @@ void Connection::Impl::note(std::optional<wire::SackBlock> dsack) {
   AckNote note;
   note.ack = rcv.next_seq();
   note.in_end = rcv.data_end();
-  note.ts_ecr = rcv.recent.value();
+  note.ts_ecr = rcv.recent.echo();
   note.dsack = dsack;
   note.covers_fin = rcv.fin;
   host.hold(*self, note);

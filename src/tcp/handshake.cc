@@ -25,6 +25,7 @@ std::unique_ptr<Connection> Connection::accept(Host& host, const Config& config,
   c.state = State::kSynReceived;
   c.snd.iss = iss;
   c.ts_offset = ts_offset;
+  c.oldest_ts_echo = host.timestamp_clock() + ts_offset;
   c.take_syn_options(syn);
   c.rcv.synced = true;  // and nothing leaves before on_record_stored()
   c.rcv.released_ts = c.rcv.recent.value();
@@ -68,6 +69,7 @@ std::unique_ptr<Connection> Connection::connect(Host& host, const Config& config
   c.active_open = true;
   c.snd.iss = iss;
   c.ts_offset = ts_offset;
+  c.oldest_ts_echo = host.timestamp_clock() + ts_offset;
   if (config.ways.max > wire::kMinWays) {
     const NonceSource source{host.nonce_secret(), tuple, iss, wire::SeqNum{0}, id.value};
     c.ways = std::make_unique<Ways>(Ways::propose(config.ways, source, host.stores()));
@@ -193,13 +195,10 @@ void Connection::Impl::syn_sent_arrives(const SegmentIn& segment) {
 
 // The answer to our SYN, or SYN-ACK, tells the round-trip time.
 void Connection::Impl::sample_syn(const SegmentIn& segment) {
-  const wire::TcpHeader& h = segment.header;
-  const bool echo =
-      timestamps && h.options.timestamps && !timestamp_before(h.options.timestamps->echo_reply, oldest_ts_echo);
   if (syn_tries == 1 && !resumed) {  // a predecessor's SYN may be what was answered
     snd.rtt.sample(now - syn_sent);
-  } else if (echo) {
-    snd.rtt.sample(std::chrono::milliseconds(host.timestamp_clock() + ts_offset - h.options.timestamps->echo_reply));
+  } else if (const auto echoed = echoed_round_trip(segment.header)) {
+    snd.rtt.sample(*echoed);
   } else if (!resumed) {
     snd.rtt.restart(std::chrono::seconds(3));
   }

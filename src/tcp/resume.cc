@@ -59,8 +59,13 @@ void Connection::Impl::restore(const Snapshot& s) {
   rcv.fin = s.rcv_fin;
   if (s.rcv_fin) rcv.fin_at = s.rcv_end;
   rcv.next = rcv.noted = rcv.released = s.rcv_end + (s.rcv_fin ? 1 : 0);  // all of it is stored
-  rcv.recent.start(s.ts_recent, now);
-  rcv.released_ts = s.ts_recent;
+  // Where nothing but its SYN has come, that one's is exact; and a peer whose SYN-ACK was a cookie keeps options in it.
+  if (s.rcv_end.value == 0 && !s.rcv_fin) {
+    rcv.recent.start(s.ts_recent, now);
+  } else {
+    rcv.recent.inherit(s.ts_recent, now);
+  }
+  rcv.released_ts = rcv.recent.echo();
   rcv.shift = s.receive_scale;
   rcv.promised = std::max(s.edge, s.rcv_end);
   rcv.window = ReceiveWindow(s.receive_scale, std::max(std::min(s.edge, s.room_end), s.rcv_end));

@@ -16,21 +16,28 @@ class RecentTimestamp {
   void start(std::uint32_t value, Time now) {
     value_ = value;
     at_ = now;
+    is_old_ = false;
+  }
+  // A predecessor's, from its log: not the newest one, for data records hold none.
+  void inherit(std::uint32_t value, Time now) {
+    start(value, now);
+    is_old_ = true;
   }
   std::uint32_t value() const { return value_; }
+  // For TSecr. An old one would tell the peer of a round trip that took as long as it is old, and its retransmission
+  // time-out would grow to minutes; 0 tells of none.
+  std::uint32_t echo() const { return is_old_ ? 0 : value_; }
   // PAWS: too old to belong here. A value unchanged for 24 days says nothing any more (section 5.5).
   bool rejects(std::uint32_t value, Time now) const {
     return timestamp_before(value, value_) && now - at_ < std::chrono::hours(24 * 24);
   }
   // A segment that passed PAWS and begins at or below Last.ACK.sent (section 4.3 (2)).
-  void update(std::uint32_t value, Time now) {
-    value_ = value;
-    at_ = now;
-  }
+  void update(std::uint32_t value, Time now) { start(value, now); }
 
  private:
   std::uint32_t value_ = 0;
   Time at_{};
+  bool is_old_ = false;
 };
 
 }  // namespace holdfast::tcp

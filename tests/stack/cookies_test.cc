@@ -1,4 +1,6 @@
 // SYN floods, through the whole engine: RFC 4987 section 3.6, ARCHITECTURE.md "SYN flood".
+#include "stack/cookies.h"
+
 #include <malloc.h>
 
 #include "flood.h"
@@ -160,6 +162,85 @@ TEST_F(Flood, ReplacementAcceptsItsPredecessorsCookiesWhateverItsTableHolds) {
   ack(late);
   store();
   EXPECT_GT(expect_one().header.window, 0) << "for the whole lifetime";
+}
+
+// The life between took it, and died before that was stored.
+TEST_F(Flood, CookieIsGoodTwoLivesLaterWhereverTheWallClockIs) {
+  begin();
+  fill();
+  Client c{wire::Port{40000}};
+  by_cookie(c);
+  for (int life = 0; life < 2; ++life) {
+    config.wall_clock += 5 * static_cast<std::uint64_t>(tcp::kCookieTick.count());
+    restart();
+    store();
+    meet();
+    ack(c);
+    EXPECT_EQ(engine->counters().syn_cookies_accepted, 1U) << "after " << life + 1 << " restarts";
+  }
+  store();
+  EXPECT_GT(expect_one().header.window, 0);
+}
+
+// It is 63.5 s old, made in one tick, and in the next one now; its replacement's clock begins in the one after that.
+TEST_F(Flood, RestartTakesNothingOfACookiesLifetime) {
+  const auto tick_of = [](std::uint64_t clock) { return tcp::cookie_tick(clock); };
+  begin();
+  const std::uint64_t first = tick_of(ceiling);
+  ASSERT_EQ(ceiling, first * static_cast<std::uint64_t>(tcp::kCookieTick.count()));
+  pass(63500ms);
+  fill();
+  Client c{wire::Port{40000}};
+  by_cookie(c);
+  pass(63500ms);
+  restart();
+  ASSERT_EQ(tick_of(ceiling), first + 2);
+  store();
+  meet();
+  ack(c);
+  store();
+  EXPECT_GT(expect_one().header.window, 0);
+}
+
+// A leap of 25 days would look like one backwards to a peer (RFC 7323 section 5).
+TEST_F(Flood, TimestampsGoOnWhereverTheWallClockIs) {
+  begin();
+  Client c{wire::Port{40000}};
+  establish(c);
+  const std::uint32_t before = c.ts_recent;
+  config.wall_clock += 25ULL * 86400 * 1'000'000'000;
+  restart();
+  store();
+  meet();
+  data(c, bytes);
+  store();
+  ASSERT_FALSE(silent());
+  const std::uint32_t after = link.sent.back().header.options.timestamps->value;
+  EXPECT_GE(after - before, 1U);
+  EXPECT_LE(after - before, 2001U);
+}
+
+TEST(Cookies, AreLookedForInNoMoreTicksThanTheyCanTellApart) {
+  constexpr std::uint64_t kTick = 1000;
+  const auto tick = static_cast<std::uint64_t>(tcp::kCookieTick.count());
+  for (const std::uint64_t begun : {kTick * tick, (kTick + 1) * tick - 1}) {
+    Cookies cookies;
+    cookies.recovered(begun, Time{});
+    for (Duration at{}; at < tcp::kCookieLifetime; at += 500ms) {
+      const std::uint64_t clock = begun + static_cast<std::uint64_t>(at.count());
+      const Cookies::Ticks ticks = cookies.acceptable(clock, Time{at});
+      ASSERT_GE(ticks.count, 3U);
+      ASSERT_LE(ticks.count, 4U);
+      EXPECT_LT(ticks.ticks[0], kTick) << "what the predecessor has made at last";
+      for (std::size_t i = 0; i < ticks.count; ++i) {
+        EXPECT_EQ(ticks.ticks[i], tcp::cookie_tick(clock) + 1 + i - ticks.count);
+      }
+    }
+    EXPECT_EQ(cookies.acceptable(begun, Time{tcp::kCookieLifetime}).count, 0U);
+  }
+  Cookies first;
+  first.sent(Time{});
+  EXPECT_EQ(first.acceptable(kTick * tick, Time{1s}).count, 2U);
 }
 
 TEST_F(Flood, AfterALifetimePredecessorsCookiesAreNoLongerLookedFor) {

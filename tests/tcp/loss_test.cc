@@ -113,6 +113,24 @@ TEST_F(LossWithSack, TimestampTellsARetransmissionsRoundTrip) {
   EXPECT_LE(c().smoothed_rtt(), 80ms);
 }
 
+class LossWithLateTimestamps : public LossWithSack {
+ protected:
+  void SetUp() override {
+    ts_offset = 0xc000'0000;
+    establish_modern();
+  }
+};
+
+TEST_F(LossWithLateTimestamps, TheyTellItInTheUpperHalfOfTheirRangeAsWell) {
+  send(1);
+  expire();
+  take();
+  const Duration before = c().smoothed_rtt();
+  now() += 80ms;
+  arrive(kAck, 0, mss());
+  EXPECT_GT(c().smoothed_rtt(), before);
+}
+
 TEST_F(Loss, BackOffLastsUntilANewSample) {
   now() += 100ms;
   send(1);

@@ -50,11 +50,34 @@ TEST_F(Resume, SpeaksFirstWithTheReleasedPair) {
   EXPECT_TRUE(spoken.bare());
   EXPECT_EQ(ack_of(spoken), 2000);
   EXPECT_EQ(seq_of(spoken), 0);
-  EXPECT_EQ(spoken.header.options.timestamps->echo_reply, 70000U);
+  EXPECT_EQ(spoken.header.options.timestamps->echo_reply, 0U) << "what was stored with the connection is old";
   EXPECT_EQ(spoken.header.options.timestamps->value, e.timestamp_clock() + 100);
   EXPECT_TRUE(silent());
   arrive(kAck, 2000, 0, pattern(3000));
   EXPECT_EQ(c().received().value, 5000U);
+}
+
+// An ACK of something new that echoes what the log has, seconds or minutes old, is a sample of just that for the peer.
+TEST_F(Resume, EchoesNothingUntilItHasHeardSomethingNew) {
+  resume();
+  take();
+  peer_ts = 80000;
+  arrive(kAck, 4000, 0, pattern(1000));  // above a gap: does not count
+  const Sent duplicate = take();
+  EXPECT_EQ(ack_of(duplicate), 2000);
+  EXPECT_EQ(duplicate.header.options.timestamps->echo_reply, 0U);
+  arrive(kAck, 2000, 0, pattern(2000));
+  const Sent answer = take();
+  EXPECT_EQ(ack_of(answer), 5000);
+  EXPECT_EQ(answer.header.options.timestamps->echo_reply, 80000U);
+}
+
+TEST_F(Resume, EchoesTheSynWhereNothingElseHasCome) {
+  s.rcv_end = s.edge = StreamOffset{};
+  e.received.clear();
+  e.stored = 0;
+  resume();
+  EXPECT_EQ(take().header.options.timestamps->echo_reply, 70000U) << "the SYN's is exact";
 }
 
 // The peer has waited for the replacement already.
@@ -158,6 +181,18 @@ TEST_F(Resume, EchoesFromBeforeAreNoSamples) {
   now() += 20ms;
   arrive(kAck, 2000, 5000);
   EXPECT_EQ(c().smoothed_rtt(), 20ms);
+}
+
+// Not even while our own TSval passes through 0.
+TEST_F(Resume, AnEchoOfZeroIsNoSample) {
+  s.snd_end = StreamOffset{5000};
+  s.ts_offset = 0U - e.timestamp_clock() - 50;
+  resume();
+  while (!silent()) take();
+  now() += 100ms;
+  last_tsval = 0;
+  arrive(kAck, 2000, 1448);
+  EXPECT_EQ(c().smoothed_rtt(), Duration::zero());
 }
 
 TEST_F(Resume, HonoursTheEdgeThatMayHaveBeenAdvertised) {

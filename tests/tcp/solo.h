@@ -29,6 +29,7 @@ class Solo : public ::testing::Test {
   std::uint16_t peer_mss = 1460;
   std::uint16_t peer_window = 60000;
   std::uint32_t peer_ts = 70000;
+  std::uint32_t ts_offset = 100;
 
   Connection& c() { return *e.connection; }
   Time& now() { return e.now; }
@@ -58,8 +59,10 @@ class Solo : public ::testing::Test {
     s.header.options.sack_permitted = peer_sack;
     return s;
   }
-  void accept() { e.connection = Connection::accept(e, e.config, StreamId{1}, kTuple, syn(), our_iss, 100, now()); }
-  void connect() { e.connection = Connection::connect(e, e.config, StreamId{1}, kTuple, our_iss, 100, now()); }
+  void accept() {
+    e.connection = Connection::accept(e, e.config, StreamId{1}, kTuple, syn(), our_iss, ts_offset, now());
+  }
+  void connect() { e.connection = Connection::connect(e, e.config, StreamId{1}, kTuple, our_iss, ts_offset, now()); }
   // Passive open to ESTABLISHED; nothing is left in `out`.
   void establish() {
     accept();

@@ -45,6 +45,7 @@ class Sender {
   Result<void> run() {
     if (auto prepared = prepare(); !prepared) return prepared;
     auto sent = session_.is_durable() ? deliver_durably() : deliver();
+    if (sent) linger();
     return session_.is_durable() ? end_durably(std::move(sent)) : end(std::move(sent));
   }
 
@@ -356,13 +357,23 @@ class Sender {
       }
       const auto info = session_.connection(*stream_);
       if (info) progress.update(info->out_acknowledged);
-      if (info && info->state == tcp::State::kTimeWait && dialogue_.has_peer_finished()) {
-        session_.engine().retire(*stream_, shard::monotonic_now());
-        return {};
-      }
+      if (info && info->state == tcp::State::kTimeWait && dialogue_.has_peer_finished()) return {};
       if (auto turned = turn(kNever); !turned) return turned;
     }
     return verdict(*dialogue_.ended());
+  }
+
+  // All is acknowledged, both ways, and stored: nothing that happens here is an error any more. But our ACK of the
+  // peer's FIN may be lost, or the peer be a node that dies before it has stored that it came. Then the FIN comes once
+  // more, and nobody but us can acknowledge it (RFC 9293 section 3.6.1). TIME-WAIT is for that, and whoever waits for
+  // the prompt gets some of it, not all (ARCHITECTURE.md, "Deliberate deviations").
+  void linger() {
+    if (!stream_) return;
+    const Time until = shard::monotonic_now() + command_.linger;
+    while (!dialogue_.ended() && !session_.stop_asked() && shard::monotonic_now() < until) {
+      if (!session_.turn(until)) break;
+    }
+    session_.engine().retire(*stream_, shard::monotonic_now());
   }
 
   Result<void> turn(Time at_latest) {

@@ -184,6 +184,10 @@ class SendFlags {
            "--roll-call-timeout", roll_call_timeout_,
            "How long a step waits for our own copies, and what is added to the wait for the peer's (default 1s)")
         ->type_name("TIME");
+    app.add_option("--linger", linger_,
+                   "How long to stay after everything was acknowledged, to acknowledge the peer's FIN again if that "
+                   "comes again (default 1500ms)")
+        ->type_name("TIME");
     app.add_option(
            "--data", data_,
            "Directory to store the connection and its bytes in before they are sent: after a crash or Ctrl-C the "
@@ -223,6 +227,11 @@ class SendFlags {
       }
     }
     if (auto done = apply_ways(); !done) return std::unexpected(done.error());
+    if (!linger_.empty()) {
+      auto linger = parse_duration(linger_, Duration::zero(), kMostLinger);
+      if (!linger) return usage(fmt::format("--linger {}: {}", linger_, linger.error()));
+      command_.linger = *linger;
+    }
     if (auto sane = check_stored(shared); !sane) return std::unexpected(sane.error());
     auto to = wire::Endpoint::parse(to_);
     if (!to || !to->address.is_unicast_host() || to->port == wire::Port{}) {
@@ -250,6 +259,7 @@ class SendFlags {
   }
 
  private:
+  static constexpr auto kMostLinger = std::chrono::minutes(1);  // TIME-WAIT itself
   static constexpr const char* kOfStorage[] = {"stored-on", "segment-size", "max-bytes", "copy-limit"};
 
   static const Setting& setting_of(std::string_view name) {
@@ -285,7 +295,7 @@ class SendFlags {
 
   std::vector<std::string> data_;
   std::map<std::string, std::string> storage_;
-  std::string link_, address_, gateway_, host_address_, to_, local_port_, ways_, policy_, roll_call_timeout_;
+  std::string link_, address_, gateway_, host_address_, to_, local_port_, ways_, policy_, roll_call_timeout_, linger_;
 };
 
 // CLI11's messages may span lines; ours are one.

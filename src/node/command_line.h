@@ -50,8 +50,9 @@ struct SendCommand {
   tcp::WaysConfig ways{.strict = true};
   std::vector<std::string> data;  // directories: one location each; none: nothing is stored
   log::Options log;
-  bool abandon = false;  // reset an unfinished connection first
-  bool again = false;    // also what was delivered already
+  Duration linger = std::chrono::milliseconds(1500);  // for a FIN of the peer that comes again; at most 2 MSL
+  bool abandon = false;                               // reset an unfinished connection first
+  bool again = false;                                 // also what was delivered already
   std::string file = "-";
   std::string pcap;
   bool quiet = false;  // no progress bar, no notes

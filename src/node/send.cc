@@ -42,10 +42,14 @@ class Sender {
  public:
   explicit Sender(const SendCommand& command) : command_(command), session_(command) {}
 
-  Result<void> run() {
-    if (auto prepared = prepare(); !prepared) return prepared;
+  // Returns the exit status. What went wrong is told at once: what follows waits for writes, which may hang.
+  int run() {
+    if (auto prepared = prepare(); !prepared) return report(prepared.error());
     auto sent = session_.is_durable() ? deliver_durably() : deliver();
-    return session_.is_durable() ? end_durably(std::move(sent)) : end(std::move(sent));
+    if (sent) linger();
+    const int status = sent ? kExitDone : report(with_what_to_do(std::move(sent.error())));
+    session_.is_durable() ? end_durably(sent.has_value()) : end(sent.has_value());
+    return status;
   }
 
  private:
@@ -65,11 +69,10 @@ class Sender {
   }
 
   // A peer must not wait for one that has ended: whatever goes wrong here resets the connection.
-  Result<void> end(Result<void> sent) {
-    if (sent || !stream_ || dialogue_.ended() || !session_.has_device()) return sent;
+  void end(bool sent) {
+    if (sent || !stream_ || dialogue_.ended() || !session_.has_device()) return;
     session_.engine().abort(*stream_, shard::monotonic_now());
     session_.engine().pump(shard::monotonic_now());
-    return sent;
   }
 
   // ---- With a log ----
@@ -317,9 +320,8 @@ class Sender {
   }
 
   // Whatever happened: what is stored stays stored, and nothing is left behind where nothing is left to do.
-  Result<void> end_durably(Result<void> sent) {
+  void end_durably(bool sent) {
     const bool settled = session_.settle();
-    const bool unfinished = stream_ && !dialogue_.ended();
     if (auto released = session_.release_device(); !released) session_.say(released.error().message);
     if (sent && !settled) {
       session_.say(
@@ -327,9 +329,15 @@ class Sender {
                       "again",
                       peer()));
     }
-    if (sent || !unfinished || told_what_to_do_) return sent;
-    return fail(sent.error().kind, fmt::format("{}; the connection to {} stays in {}: the same command goes on with it",
-                                               sent.error().message, peer(), directories()));
+    if (session_.engine().busy()) session_.say(fmt::format("waiting for writes that hang in {}", directories()));
+  }
+
+  Error with_what_to_do(Error error) const {
+    if (session_.is_durable() && stream_ && !dialogue_.ended() && !told_what_to_do_) {
+      error.message +=
+          fmt::format("; the connection to {} stays in {}: the same command goes on with it", peer(), directories());
+    }
+    return error;
   }
 
   // ---- A connection ----
@@ -356,13 +364,23 @@ class Sender {
       }
       const auto info = session_.connection(*stream_);
       if (info) progress.update(info->out_acknowledged);
-      if (info && info->state == tcp::State::kTimeWait && dialogue_.has_peer_finished()) {
-        session_.engine().retire(*stream_, shard::monotonic_now());
-        return {};
-      }
+      if (info && info->state == tcp::State::kTimeWait && dialogue_.has_peer_finished()) return {};
       if (auto turned = turn(kNever); !turned) return turned;
     }
     return verdict(*dialogue_.ended());
+  }
+
+  // All is acknowledged, both ways, and stored: nothing that happens here is an error any more. But our ACK of the
+  // peer's FIN may be lost, or the peer be a node that dies before it has stored that it came. Then the FIN comes once
+  // more, and nobody but us can acknowledge it (RFC 9293 section 3.6.1). TIME-WAIT is for that, and whoever waits for
+  // the prompt gets some of it, not all (ARCHITECTURE.md, "Deliberate deviations").
+  void linger() {
+    if (!stream_) return;
+    const Time until = shard::monotonic_now() + command_.linger;
+    while (!dialogue_.ended() && !session_.stop_asked() && shard::monotonic_now() < until) {
+      if (!session_.turn(until)) break;
+    }
+    session_.engine().retire(*stream_, shard::monotonic_now());
   }
 
   Result<void> turn(Time at_latest) {
@@ -461,9 +479,6 @@ class Sender {
 
 }  // namespace
 
-int send(const SendCommand& command) {
-  const auto sent = Sender(command).run();
-  return sent ? kExitDone : report(sent.error());
-}
+int send(const SendCommand& command) { return Sender(command).run(); }
 
 }  // namespace holdfast::node

@@ -31,8 +31,8 @@ def problems_of(row):
     n = int(number)
     if segments != number:
         yield f"{segments} segments"
-    if not repeated.isdecimal():
-        yield f"repeated: {repeated}"
+    if repeated != "0":
+        yield f"{repeated} steps came again"
     if (established, stored) != ("both sides", "both sides"):
         yield f"established: {established}; stored: {stored}"
     if closed != "FIN, ACK, FIN, ACK":

@@ -93,7 +93,7 @@ class DurableSend(case.Case):
         return path
 
     def command(self, *more, to=f"{PEER}:9000", link=LINK, own=OWN, host=PEER):
-        words = [lab.BINARY, "send", "--link", f"tap:{link}", "--address", f"{own}/24", "--to", to, *SEGMENT]
+        words = [lab.BINARY, "send", "--link", f"tap:{link}", "--address", f"{own}/24", "--to", to, "--linger", "0s", *SEGMENT]
         if host is not None:
             words += ["--host-address", f"{host}/24"]
         for path in self.data:

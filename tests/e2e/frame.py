@@ -202,6 +202,19 @@ class Frame:
         return self.raw[26:34] + struct.pack("!BBH", 0, socket.IPPROTO_TCP, self._end - self._ip_end)
 
 
+def made(**fields):
+    """A bare SYN that nobody has sent, with fields as in altered()."""
+    head = ETHERNET.pack(b"\2\0\0\0\0\1", b"\2\0\0\0\0\2", 0x0800)
+    ip = IPV4.pack(0x45, 0, 40, 7, 0x4000, 64, socket.IPPROTO_TCP, 0, socket.inet_aton("10.0.0.1"), socket.inet_aton("10.0.0.2"))
+    tcp = TCP.pack(1000, 2000, 5, 0, 5 << 4, SYN, 100, 0, 0)
+    return Frame(head + ip + tcp, came_from="a").altered(**fields)
+
+
+def ways_option(ways, step, copies=0, flags=0, nonce=0, echo=0):
+    """Its bytes."""
+    return struct.pack("!BBHBBBBII", WAYS_KIND, WAYS_LENGTH, WAYS_ID, ways, step, copies, flags, nonce, echo)
+
+
 def ones_complement_sum(data):
     if len(data) % 2:
         data += b"\0"

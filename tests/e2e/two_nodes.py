@@ -60,11 +60,11 @@ class TwoNodes(case.Case):
         return self.node(data=data, services=[f"{kind}:7000,ways={ways}{options}"], link=RESPONDER, host_address=None, extra=extra,
                          **more)
 
-    def start_send(self, *more, data=(), source=None, stdin=subprocess.DEVNULL, port=7000):
+    def start_send(self, *more, data=(), source=None, stdin=subprocess.DEVNULL, port=7000, linger="0s"):
         """`source`: a file; with `stdin` what comes from there; else nothing is sent."""
         source = source or ("-" if stdin != subprocess.DEVNULL else os.devnull)
         with self.far or contextlib.nullcontext():
-            process = subprocess.Popen([*send_command(*more, data=data, port=port), source], stdin=stdin,
+            process = subprocess.Popen([*send_command(*more, data=data, port=port, linger=linger), source], stdin=stdin,
                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.addCleanup(self.end_process, process)
         return process
@@ -86,10 +86,10 @@ class TwoNodes(case.Case):
         return [frame for frame in self.recorder.tcp(port) if frame.ways and not frame.payload_length and frame.kind != "FIN"]
 
 
-def send_command(*more, data=(), port=7000, link=INITIATOR, address=SENDER):
-    """To the node; what is to be sent comes behind it."""
+def send_command(*more, data=(), port=7000, link=INITIATOR, address=SENDER, linger="0s"):
+    """To the node; what is to be sent comes behind it. `linger`: what it does by default costs a test more than a second."""
     command = [lab.BINARY, "send", "--link", f"tap:{link}", "--address", f"{address}/24", "--quiet", "--to", f"{lab.NODE}:{port}",
-               *map(str, more)]
+               "--linger", linger, *map(str, more)]
     for path in data:
         command += ["--data", path]
     return command + (SMALL if data else [])

@@ -9,44 +9,19 @@ import subprocess
 
 import frame as frames
 import lab
+from steps import EVERY_N, faults, last_steps, prompt_repetitions, settled, step_of, unmarked
 from two_nodes import INITIATOR, RESPONDER, TwoNodes, copies_asked, streams_of, stored_bytes
 from wire import HOLD, PASS
 
-EVERY_N = range(3, 75)
+# Steps that come again because of a death: the one that who has come back says, the other's answer, and the answer to that. For each
+# step it may be one more, and the answer to an earlier step may bring the next death before the last one is over.
+AGAIN_PER_DEATH, AGAIN_PER_STEP = 3, 2 * 4
 HELLO = b"one file, both ways\n" * 200
 
 
 def chosen():
     """WAYS=4,8 in the environment: only these."""
     return [int(n) for n in os.environ["WAYS"].split(",")] if "WAYS" in os.environ else EVERY_N
-
-
-def last_steps(n):
-    """(the responder's last step, the initiator's)."""
-    return (n, n - 1) if n % 2 == 0 else (n - 1, n)
-
-
-def step_of(frame, n):
-    """Which step of a handshake of n ways a segment carries, 0 for none. Three ways carry no option: there the kind says it."""
-    if n > 3:
-        return frame.ways.step if frame.ways else 0
-    return {"SYN": 1, "SYN-ACK": 2, "ACK": 3 if frame.destination_port == 7000 else 0}.get(frame.kind, 0)
-
-
-def settled(n, segments):
-    """(the segments of the handshake by step, how many more came of these, the others). A step that has come again because a timer ran
-    out is a repetition; until the peer has shown that step n arrived, window updates and data carry that too (rule 5)."""
-    steps, repeated, others = {}, 0, []
-    for segment in segments:
-        step = 0 if segment.payload_length or segment.flags & frames.FIN else step_of(segment, n)
-        first = steps.setdefault(step, segment) if step else None
-        if first is segment:
-            continue
-        again = first and (step < n or (segment.window, segment.ack) == (first.window, first.ack))
-        repeated += bool(again)
-        if not again:
-            others.append(segment)
-    return [steps[step] for step in sorted(steps)], repeated, others
 
 
 class Stored(TwoNodes):
@@ -75,8 +50,9 @@ class Handshakes(Stored):
         seen = self.recorder.tcp()[begin:]
         what = f"{n} ways:\n" + "\n".join(map(str, seen))
         steps, repeated, others = settled(n, seen)
+        self.assertEqual(faults(n, seen), [], what)
         self.check_steps(n, steps, what)
-        row = {"segments": len(steps), "repeated": repeated, "established": self.established(n, node, steps[0].source_port),
+        row = {"segments": len(steps), "repeated": len(repeated), "established": self.established(n, node, steps[0].source_port),
                "close": self.check_close(others, what),
                "stored": {"responder": self.check_stored(node.data, f":{steps[0].source_port}"),
                           "initiator": self.check_stored(mine, f"{lab.NODE}:7000")}}
@@ -161,6 +137,7 @@ class Kills(Stored):
         out, _ = self.finish(process)
         self.assertEqual(out, HELLO)
         self.check_one_connection(node.data, mine)
+        self.check_handshake(n)
         return n
 
     def hold_each_step_once(self, n):
@@ -188,6 +165,15 @@ class Kills(Stored):
         # Whatever is next: it has found its connection, and speaks first.
         self.wire.wait(lambda: [frame for frame in self.wire.tcp()[before:] if frame.came_from == INITIATOR])
         return process
+
+    def check_handshake(self, n):
+        """Whatever was said again, no more of it than a death explains, and nothing without the option before step n arrived."""
+        with self.wire.changed:
+            self.assertEqual([str(frame) for frame in unmarked(n, self.wire.tcp(among=self.wire.delivered))], [])
+            again = prompt_repetitions(n, self.wire.tcp())
+            self.assertEqual(sorted(again), list(range(1, n + 1)))
+            self.assertLessEqual(max(again.values()), AGAIN_PER_STEP, f"{again}\n{self.wire.describe()}")
+            self.assertLessEqual(sum(again.values()), AGAIN_PER_DEATH * n, f"{again}\n{self.wire.describe()}")
 
     def check_one_connection(self, *sides):
         """The one that was begun has ended well, with every byte once."""

@@ -20,6 +20,7 @@ import unittest
 
 from case import lab
 import ways
+from steps import EVERY_N, last_steps
 from two_nodes import INITIATOR, RESPONDER, copies_asked
 
 PAGE = os.path.join(lab.ROOT, "docs", "handshake.md")
@@ -36,7 +37,7 @@ ROW = {}
 class HandshakeRow(ways.Handshakes):
     def test_handshake(self):
         n = ROW["n"]
-        node = self.serve(data=max(1, copies_asked(ways.last_steps(n)[0])))
+        node = self.serve(data=max(1, copies_asked(last_steps(n)[0])))
         self.finish(self.start_send())  # until then it may still write its first segments, and timers run out
         ROW.update(self.handshake(n, node))
 
@@ -115,8 +116,8 @@ class Table:
         return failed
 
     def write(self):
-        rows = [self.result(n) for n in ways.EVERY_N]
-        missing = [n for n, row in zip(ways.EVERY_N, rows) if row is None]
+        rows = [self.result(n) for n in EVERY_N]
+        missing = [n for n, row in zip(EVERY_N, rows) if row is None]
         if missing:
             print(f"{PAGE} stays as it is: no result for {', '.join(map(str, missing))} ways")
             return False
@@ -134,7 +135,7 @@ def cells_of(row):
     n = row["n"]
     copies = row.get("copies")
     certified = [f"{copies[side]} of {copies_asked(step)}" if copies_asked(step) else "none asked"
-                 for side, step in zip(("responder", "initiator"), ways.last_steps(n))]
+                 for side, step in zip(("responder", "initiator"), last_steps(n))]
     both = {True: "both sides", False: "NOT BOTH"}
     return [str(cell) for cell in (n, row["segments"], row["repeated"], both[row["established"]], both[all(row["stored"].values())],
                                    ", ".join(row["close"]), *certified,
@@ -151,7 +152,7 @@ def summary(rows):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ways", type=lambda text: [int(n) for n in text.split(",")], default=list(ways.EVERY_N))
+    parser.add_argument("--ways", type=lambda text: [int(n) for n in text.split(",")], default=list(EVERY_N))
     parser.add_argument("--jobs", type=int, default=2 * os.cpu_count(), help="of these, most wait for timers")
     parser.add_argument("--results", default=os.path.join(lab.ROOT, "build", "ways-table"))
     parser.add_argument("--fresh", action="store_true", help="what was found before is not used")
@@ -164,7 +165,7 @@ def main():
     failed = table.run_all()
     written = table.write()
     print(f"{failed} failed" if failed else "every N held")
-    sys.exit(1 if failed or (not written and options.ways == list(ways.EVERY_N)) else 0)
+    sys.exit(1 if failed or (not written and options.ways == list(EVERY_N)) else 0)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 """The wire itself: a test that injects faults is worth what its wire is."""
 
 import socket
-import struct
 import subprocess
 import unittest
 
@@ -16,25 +15,17 @@ from wired import OURS, THEIRS, WiredCase
 SACK_PERMITTED = 4
 
 
-def bare_frame(**fields):
-    """A SYN to begin with."""
-    head = frames.ETHERNET.pack(b"\2\0\0\0\0\1", b"\2\0\0\0\0\2", 0x0800)
-    ip = frames.IPV4.pack(0x45, 0, 40, 7, 0x4000, 64, socket.IPPROTO_TCP, 0, socket.inet_aton("10.0.0.1"), socket.inet_aton("10.0.0.2"))
-    tcp = frames.TCP.pack(1000, 2000, 5, 0, 5 << 4, frames.SYN, 100, 0, 0)
-    return frames.Frame(head + ip + tcp, came_from="a").altered(**fields)
-
-
 class FrameTest(unittest.TestCase):
-    WAYS = struct.pack("!BBHBBBBII", frames.WAYS_KIND, frames.WAYS_LENGTH, frames.WAYS_ID, 8, 2, 3, 1, 0x01020304, 0x05060708)
+    WAYS = frames.ways_option(8, 2, 3, 1, 0x01020304, 0x05060708)
 
     def test_the_ways_option_is_read(self):
-        frame = bare_frame(options=b"\1\1" + self.WAYS)
+        frame = frames.made(options=b"\1\1" + self.WAYS)
         self.assertEqual(frame.ways, (8, 2, 3, 1, 0x01020304, 0x05060708))
-        self.assertIsNone(bare_frame(options=self.WAYS[:2] + b"\0\0" + self.WAYS[4:]).ways)  # somebody else's experiment
-        self.assertIsNone(bare_frame(options=self.WAYS[:8]).ways)
+        self.assertIsNone(frames.made(options=self.WAYS[:2] + b"\0\0" + self.WAYS[4:]).ways)  # somebody else's experiment
+        self.assertIsNone(frames.made(options=self.WAYS[:8]).ways)
 
     def test_a_stripped_option_leaves_nops_and_a_right_checksum(self):
-        frame = bare_frame(options=b"\2\4\5\xb4" + self.WAYS + b"\3\3\7\0")
+        frame = frames.made(options=b"\2\4\5\xb4" + self.WAYS + b"\3\3\7\0")
         self.assertTrue(frame.checksum_is_right())
         stripped = frame.without_option(frames.WAYS_KIND)
         self.assertEqual(stripped.options, b"\2\4\5\xb4" + b"\1" * 16 + b"\3\3\7\0")
@@ -43,16 +34,16 @@ class FrameTest(unittest.TestCase):
         self.assertEqual((stripped.seq, stripped.kind, stripped.came_from), (frame.seq, "SYN", "a"))
 
     def test_malformed_ones_are_no_tcp(self):
-        whole = bare_frame(payload=b"x" * 30).raw
+        whole = frames.made(payload=b"x" * 30).raw
         for size in range(len(whole)):
             self.assertFalse(frames.Frame(whole[:size]).is_tcp)
         self.assertTrue(frames.Frame(whole + b"\0" * 6).is_tcp)  # padding
         self.assertFalse(frames.Frame(whole[:46] + b"\xf0" + whole[47:]).is_tcp)
         for options in (b"\2\0\0\0", b"\2\xff\0\0", b"\1\1\1\2"):
-            self.assertEqual(list(bare_frame(options=options).each_option()), [])
+            self.assertEqual(list(frames.made(options=options).each_option()), [])
 
     def test_an_answer_goes_back(self):
-        frame = bare_frame(payload=b"four")
+        frame = frames.made(payload=b"four")
         answer = frame.answer(came_from="b")
         self.assertEqual((answer.source, answer.source_port, answer.destination_mac), (frame.destination, 2000, frame.source_mac))
         self.assertEqual((answer.ack, answer.kind), (frame.seq + 1 + 4, "ACK"))

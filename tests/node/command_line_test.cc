@@ -143,6 +143,23 @@ TEST(CommandLine, SendTakesAPortOfItsOwn) {
   for (const char* port : {"0", "65536", "x"}) EXPECT_THAT(refusal(given(port)), HasSubstr("--local-port")) << port;
 }
 
+TEST(CommandLine, SendLingersForAMomentUnlessItIsTold) {
+  const auto given = [](std::vector<const char*> more) {
+    std::vector<const char*> words{"send", "--link", "tap:x", "--address", "10.0.0.2/8", "--to", "10.0.0.1:9"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  const auto linger = [&](std::vector<const char*> more) {
+    const auto command = parse(given(std::move(more)));
+    EXPECT_TRUE(command) << command.error().message;
+    return std::get<SendCommand>(*command).linger;
+  };
+  EXPECT_EQ(linger({}), std::chrono::milliseconds(1500));
+  EXPECT_EQ(linger({"--linger", "0s"}), Duration::zero());
+  EXPECT_EQ(linger({"--linger", "60s"}), std::chrono::minutes(1));
+  for (const char* time : {"61s", "x", "-1s"}) EXPECT_THAT(refusal(given({"--linger", time})), HasSubstr("--linger"));
+}
+
 TEST(CommandLine, SendMayStoreWhatItSends) {
   const auto with = [](const std::vector<const char*>& more) {
     std::vector<const char*> words{"send", "--link", "tap:hf1", "--address", "10.77.0.3/24", "--to", "10.77.0.1:9000"};

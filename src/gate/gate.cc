@@ -155,6 +155,9 @@ bool Gate::await_record(Entry& entry) {
 }
 
 Lsn Gate::append_close(Entry& entry, tcp::CloseReason reason) {
+  // An older connection of the same peer would be the only one at the next start.
+  append_owed_closes();
+  if (!owed_closes_.empty()) return Lsn{0};
   const Lsn lsn = append_close(entry.id, reason);
   entry.close_recorded = lsn != Lsn{0};
   return lsn;

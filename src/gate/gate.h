@@ -71,8 +71,9 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   // A recovered connection that is not resumed: it cannot be read back, or is of an address that this node does not
   // have. It stays in the log, over checkpoints too; nothing is said for it.
   void set_aside(StreamId id, RecoveredConnection connection);
-  // One that was set aside has ended. False where the log has no room to say so.
-  bool drop_aside(StreamId id, tcp::CloseReason reason);
+  // One that was set aside has ended. Where the log has no room to say so that is said later, before anything else
+  // ends.
+  void end_aside(StreamId id, tcp::CloseReason reason);
   // The handler of a client connection that was resumed, once. Its inbound bytes are handed over from the returned
   // offset on; what lies below is in the log.
   StreamOffset attach(Entry& entry, ClientHandler& handler);
@@ -167,6 +168,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   bool waiting_for_storage() const { return !queue_.empty() || refused_; }
   void watch_for_stall(bool moved);
   void look_for_room();
+  void append_owed_closes();
   void starve(Entry& entry);
   void feed_starved();
   void speak_to_the_settled(Time now);
@@ -213,6 +215,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   StreamId listed_of_;
   std::uint64_t listed_upto_ = 0;
   std::map<StreamId, RecoveredConnection> aside_;
+  std::vector<std::pair<StreamId, tcp::CloseReason>> owed_closes_;  // of these; at most one each
   bool silent_;
   bool stalled_ = false;
   bool refused_ = false;  // the log had no room for the last bytes that arrived

@@ -119,14 +119,21 @@ void Gate::speak_first(Entry& entry, Time now) {
 
 void Gate::set_aside(StreamId id, RecoveredConnection connection) { aside_[id] = std::move(connection); }
 
-bool Gate::drop_aside(StreamId id, tcp::CloseReason reason) {
-  const auto found = aside_.find(id);
-  HF_ASSERT(found != aside_.end());
-  const Lsn lsn = append_close(id, reason);
-  if (lsn == Lsn{0}) return false;
-  observer_.closed(id, found->second.record.snapshot.tuple, reason);
-  aside_.erase(found);
-  return true;
+void Gate::end_aside(StreamId id, tcp::CloseReason reason) {
+  HF_ASSERT(aside_.contains(id));
+  owed_closes_.emplace_back(id, reason);
+  append_owed_closes();
+}
+
+void Gate::append_owed_closes() {
+  std::erase_if(owed_closes_, [this](const std::pair<StreamId, tcp::CloseReason>& owed) {
+    const auto& [id, reason] = owed;
+    if (append_close(id, reason) == Lsn{0}) return false;
+    const auto found = aside_.find(id);
+    observer_.closed(id, found->second.record.snapshot.tuple, reason);
+    aside_.erase(found);
+    return true;
+  });
 }
 
 void Gate::checkpoint_begin() {

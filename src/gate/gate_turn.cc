@@ -33,6 +33,7 @@ void Gate::pump(Time now) {
   if (!unspoken_.empty()) speak_to_the_settled(now);
   run_timers();
   look_for_room();
+  if (!owed_closes_.empty() && !log_->full()) append_owed_closes();
   if (now_ >= lazy_flush_) {
     flush_wanted_ = true;
     lazy_flush_ = kNever;

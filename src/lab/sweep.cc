@@ -29,6 +29,7 @@ std::string reason_of(const Outcome& outcome) {
       return "stopped at a step";
     case tcp::CloseReason::kNormal:
     case tcp::CloseReason::kAborted:
+    case tcp::CloseReason::kOvertaken:
       break;
   }
   return "ended";

@@ -49,6 +49,8 @@ std::string_view to_string(tcp::CloseReason reason) {
       return ": too few copies";
     case tcp::CloseReason::kHandshakeStopped:
       return ": not answered";
+    case tcp::CloseReason::kOvertaken:  // no other connection there
+      break;
   }
   return "";
 }

@@ -456,6 +456,7 @@ class Sender {
       case tcp::CloseReason::kHandshakeStopped:
         return no_connection(Error::Kind::kTimeout);
       case tcp::CloseReason::kAborted:
+      case tcp::CloseReason::kOvertaken:
         break;
     }
     return fail(Error::Kind::kUnavailable, fmt::format("connection given up: {}", peer()));

@@ -44,6 +44,8 @@ std::string reason_name(std::uint32_t reason) {
       return "the peer certified too few copies";
     case tcp::CloseReason::kHandshakeStopped:
       return "the handshake stopped";
+    case tcp::CloseReason::kOvertaken:
+      return "a newer connection took its place";
   }
   return fmt::format("reason {}", reason);
 }

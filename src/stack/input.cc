@@ -82,7 +82,8 @@ void Engine::Impl::on_muted(const wire::FourTuple& tuple, const tcp::SegmentIn& 
   Muted& connection = found->second;
   const wire::TcpHeader& in = segment.header;
   if (in.flags.rst && in.seq == connection.rcv_nxt) {
-    if (gate.drop_aside(connection.id, tcp::CloseReason::kPeerReset)) muted.erase(found);
+    gate.end_aside(connection.id, tcp::CloseReason::kPeerReset);
+    muted.erase(found);
     return;
   }
   if ((!in.flags.rst && !in.flags.syn) || !connection.challenges.take(now)) return;

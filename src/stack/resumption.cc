@@ -17,9 +17,14 @@ void Engine::Impl::close_overtaken() {
       ++it;
       continue;
     }
-    const bool time_wait = connection.record.snapshot.state == tcp::State::kTimeWait;
+    const tcp::Snapshot& s = connection.record.snapshot;
+    const auto reason = s.rcv_fin && s.snd_fin ? tcp::CloseReason::kNormal : tcp::CloseReason::kOvertaken;
+    if (const auto handler = adopted.find(id); handler != adopted.end()) {
+      handler->second->finished(reason);
+      adopted.erase(handler);
+    }
     gate.set_aside(id, std::move(it->second));
-    gate.drop_aside(id, time_wait ? tcp::CloseReason::kNormal : tcp::CloseReason::kPeerReset);
+    gate.end_aside(id, reason);
     it = connections.erase(it);
   }
 }

@@ -126,13 +126,20 @@ std::uint32_t Connection::Impl::samples_per_window(std::uint64_t flight) const {
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(flight / (2 * effective_mss()) + 1, 1U << 16));
 }
 
-// What the echo of our TSval tells (RFC 7323 section 4).
+void Connection::Impl::begin_life() {
+  oldest_ts_echo = host.timestamp_clock() + ts_offset;
+  oldest_ts_at = now;
+}
+
+// What the echo of our TSval tells (RFC 7323 section 4). After 24 days no predecessor's is under way, and where this
+// life began is too far off for modular arithmetic.
 std::optional<Duration> Connection::Impl::echoed_round_trip(const wire::TcpHeader& header) const {
   if (!timestamps || !header.options.timestamps) return std::nullopt;
   const std::uint32_t echo = header.options.timestamps->echo_reply;
   const std::uint32_t clock = host.timestamp_clock() + ts_offset;
   if (echo == 0) return std::nullopt;  // the peer knows none
-  if (timestamp_before(echo, oldest_ts_echo) || timestamp_before(clock, echo)) return std::nullopt;
+  const bool young = now - oldest_ts_at < std::chrono::hours(24 * 24);
+  if ((young && timestamp_before(echo, oldest_ts_echo)) || timestamp_before(clock, echo)) return std::nullopt;
   return std::max<Duration>(std::chrono::milliseconds(clock - echo), std::chrono::milliseconds(1));
 }
 

@@ -53,8 +53,10 @@ enum class CloseReason : std::uint8_t {
   kHandshakeRefused = 5,  // no agreement on how many ways
   kTooFewCopies = 6,      // the peer certified fewer copies than asked for, and our policy is strict
   kHandshakeStopped = 7,  // the peer did not answer a step
+  // How it ended was not stored, for want of room; that it had, a newer connection of the same 4-tuple shows.
+  kOvertaken = 8,
 };
-inline constexpr CloseReason kLastCloseReason = CloseReason::kHandshakeStopped;
+inline constexpr CloseReason kLastCloseReason = CloseReason::kOvertaken;
 
 class Connection;
 

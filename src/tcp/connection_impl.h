@@ -48,16 +48,18 @@ struct Connection::Impl {
   bool step_lost = false;          // a step had to be sent again
   bool syn_waited_longer = false;  // for the answer to a SYN-ACK that was asked for
   Time syn_sent{};
-  Time last_heard{};                 // for keepalives
-  std::uint8_t keepalives = 0;       // sent and not answered, in a row
-  std::uint32_t oldest_ts_echo = 0;  // our TSval when this life began: earlier echoes say nothing about time
-  std::uint32_t soft_errors = 0;     // ICMP
-  bool awaiting_answer = false;      // spoke first after resume(), the peer has not answered yet
-  bool ack_at_once = false;          // after resume(): the peer has waited long enough
-  bool spoken = true;                // after resume(): speak() was called
-  bool ack_owed = false;             // a bare ACK leaves unless something else carries it
-  bool ack_deferred = false;         // … but not before flush_acknowledgement()
-  bool delivering = false;           // inside Host::deliver()
+  Time last_heard{};            // for keepalives
+  std::uint8_t keepalives = 0;  // sent and not answered, in a row
+  // Our TSval when this life began: earlier echoes say nothing about time.
+  std::uint32_t oldest_ts_echo = 0;
+  Time oldest_ts_at{};
+  std::uint32_t soft_errors = 0;  // ICMP
+  bool awaiting_answer = false;   // spoke first after resume(), the peer has not answered yet
+  bool ack_at_once = false;       // after resume(): the peer has waited long enough
+  bool spoken = true;             // after resume(): speak() was called
+  bool ack_owed = false;          // a bare ACK leaves unless something else carries it
+  bool ack_deferred = false;      // … but not before flush_acknowledgement()
+  bool delivering = false;        // inside Host::deliver()
   bool answered_in_deliver = false;
   bool resumed = false;
   bool closing_down = false;  // finish() is on its way
@@ -136,6 +138,7 @@ struct Connection::Impl {
   std::uint32_t samples_per_window(std::uint64_t flight) const;
   bool ack_in_range(std::int64_t position);
   Scoreboard::Acked advance_una(StreamOffset ack);
+  void begin_life();
   std::optional<Duration> echoed_round_trip(const wire::TcpHeader& header) const;
   void take_rtt(const wire::TcpHeader& header, const Scoreboard::Acked& acked, std::uint64_t flight);
   void window_opened();

@@ -25,7 +25,7 @@ std::unique_ptr<Connection> Connection::accept(Host& host, const Config& config,
   c.state = State::kSynReceived;
   c.snd.iss = iss;
   c.ts_offset = ts_offset;
-  c.oldest_ts_echo = host.timestamp_clock() + ts_offset;
+  c.begin_life();
   c.take_syn_options(syn);
   c.rcv.synced = true;  // and nothing leaves before on_record_stored()
   c.rcv.released_ts = c.rcv.recent.value();
@@ -69,7 +69,7 @@ std::unique_ptr<Connection> Connection::connect(Host& host, const Config& config
   c.active_open = true;
   c.snd.iss = iss;
   c.ts_offset = ts_offset;
-  c.oldest_ts_echo = host.timestamp_clock() + ts_offset;
+  c.begin_life();
   if (config.ways.max > wire::kMinWays) {
     const NonceSource source{host.nonce_secret(), tuple, iss, wire::SeqNum{0}, id.value};
     c.ways = std::make_unique<Ways>(Ways::propose(config.ways, source, host.stores()));
@@ -229,7 +229,9 @@ bool Connection::Impl::syn_received_repeats(const SegmentIn& segment) {
   const wire::TcpHeader& h = segment.header;
   if (!h.flags.syn || h.flags.rst || h.seq != rcv.irs) return false;
   if (confirming() && active_open) {
-    if (h.flags.ack && h.ack == snd.iss + 1 && h.options.ways) follow(ways->arrives(h.options.ways));
+    if (!h.flags.ack || h.ack != snd.iss + 1 || !h.options.ways) return true;
+    const Ways::Do what = ways->arrives(h.options.ways);
+    if (what != Ways::Do::kSend || (!on_its_way() && challenges.take(now))) follow(what);
     return true;
   }
   if (confirming() && ways->received() > 1) {
@@ -241,6 +243,11 @@ bool Connection::Impl::syn_received_repeats(const SegmentIn& segment) {
     established(segment);
     ack_owed = true;
   } else if (!h.flags.ack && record_stored) {
+    // A resumed connection's is as old as its record, and the answer would tell of a round trip that took as long.
+    if (timestamps && h.options.timestamps && !rcv.recent.rejects(h.options.timestamps->value, now)) {
+      rcv.recent.update(h.options.timestamps->value, now);
+      rcv.released_ts = rcv.recent.value();
+    }
     // The peer is there: this SYN-ACK has as long to be answered as any. Given up in between, its answer would be
     // reset. Once, or whoever repeats a SYN would keep a half-open connection for ever.
     const bool last_wait = syn_tries > config.syn_retries;

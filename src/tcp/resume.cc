@@ -52,15 +52,15 @@ void Connection::Impl::restore(const Snapshot& s) {
   sack = s.sack;
   window_scale = s.window_scale;
   ts_offset = s.ts_offset;
-  oldest_ts_echo = host.timestamp_clock() + ts_offset;
+  begin_life();
 
   rcv.irs = s.irs;
   rcv.synced = state != State::kSynSent;
   rcv.fin = s.rcv_fin;
   if (s.rcv_fin) rcv.fin_at = s.rcv_end;
   rcv.next = rcv.noted = rcv.released = s.rcv_end + (s.rcv_fin ? 1 : 0);  // all of it is stored
-  // Where nothing but its SYN has come, that one's is exact; and a peer whose SYN-ACK was a cookie keeps options in it.
-  if (s.rcv_end.value == 0 && !s.rcv_fin) {
+  // Where nothing but its SYN-ACK has come: that may be a cookie, and options are kept in its timestamp.
+  if (s.active_open && s.rcv_end.value == 0 && !s.rcv_fin) {
     rcv.recent.start(s.ts_recent, now);
   } else {
     rcv.recent.inherit(s.ts_recent, now);

@@ -386,30 +386,35 @@ TEST_F(Confirming, AHalfOpenConnectionDoesNotLast) {
   EXPECT_EQ(p.i.close_reason, CloseReason::kHandshakeStopped);
 }
 
-// Something takes step N off each segment, and the initiator has more to say all the time. Its limit is the same as
-// when it is idle, and the responder, which holds what it got but stands before it, is told.
+// Something takes step N off each segment, and its sender has more to say all the time. Its limit is the same as when
+// it is idle, and the other side, which holds what it got but stands before it, is told.
 TEST_F(Confirming, DataInFlightDoesNotPutOffTheLimit) {
-  for (const bool user_limit : {false, true}) {
-    WaysPair q;
-    q.ways(5);
-    if (user_limit) q.i.config.user_timeout = std::chrono::seconds(20);
-    q.r.config.syn_retries = 100;
-    q.open();
-    const Time begin = q.now;
-    q.i.write(pattern(1000));
-    for (int i = 0; i < 4000 && !(q.i.close_reason && q.r.close_reason); ++i) {
-      for (const bool from_i : {true, false}) {
-        while (auto sent = q.take(from_i ? q.i : q.r)) {
-          if (sent->header.options.ways && sent->header.options.ways->step == 5) sent->header.options.ways.reset();
-          q.give(from_i ? q.r : q.i, *sent);
+  for (const int n : {5, 6}) {
+    for (const bool user_limit : {false, true}) {
+      WaysPair q;
+      q.ways(static_cast<std::uint8_t>(n));
+      Endpoint& sender = n % 2 == 1 ? q.i : q.r;
+      Endpoint& receiver = n % 2 == 1 ? q.r : q.i;
+      if (user_limit) sender.config.user_timeout = std::chrono::seconds(20);
+      receiver.config.syn_retries = 100;
+      q.open();
+      const Time begin = q.now;
+      bool written = false;
+      for (int i = 0; i < 4000 && !(q.i.close_reason && q.r.close_reason); ++i) {
+        for (const bool from_i : {true, false}) {
+          while (auto sent = q.take(from_i ? q.i : q.r)) {
+            if (sent->header.options.ways && sent->header.options.ways->step == n) sent->header.options.ways.reset();
+            q.give(from_i ? q.r : q.i, *sent);
+          }
         }
+        if (sender.connection && !std::exchange(written, true)) sender.write(pattern(1000));
+        q.pass(std::chrono::milliseconds(500));
       }
-      q.pass(std::chrono::milliseconds(500));
+      EXPECT_EQ(sender.close_reason, CloseReason::kHandshakeStopped);
+      EXPECT_EQ(sender.connection->handshake()->sent, n);
+      EXPECT_EQ(receiver.close_reason, CloseReason::kPeerReset);
+      EXPECT_LT(q.now - begin, user_limit ? std::chrono::seconds(64) : std::chrono::seconds(460));
     }
-    EXPECT_EQ(q.i.close_reason, CloseReason::kHandshakeStopped);
-    EXPECT_EQ(q.i.connection->handshake()->sent, 5);
-    EXPECT_EQ(q.r.close_reason, CloseReason::kPeerReset);
-    EXPECT_LT(q.now - begin, user_limit ? std::chrono::seconds(40) : std::chrono::seconds(460));
   }
 }
 
@@ -514,6 +519,21 @@ TEST_F(Confirming, ABurstOfDuplicatesDrawsOneAnswerBeforeARoundTripWasMeasured) 
   p.pass(std::chrono::milliseconds(2));
   p.give(p.r, *three);
   EXPECT_EQ(p.take(p.r)->header.options.ways->step, 4);
+}
+
+TEST_F(Confirming, ABurstOfStepTwoDrawsOneAnswer) {
+  p.ways(8);
+  p.open();
+  p.give(p.r, *p.take(p.i));
+  const auto two = p.take(p.r);
+  p.give(p.i, *two);
+  ASSERT_TRUE(p.take(p.i));
+  for (int i = 0; i < 40; ++i) p.give(p.i, *two);
+  EXPECT_FALSE(p.take(p.i)) << "it is on its way";
+  p.pass(std::chrono::milliseconds(20));
+  for (int i = 0; i < 40; ++i) p.give(p.i, *two);
+  EXPECT_EQ(p.take(p.i)->header.options.ways->step, 3);
+  EXPECT_FALSE(p.take(p.i));
 }
 
 TEST_F(Confirming, AResetEndsIt) {

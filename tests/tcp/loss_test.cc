@@ -113,6 +113,21 @@ TEST_F(LossWithSack, TimestampTellsARetransmissionsRoundTrip) {
   EXPECT_LE(c().smoothed_rtt(), 80ms);
 }
 
+// Where this life began is more than half way round by then.
+TEST_F(LossWithSack, TimestampTellsARetransmissionsRoundTripAfterAMonth) {
+  send(1);
+  now() += 10ms;
+  arrive(kAck, 0, mss());
+  now() += std::chrono::hours(24 * 25);
+  send(1);
+  expire();
+  take();
+  const Duration before = c().smoothed_rtt();
+  now() += 80ms;
+  arrive(kAck, 0, 2 * mss());
+  EXPECT_GT(c().smoothed_rtt(), before);
+}
+
 class LossWithLateTimestamps : public LossWithSack {
  protected:
   void SetUp() override {

@@ -72,12 +72,52 @@ TEST_F(Resume, EchoesNothingUntilItHasHeardSomethingNew) {
   EXPECT_EQ(answer.header.options.timestamps->echo_reply, 80000U);
 }
 
-TEST_F(Resume, EchoesTheSynWhereNothingElseHasCome) {
+// It may be a cookie that keeps its options in it; and where our ACK of it arrived it is no sample.
+TEST_F(Resume, EchoesTheSynAckWhereNothingElseHasCome) {
+  s.active_open = true;
   s.rcv_end = s.edge = StreamOffset{};
   e.received.clear();
   e.stored = 0;
   resume();
-  EXPECT_EQ(take().header.options.timestamps->echo_reply, 70000U) << "the SYN's is exact";
+  EXPECT_EQ(take().header.options.timestamps->echo_reply, 70000U);
+}
+
+// The log's is as old as the SYN; the SYN that comes again has a new one.
+TEST_F(Resume, SynAckEchoesNothingUntilTheSynHasComeAgain) {
+  s.state = State::kSynReceived;
+  s.rcv_end = s.edge = StreamOffset{};
+  e.received.clear();
+  e.stored = 0;
+  resume();
+  const Sent first = take();
+  EXPECT_TRUE(first.header.flags.syn);
+  EXPECT_EQ(first.header.options.timestamps->echo_reply, 0U);
+  now() += 1s;
+  peer_ts = 75000;
+  arrive(syn({.syn = true}));
+  const Sent again = take();
+  EXPECT_TRUE(again.header.flags.syn);
+  EXPECT_EQ(again.header.options.timestamps->echo_reply, 75000U);
+  peer_ts = 70000;  // an old duplicate
+  arrive(syn({.syn = true}));
+  EXPECT_EQ(take().header.options.timestamps->echo_reply, 75000U);
+}
+
+// Nobody knows how old the log's is: the peer's clock may have gone half way round since.
+TEST_F(Resume, PawsRejectsWhatIsJustOlderThanTheLogsAndNothingElse) {
+  resume();
+  take();
+  peer_ts = 70000U - 1000U;
+  arrive(kAck, 2000, 0, pattern(10));
+  EXPECT_EQ(c().received().value, 2000U) << "an old duplicate";
+  take();
+  peer_ts = 70000U + 0x80000001U;
+  arrive(kAck, 2000, 0, pattern(3000));
+  EXPECT_EQ(c().received().value, 5000U);
+  take();
+  peer_ts -= 1000U;
+  arrive(kAck, 5000, 0, pattern(10));
+  EXPECT_EQ(c().received().value, 5000U) << "and is PAWS' ordinary rule from then on";
 }
 
 // The peer has waited for the replacement already.

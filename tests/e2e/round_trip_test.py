@@ -7,7 +7,7 @@ import time
 
 import case
 import lab
-from wire import DROP
+from wire import DROP, PASS
 from wired import OURS, WiredCase
 
 
@@ -35,6 +35,19 @@ class RoundTripTest(WiredCase):
         lab.wait_for(lambda: tcp_info(connection)[2] == 0, 30, lambda: "it is not acknowledged")
         # One sample of that age would be an eighth of it.
         _, round_trip, _, _ = tcp_info(connection)
+        self.assertLess(round_trip, age * 1_000_000 / 20)
+
+    def test_nor_does_its_syn_ack(self):
+        node = self.node(keeper=False)
+        self.wire.hook(OURS, lambda frame: DROP if frame.kind == "SYN-ACK" else PASS)
+        connecting = self.in_background(self.connect)
+        lab.wait_for(node.streams, 10, lambda: "the connection is not stored")
+        age = 5
+        node.kill()
+        time.sleep(age)
+        self.wire.hook(OURS, None)
+        node.start()
+        _, round_trip, _, _ = tcp_info(connecting.join(30))
         self.assertLess(round_trip, age * 1_000_000 / 20)
 
 

@@ -7,14 +7,14 @@
 namespace holdfast::sim {
 
 // Of this service's connections, at the node, at this moment. More than that cannot be: whose SYN reached it, and no
-// ACK of its SYN-ACK since it was started last.
+// ACK of its SYN-ACK since it was started last; or an N-way handshake is under way, which keeps its place to the end.
 std::size_t Oracle::half_open_at_most(wire::Port service) const {
   return static_cast<std::size_t>(std::ranges::count_if(flows_, [&](const Flow& flow) {
-    if (flow.dialled || flow.tuple.local.port != service || !flow.syn_delivered || flow.answered_in_this_life) {
-      return false;
-    }
+    if (flow.dialled || flow.tuple.local.port != service || !flow.syn_delivered) return false;
     const DurableStream* stream = flow.iss ? model_.find(flow.tuple, *flow.iss) : nullptr;
-    return stream == nullptr || !stream->closed;
+    if (stream != nullptr && stream->closed) return false;
+    const bool confirming = flow.ways > wire::kMinWays && (stream == nullptr || !stream->established);
+    return !flow.answered_in_this_life || confirming;
   }));
 }
 

@@ -12,6 +12,8 @@
 namespace holdfast::tcp {
 namespace {
 constexpr Duration kLeastStepInterval = std::chrono::seconds(1);
+// Taken for the round trip before one was measured: longer than a burst, shorter than any restart.
+constexpr Duration kUnknownRoundTrip = std::chrono::milliseconds(10);
 }  // namespace
 
 std::optional<wire::WaysOption> ways_proposal(const wire::TcpHeader& syn) {
@@ -109,8 +111,12 @@ void Connection::Impl::confirm_timeout() {
 }
 
 // The answer that a duplicate asks for left less than a round trip ago: one more would be answered in its turn, and so
-// on to the end of the handshake.
-bool Connection::Impl::on_its_way() const { return now - step_sent < snd.rtt.smoothed(); }
+// on to the end of the handshake. (Where either side has died there may be no sample: Karn, and a resumed side takes
+// none.)
+bool Connection::Impl::on_its_way() const {
+  const Duration measured = snd.rtt.smoothed();
+  return now - step_sent < (measured > Duration::zero() ? measured : kUnknownRoundTrip);
+}
 
 // ---- Segments ----
 

@@ -449,6 +449,30 @@ TEST_F(Confirming, ADuplicateOfTheLatestStepIsAnsweredAndOneOnItsWayIsNot) {
   EXPECT_EQ(p.take(p.r)->header.options.ways->step, 4);
 }
 
+TEST_F(Confirming, ABurstOfDuplicatesDrawsOneAnswerBeforeARoundTripWasMeasured) {
+  p.ways(8);
+  p.open();
+  const auto one = p.take(p.i);
+  p.give(p.r, *one);
+  const auto two = p.take(p.r);
+  p.give(p.r, *one);  // step 2 has left twice: what answers it is no sample
+  ASSERT_TRUE(p.take(p.r));
+  p.pass(std::chrono::milliseconds(50));
+  p.give(p.i, *two);
+  const auto three = p.take(p.i);
+  p.give(p.r, *three);
+  ASSERT_TRUE(p.take(p.r));
+  ASSERT_EQ(p.r.connection->smoothed_rtt(), Duration::zero());
+  for (int i = 0; i < 4; ++i) {
+    p.pass(std::chrono::milliseconds(2));
+    p.give(p.r, *three);
+    EXPECT_FALSE(p.take(p.r)) << i;
+  }
+  p.pass(std::chrono::milliseconds(2));
+  p.give(p.r, *three);
+  EXPECT_EQ(p.take(p.r)->header.options.ways->step, 4);
+}
+
 TEST_F(Confirming, AResetEndsIt) {
   p.ways(8);
   run_to(5);

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts"))
@@ -18,7 +19,25 @@ MIB = 1 << 20
 def main():
     """Runs the tests of the calling script, in namespaces."""
     lab.enter(why_not_status=lab.SKIPPED)
-    unittest.main()
+    unittest.main(testRunner=TimedRunner)
+
+
+class TimedResult(unittest.TextTestResult):
+    """With -v it says how long each test took."""
+
+    def startTest(self, test):  # noqa: N802, unittest's name
+        self.begun = time.monotonic()
+        super().startTest(test)
+
+    def stopTest(self, test):  # noqa: N802
+        super().stopTest(test)
+        if self.showAll:
+            self.stream.writeln(f"    {time.monotonic() - self.begun:.1f} s")
+            self.stream.flush()
+
+
+class TimedRunner(unittest.TextTestRunner):
+    resultclass = TimedResult
 
 
 def random_bytes(size, seed=None):

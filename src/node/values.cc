@@ -140,6 +140,7 @@ Parsed<Duration> parse_duration(std::string_view text, Duration low, Duration hi
   using std::chrono::milliseconds;
   constexpr std::array<std::pair<std::string_view, std::uint64_t>, 4> kUnits{
       {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}}};
+  if (text == "0") text = "0ms";
   auto value = leading_number(text);
   if (!value) return std::unexpected("is not a duration, such as 500ms or 2s");
   for (const auto& [unit, factor] : kUnits) {

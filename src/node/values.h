@@ -32,7 +32,7 @@ Parsed<stack::Service> parse_service(std::string_view text);
 Parsed<std::uint64_t> parse_number(std::string_view text, std::uint64_t low, std::uint64_t high);
 // Bytes: "4096", "64K", "32MiB", "2G": suffixes are powers of 1024.
 Parsed<std::uint64_t> parse_size(std::string_view text, std::uint64_t low, std::uint64_t high);
-// "500ms", "2s", "1m".
+// "500ms", "2s", "1m"; "0", which is the same in every unit.
 Parsed<Duration> parse_duration(std::string_view text, Duration low, Duration high);
 // "true" or "false"
 Parsed<bool> parse_bool(std::string_view text);

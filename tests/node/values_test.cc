@@ -55,6 +55,8 @@ TEST(Values, DurationsHaveAUnit) {
   EXPECT_EQ(parse_duration("500ms", 0s, 1h), Duration(500ms));
   EXPECT_EQ(parse_duration("2s", 0s, 1h), Duration(2s));
   EXPECT_EQ(parse_duration("1m", 0s, 1h), Duration(1min));
+  EXPECT_EQ(parse_duration("0", 0s, 1h), Duration(0s));  // the same in every unit
+  EXPECT_FALSE(parse_duration("0", 100ms, 1h));
   for (const auto* text : {"", "2", "s", "2 s", "2us", "61m", "99ms", "18446744073709551615h"}) {
     EXPECT_FALSE(parse_duration(text, 100ms, 1h)) << text;
   }

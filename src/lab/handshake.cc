@@ -295,6 +295,29 @@ std::string_view to_string(Stage stage) {
   return "";
 }
 
+std::string_view failure_of(const Outcome& outcome) {
+  const auto& closed = outcome.of(Side::kInitiator).closed;
+  if (!closed) return outcome.one_sided ? "half-open" : "unfinished";
+  switch (*closed) {
+    case tcp::CloseReason::kPeerReset:
+      return "reset by the responder";
+    case tcp::CloseReason::kTimeout:
+      return "timed out";
+    case tcp::CloseReason::kRefused:
+    case tcp::CloseReason::kHandshakeRefused:
+      return "refused";
+    case tcp::CloseReason::kTooFewCopies:
+      return "too few copies";
+    case tcp::CloseReason::kHandshakeStopped:
+      return "stopped at a step";
+    case tcp::CloseReason::kNormal:
+    case tcp::CloseReason::kAborted:
+    case tcp::CloseReason::kOvertaken:
+      break;
+  }
+  return "ended";
+}
+
 Result<Outcome> shake_hands(const Conditions& conditions, std::uint64_t seed) {
   return std::make_unique<World>(conditions, seed)->run();
 }

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -73,6 +74,9 @@ struct Outcome {
   // Until both are.
   Duration time() const { return std::max(*sides[0].established, *sides[1].established); }
 };
+
+// Why there is no connection, as far as the initiator was told: "too few copies", "timed out", …
+std::string_view failure_of(const Outcome& outcome);
 
 // An error is one of the conditions: more directories than a log can have, say.
 Result<Outcome> shake_hands(const Conditions& conditions, std::uint64_t seed);

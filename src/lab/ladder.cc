@@ -41,6 +41,8 @@ std::string arrow(const Passage& passage, const std::string& label) {
                : fmt::format("│◀─{}{}──┤", repeated("─", shaft), words);
 }
 
+std::string_view name_of(Side side) { return side == Side::kInitiator ? "initiator" : "responder"; }
+
 std::string when_text(Duration when) { return fmt::format("{:.2f} ms", in_milliseconds(when)); }
 
 }  // namespace
@@ -82,10 +84,29 @@ std::string Ladder::ending() const {
     text += fmt::format(" One side alone was for {}.", when_text(outcome.half_open));
     return text;
   }
-  std::string text = "No connection.";
+  std::string text = fmt::format("No connection: {}.", reason());
   if (outcome.lasting) return text + " One side is still ESTABLISHED after an hour, without a peer.";
   if (outcome.one_sided) text += fmt::format(" One side was ESTABLISHED for {}.", when_text(outcome.half_open));
   return text + fmt::format(" It was over after {}.", when_text(outcome.end));
+}
+
+std::string Ladder::reason() const {
+  std::string text(failure_of(outcome));
+  for (const Side side : {Side::kInitiator, Side::kResponder}) {
+    const Certificate& certificate = outcome.of(side).certificate;
+    if (!conditions.strict(other(side)) || certificate.copies >= certificate.asked) continue;
+    return text + fmt::format(": step {} asks the {} for {}, and it certified {}", certificate.step, name_of(side),
+                              certificate.asked, certificate.copies);
+  }
+  if (outcome.of(Side::kInitiator).closed != tcp::CloseReason::kHandshakeStopped &&
+      outcome.of(Side::kInitiator).closed != tcp::CloseReason::kTimeout) {
+    return text;
+  }
+  unsigned latest = 0;
+  for (const Passage& passage : outcome.passages) {
+    if (passage.from == Side::kInitiator) latest = std::max(latest, passage.step);
+  }
+  return text + fmt::format(": nothing answered the initiator's step {}", latest);
 }
 
 Stage Ladder::stage_at(Side side, Duration when) const {

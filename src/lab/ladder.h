@@ -17,6 +17,8 @@ struct Ladder {
   std::string title() const;
   // What became of it, in a sentence or two.
   std::string ending() const;
+  // Why there is no connection: "too few copies: step 6 asks the responder for 2, and it certified 1".
+  std::string reason() const;
   // The state that a side is in at this moment.
   Stage stage_at(Side side, Duration when) const;
   std::string text() const;

@@ -12,29 +12,6 @@
 namespace holdfast::lab {
 namespace {
 
-std::string reason_of(const Outcome& outcome) {
-  const auto& closed = outcome.of(Side::kInitiator).closed;
-  if (!closed) return outcome.one_sided ? "half-open" : "unfinished";
-  switch (*closed) {
-    case tcp::CloseReason::kPeerReset:
-      return "reset by the responder";
-    case tcp::CloseReason::kTimeout:
-      return "timed out";
-    case tcp::CloseReason::kRefused:
-    case tcp::CloseReason::kHandshakeRefused:
-      return "refused";
-    case tcp::CloseReason::kTooFewCopies:
-      return "too few copies";
-    case tcp::CloseReason::kHandshakeStopped:
-      return "stopped at a step";
-    case tcp::CloseReason::kNormal:
-    case tcp::CloseReason::kAborted:
-    case tcp::CloseReason::kOvertaken:
-      break;
-  }
-  return "ended";
-}
-
 // Gathers one cell's runs.
 class Gathering {
  public:
@@ -48,7 +25,7 @@ class Gathering {
       half_open_.push_back(in_milliseconds(outcome.half_open));
     }
     if (!outcome.established()) {
-      ++cell_.failures[reason_of(outcome)];
+      ++cell_.failures[std::string(failure_of(outcome))];
       return;
     }
     time_.push_back(in_milliseconds(outcome.time()));

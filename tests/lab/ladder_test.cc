@@ -73,5 +73,28 @@ TEST(LadderText, ShowsShort) {
   EXPECT_THAT(few.text(), HasSubstr("1 copy SHORT"));
 }
 
+TEST(LadderText, SaysWhyThereIsNoConnection) {
+  Ladder few;
+  few.conditions.ways = 8;
+  few.conditions.delay = std::chrono::milliseconds(20);
+  few.conditions.directories = 1;
+  auto outcome = shake_hands(few.conditions, 1);
+  ASSERT_TRUE(outcome);
+  few.outcome = *std::move(outcome);
+  EXPECT_THAT(few.text(),
+              HasSubstr("No connection: too few copies: step 6 asks the responder for 2, and it certified 1. It was"));
+  EXPECT_THAT(few.svg(), HasSubstr("too few copies"));
+}
+
+TEST(LadderText, SaysWhichStepWasNotAnswered) {
+  Ladder deaf;
+  deaf.conditions.ways = 5;
+  deaf.conditions.loss = 1'000'000;
+  auto outcome = shake_hands(deaf.conditions, 1);
+  ASSERT_TRUE(outcome);
+  deaf.outcome = *std::move(outcome);
+  EXPECT_THAT(deaf.ending(), HasSubstr("No connection: timed out: nothing answered the initiator's step 1. It was"));
+}
+
 }  // namespace
 }  // namespace holdfast::lab

@@ -2,12 +2,12 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <optional>
 
 #include "lab/ladder.h"
@@ -55,12 +55,10 @@ Result<void> write_file(const std::string& path, const std::string& text) {
 }
 
 Result<void> make_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) {
-    return io_error(path, errno, "give a directory that exists, or can be made");
-  }
-  struct stat status{};
-  const int error = ::stat(path.c_str(), &status) != 0 ? errno : S_ISDIR(status.st_mode) ? 0 : ENOTDIR;
-  if (error != 0) return io_error(path, error, "give a directory that exists, or can be made");
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (!error && !std::filesystem::is_directory(path, error) && !error) error.assign(ENOTDIR, std::generic_category());
+  if (error) return io_error(path, error.value(), "give a directory that exists, or can be made");
   return {};
 }
 
@@ -74,13 +72,15 @@ class Lab {
       if (auto made = make_directory(command_.svg); !made) return made;
     }
     if (command_.ladder) return ladder();
-    if (!command_.csv.empty()) {
+    if (!command_.csv.empty() && !csv_is_output()) {
       if (auto written = write_file(command_.csv, {}); !written) return written;
     }
     return sweep();
   }
 
  private:
+  bool csv_is_output() const { return command_.csv == "-"; }
+
   Result<void> ladder() {
     lab::Ladder ladder;
     ladder.conditions = command_.grid.cells().front();
@@ -122,7 +122,7 @@ class Lab {
 
   Result<void> tell(const std::vector<lab::Cell>& cells) const {
     const lab::Grid& grid = command_.grid;
-    if (!command_.csv.empty()) {
+    if (!command_.csv.empty() && !csv_is_output()) {
       if (auto written = write_file(command_.csv, lab::csv(cells)); !written) return written;
     }
     if (!command_.svg.empty()) {
@@ -130,6 +130,7 @@ class Lab {
         if (auto written = write_file(command_.svg + "/" + picture.name, picture.svg); !written) return written;
       }
     }
+    if (csv_is_output()) return say(lab::csv(cells));
     return say(command_.json ? lab::json(grid, cells) : lab::table(grid, cells));
   }
 

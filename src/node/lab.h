@@ -12,7 +12,7 @@ struct LabCommand {
   lab::Grid grid;
   bool ladder = false;  // of the grid's only cell, instead of a sweep
   bool json = false;
-  std::string csv;  // file; empty: none
+  std::string csv;  // file; "-": standard output, instead of the table; empty: none
   std::string svg;  // directory; empty: none
   bool quiet = false;
 };

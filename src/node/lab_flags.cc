@@ -70,10 +70,7 @@ Parsed<std::uint32_t> parse_loss(std::string_view word) {
   return static_cast<std::uint32_t>(parts);
 }
 
-Parsed<Duration> parse_time(std::string_view word) {
-  if (word == "0") return Duration::zero();
-  return parse_duration(word, Duration::zero(), kMaxDelay);
-}
+Parsed<Duration> parse_time(std::string_view word) { return parse_duration(word, Duration::zero(), kMaxDelay); }
 
 template <class T, class Parse>
 Result<void> list(const char* flag, const std::string& text, const Parse& parse, std::vector<T>& into) {
@@ -115,12 +112,12 @@ void LabFlags::add_to(CLI::App& app) {
   };
   constexpr auto kUnder = "Under which conditions (lists with commas: every combination is measured)";
   option("--ways", ways_, "Numbers of ways, and ranges of them (default 3,4,5,8,16,32)", "N,LOW..HIGH,...", kUnder);
-  option("--loss", loss_, "Of each segment (default 0,1%,5%)", "P%,...", kUnder);
-  option("--delay", delay_, "Of the path, one way (default 50ms)", "TIME,...", kUnder);
+  option("--loss", loss_, "Of each segment (default 0,1%,5%; of a ladder 0)", "P%,...", kUnder);
+  option("--delay", delay_, "Of the path, one way (default 50ms; of a ladder 20ms)", "TIME,...", kUnder);
   option("--jitter", jitter_, "Added to each segment's delay, from 0 to this; segments keep their order (default 0)",
          "TIME", kUnder);
-  option("--storage-latency", storage_, "How long a write takes, and up to a quarter more (default 0,5ms)", "TIME,...",
-         kUnder);
+  option("--storage-latency", storage_,
+         "How long a write takes, and up to a quarter more (default 0,5ms; of a ladder 5ms)", "TIME,...", kUnder);
   option("--directories", directories_,
          "Storage directories of each side (default: as many as the N asks for, as far as a log can have them)", "R",
          kUnder);
@@ -136,22 +133,39 @@ void LabFlags::add_to(CLI::App& app) {
   option("--runs", runs_, "Handshakes for each combination (default 300)", "N", "How");
   option("--seed", seed_, "Equal seeds give equal results (default 1)", "N", "How");
   option("--ladder", ladder_,
-         "The sequence diagram of one handshake instead; each list must have one value then, or none", "N", "How");
+         "The sequence diagram of one handshake instead, 130 columns wide; each list must have one value then, or none",
+         "N", "How");
   handshake_->add_flag("--json", command_.json, "For programs, on standard output")
       ->disable_flag_override()
       ->group("What comes out");
-  option("--csv", command_.csv, "One line for each combination, to this file", "FILE", "What comes out");
-  option("--svg", command_.svg, "Drawings, to files in this directory, which is made where it does not exist", "DIR",
+  option("--csv", command_.csv,
+         "One line for each combination, to this file; -: to standard output, instead of the table", "FILE",
+         "What comes out");
+  option("--svg", command_.svg,
+         "Drawings, to files in this directory, which is made where it does not exist, like those above it", "DIR",
          "What comes out");
   handshake_->add_flag("--quiet", command_.quiet, "No progress bar")->disable_flag_override()->group("What comes out");
   handshake_->footer(help::kLabHandshake);
 }
 
 Result<LabCommand> LabFlags::finish() {
-  for (const auto part : {&LabFlags::paths, &LabFlags::storage, &LabFlags::handshakes}) {
+  if (auto done = no_empty_values(); !done) return std::unexpected(done.error());
+  for (const auto part : {&LabFlags::paths, &LabFlags::storage, &LabFlags::handshakes, &LabFlags::the_ladder}) {
     if (auto done = (this->*part)(); !done) return std::unexpected(done.error());
   }
+  if (auto done = output(); !done) return std::unexpected(done.error());
   return command_;
+}
+
+// A flag that is given must say something: an empty shell variable is not "the default".
+Result<void> LabFlags::no_empty_values() const {
+  for (const CLI::Option* option : handshake_->get_options()) {
+    if (std::ranges::find(option->results(), "") != option->results().end()) {
+      return fail(Error::Kind::kUsage,
+                  fmt::format("{} '': is empty: give a value, or leave it out", option->get_name()));
+    }
+  }
+  return {};
 }
 
 Result<void> LabFlags::paths() {
@@ -204,19 +218,6 @@ Result<void> LabFlags::handshakes() {
     if (!taken) return taken;
     grid.ways.assign(all.begin(), all.end());
   }
-  if (!ladder_.empty()) {
-    std::uint8_t ways = 0;
-    if (auto done = one("ladder", ladder_, number(wire::kMinWays, wire::kMaxWays), ways); !done) return done;
-    grid.ways = {ways};
-    if (!ways_.empty()) return usage("ladder", ladder_, "is of one number of ways: leave out --ways");
-    if (command_.json || !command_.csv.empty())
-      return usage("ladder", ladder_, "is text or SVG: leave out --json and --csv");
-    for (const auto& [flag, values] : {std::pair{"loss", grid.loss.size()}, std::pair{"delay", grid.delay.size()},
-                                       std::pair{"storage-latency", grid.storage.size()}}) {
-      if (values > 1) return usage("ladder", ladder_, fmt::format("is of one handshake: give --{} one value", flag));
-    }
-    command_.ladder = true;
-  }
   const std::uint64_t total =
       std::uint64_t{grid.ways.size()} * grid.loss.size() * grid.delay.size() * grid.storage.size() * grid.runs;
   if (total > kMaxRuns) {
@@ -224,6 +225,31 @@ Result<void> LabFlags::handshakes() {
         Error::Kind::kUsage,
         fmt::format("these are {} handshakes, {} at most: give fewer --runs, or shorter lists", total, kMaxRuns));
   }
+  return {};
+}
+
+Result<void> LabFlags::the_ladder() {
+  if (ladder_.empty()) return {};
+  lab::Grid& grid = command_.grid;
+  std::uint8_t ways = 0;
+  if (auto done = one("ladder", ladder_, number(wire::kMinWays, wire::kMaxWays), ways); !done) return done;
+  grid.ways = {ways};
+  if (!ways_.empty()) return usage("ladder", ladder_, "is of one number of ways: leave out --ways");
+  if (!runs_.empty()) return usage("ladder", ladder_, "is of one handshake: leave out --runs; --seed gives another");
+  if (command_.json || !command_.csv.empty())
+    return usage("ladder", ladder_, "is text or SVG: leave out --json and --csv");
+  for (const auto& [flag, values] : {std::pair{"loss", grid.loss.size()}, std::pair{"delay", grid.delay.size()},
+                                     std::pair{"storage-latency", grid.storage.size()}}) {
+    if (values > 1) return usage("ladder", ladder_, fmt::format("is of one handshake: give --{} one value", flag));
+  }
+  command_.ladder = true;
+  return {};
+}
+
+Result<void> LabFlags::output() const {
+  if (command_.json && command_.csv == "-")
+    return usage("csv", "-", "is standard output, and so is --json: give a file");
+  if (command_.svg == "-") return usage("svg", "-", "is not a directory: the drawings are several files");
   return {};
 }
 

@@ -16,9 +16,12 @@ class LabFlags {
   Result<LabCommand> finish();
 
  private:
+  Result<void> no_empty_values() const;
   Result<void> paths();
   Result<void> storage();
   Result<void> handshakes();
+  Result<void> the_ladder();
+  Result<void> output() const;
 
   LabCommand command_;
   CLI::App* handshake_ = nullptr;

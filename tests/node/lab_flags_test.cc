@@ -81,7 +81,46 @@ TEST(LabFlags, ALadderIsOfOneHandshake) {
   EXPECT_THAT(refusal({"--ladder", "8", "--loss", "1%,2%"}), HasSubstr("give --loss one value"));
   EXPECT_THAT(refusal({"--ladder", "8", "--ways", "3"}), HasSubstr("leave out --ways"));
   EXPECT_THAT(refusal({"--ladder", "8", "--json"}), HasSubstr("--json"));
+  EXPECT_THAT(refusal({"--ladder", "8", "--runs", "5"}), HasSubstr("leave out --runs"));
   EXPECT_THAT(refusal({"--ladder", "75"}), HasSubstr("within 3..74"));
+}
+
+// What --help says of these two is what they are.
+TEST(LabFlags, ALadderHasDefaultsOfItsOwn) {
+  const auto ladder = parse({"--ladder", "8"});
+  ASSERT_TRUE(ladder) << ladder.error().message;
+  const lab::Grid& one = std::get<LabCommand>(*ladder).grid;
+  EXPECT_THAT(one.loss, ElementsAre(0));
+  EXPECT_THAT(one.delay, ElementsAre(milliseconds(20)));
+  EXPECT_THAT(one.storage, ElementsAre(milliseconds(5)));
+  const auto sweep = parse({});
+  ASSERT_TRUE(sweep) << sweep.error().message;
+  const lab::Grid& all = std::get<LabCommand>(*sweep).grid;
+  EXPECT_THAT(all.loss, ElementsAre(0, 10'000, 50'000));
+  EXPECT_THAT(all.delay, ElementsAre(milliseconds(50)));
+  EXPECT_THAT(all.storage, ElementsAre(Duration::zero(), milliseconds(5)));
+  const auto help = parse({"--help"});
+  ASSERT_TRUE(help);
+  EXPECT_THAT(std::get<TextCommand>(*help).text,
+              AllOf(HasSubstr("(default 0,1%,5%; of a ladder 0)"), HasSubstr("(default 50ms; of a ladder 20ms)"),
+                    HasSubstr("(default 0,5ms; of a ladder 5ms)")));
+}
+
+TEST(LabFlags, StandardOutputTakesOneThing) {
+  const auto command = parse({"--csv", "-"});
+  ASSERT_TRUE(command) << command.error().message;
+  EXPECT_EQ(std::get<LabCommand>(*command).csv, "-");
+  EXPECT_THAT(refusal({"--csv", "-", "--json"}), AllOf(HasSubstr("--csv"), HasSubstr("--json")));
+  EXPECT_THAT(refusal({"--svg", "-"}), HasSubstr("not a directory"));
+}
+
+// An empty shell variable is not "the default".
+TEST(LabFlags, AnEmptyValueIsRefused) {
+  for (const char* flag :
+       {"--ways", "--loss", "--delay", "--jitter", "--storage-latency", "--directories", "--stored-on", "--volatile",
+        "--policy", "--roll-call-timeout", "--runs", "--seed", "--ladder", "--csv", "--svg"}) {
+    EXPECT_THAT(refusal({flag, ""}), AllOf(HasSubstr(flag), HasSubstr("is empty"))) << flag;
+  }
 }
 
 TEST(LabFlags, WhatMakesNoSenseIsRefusedInOneLine) {

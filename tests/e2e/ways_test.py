@@ -3,20 +3,10 @@
 
 import case
 import frame as frames
-import ways
 from steps import settled
 from two_nodes import INITIATOR, RESPONDER, TwoNodes, copies_asked, copies_on_disk
 from ways import HELLO
 from wire import DROP, PASS
-
-
-class EveryNTest(ways.Handshakes):
-    def test_exactly_n_segments(self):
-        node = self.serve(data=36)
-        self.finish(self.start_send())  # until then it may still write its first segments, and timers run out
-        for n in ways.chosen():
-            row = self.handshake(n, node)
-            self.assertEqual((row["segments"], row["close"]), (n, ["FIN", "ACK", "FIN", "ACK"]), row)
 
 
 class ThreeWaysTest(TwoNodes):

@@ -85,6 +85,13 @@ std::string explain_failure(const tcp::WaysReport& report) {
     case tcp::WaysFailure::kStopped:
       return fmt::format("the handshake stopped at step {} of {}: nothing answered it", report.sent, report.ways);
     case tcp::WaysFailure::kReset:
+      if (!report.is_volatile && report.copies < report.copies_asked) {
+        return fmt::format(
+            "the peer gave the handshake up when step {} of {} certified {} of the {} that it asks for: see to our "
+            "storage, give more --data directories, propose fewer ways, or have the peer accept that (policy "
+            "best-effort)",
+            report.sent, report.ways, report.copies, counted(report.copies_asked));
+      }
       return fmt::format("the peer gave the handshake up, and step {} of {} was our latest: its log may say why",
                          report.sent, report.ways);
   }

@@ -123,8 +123,9 @@ class Sender {
 
   // The connection that an earlier run left: what is stored is the input's beginning, or it is another input's.
   Result<void> go_on(const Unfinished& from) {
-    session_.say(fmt::format("going on with the connection from {} to {}: {} bytes of it are stored",
-                             from.tuple.local.to_string(), peer(), from.out_end.value));
+    session_.say(fmt::format("going on with the connection from {} to {}: {} bytes of it are stored{}",
+                             from.tuple.local.to_string(), peer(), from.out_end.value,
+                             command_.ways.max > wire::kMinWays ? "; --ways and --policy are a new connection's" : ""));
     auto stored = open_stored();
     if (!stored) return std::unexpected(stored.error());
     auto same = compare(from.id, from.out_end, from.out_fin);
@@ -387,6 +388,7 @@ class Sender {
     const bool waits = stream_ && !dialogue_.is_established();
     if (auto turned = session_.turn(waits ? std::min(at_latest, tell_at_) : at_latest); !turned) return turned;
     look_at_time();
+    look_at_handshake();
     if (session_.stop_asked()) return interrupted();
     if (dialogue_.output_error()) return std::unexpected(*dialogue_.output_error());
     return {};
@@ -425,6 +427,14 @@ class Sender {
     if (!stream_ || dialogue_.is_established() || shard::monotonic_now() < tell_at_) return;
     tell_at_ = kNever;
     session_.say(fmt::format("no answer from {} yet: trying on, Ctrl-C ends it", peer()));
+  }
+
+  // What was asked for is not always what came about.
+  void look_at_handshake() {
+    const tcp::WaysReport& report = dialogue_.handshake_report();
+    if (told_handshake_ || !dialogue_.is_established() || report.asked <= wire::kMinWays) return;
+    told_handshake_ = true;
+    session_.say(fmt::format("established by {}", describe(report)));
   }
 
   Result<void> no_connection(Error::Kind kind) const {
@@ -475,6 +485,7 @@ class Sender {
   StreamOffset compared_;  // of the input: found in the log
   Time tell_at_ = kNever;
   bool fin_sent_ = false;
+  bool told_handshake_ = false;
   bool told_what_to_do_ = false;  // the error says how to go on
 };
 

@@ -42,11 +42,9 @@ void Connection::Impl::follow(Ways::Do what) {
       return host.store_record(*self);
     case Ways::Do::kAwaitCopies:
       timers.cancel(Timer::kRetransmit);
-      // Nothing is worth waiting for: these many there will never be.
-      if (ways->copies_wanted() > host.most_copies()) return follow(ways->roll_call_over(copies()));
       timers.set(Timer::kConfirm, now + ways->config().roll_call_timeout);
       host.await_copies(*self);
-      return follow(ways->copies(copies()));
+      return count_copies();
     case Ways::Do::kEstablished:
       return handshake_over();
     case Ways::Do::kReset:
@@ -54,6 +52,13 @@ void Connection::Impl::follow(Ways::Do what) {
                    : ways->report().failure == WaysFailure::kTooFewCopies ? CloseReason::kTooFewCopies
                                                                           : CloseReason::kHandshakeRefused);
   }
+}
+
+void Connection::Impl::count_copies() {
+  const std::uint8_t have = copies();
+  // There will never be more than the log has places for: these are waited for, as a step says what there is.
+  const bool all = have >= host.most_copies() && have < ways->copies_wanted();
+  follow(all ? ways->roll_call_over(have) : ways->copies(have));
 }
 
 // The record of this stage is stored, and for an active open the first note is back.

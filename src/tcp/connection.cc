@@ -89,7 +89,7 @@ void Connection::release(const AckNote& note, Time now, bool more) {
 
 void Connection::on_copies(Time now) {
   Impl::Call call(*impl_, now);
-  if (awaits_copies()) impl_->follow(impl_->ways->copies(impl_->copies()));
+  if (awaits_copies()) impl_->count_copies();
 }
 
 void Connection::flush_acknowledgement(Time now) {

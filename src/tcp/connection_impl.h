@@ -108,6 +108,7 @@ struct Connection::Impl {
   bool on_its_way() const;
   void follow(Ways::Do what);
   void stage_stored();
+  void count_copies();
   void transmit_step();
   Duration step_interval() const;
   void step_timeout();

@@ -119,7 +119,7 @@ void Ways::refused(const std::optional<wire::WaysOption>& option) {
 }
 
 void Ways::reset_by_peer() {
-  if (confirming()) fail(WaysFailure::kReset);
+  if (confirming() || proving()) fail(WaysFailure::kReset);
 }
 
 Ways::Do Ways::arrives(const std::optional<wire::WaysOption>& option) {

@@ -112,7 +112,7 @@ class Ways {
   Do arrives(const std::optional<wire::WaysOption>& option);
   // A RST in answer to our SYN. Notes the responder's minimum, if it says so and is believed.
   void refused(const std::optional<wire::WaysOption>& option);
-  // A RST in mid-handshake.
+  // A RST in mid-handshake; for the sender of step N: as long as nothing proves that it is over.
   void reset_by_peer();
   Do stored();
   Do copies(std::uint8_t copies);

@@ -287,6 +287,29 @@ TEST_F(Confirming, StrictResetsAPeerThatIsShort) {
   EXPECT_EQ(p.r.close_reason, CloseReason::kPeerReset);
 }
 
+// Fewer places than step 8 asks for: it says SHORT at once, but not before each of them has the record.
+TEST_F(Confirming, AShortStepCertifiesAllThatThereIs) {
+  p.ways(8);
+  p.i.config.ways.strict = false;
+  p.r.copies_held = 1;
+  p.r.places = 2;
+  p.open();
+  p.carry();
+  EXPECT_EQ(p.wire.size(), 5U) << "step 6 waits for the second";
+  p.r.copies_held = 2;
+  p.r.connection->on_copies(p.now);
+  p.r.copies_held = 1;  // "established" is stored in one place so far
+  p.carry();
+  EXPECT_EQ(p.wire.size(), 7U);
+  p.r.copies_held = 2;
+  p.r.connection->on_copies(p.now);
+  p.carry();
+  ASSERT_EQ(p.wire.size(), 8U);
+  EXPECT_TRUE(p.wire[7].header.options.ways->is_short);
+  EXPECT_EQ(p.wire[7].header.options.ways->copies, 2);
+  EXPECT_TRUE(p.both_established());
+}
+
 TEST_F(Confirming, BestEffortGoesOnWithAPeerThatIsShort) {
   p.ways(8);
   p.i.config.ways.strict = false;
@@ -554,6 +577,20 @@ TEST_F(Confirming, AResetOfAnEstablishedOneIsNoFailedHandshake) {
   p.carry();
   EXPECT_EQ(p.i.close_reason, CloseReason::kPeerReset);
   EXPECT_EQ(p.i.connection->handshake()->failure, WaysFailure::kNone);
+}
+
+// The responder is strict, and the last step certifies too little for it: its reset is the answer to that step.
+TEST_F(Confirming, AResetInAnswerToStepNIsAFailedHandshake) {
+  p.ways(9);
+  p.i.copies_held = p.i.places = 2;
+  p.open();
+  p.carry();
+  EXPECT_EQ(p.r.close_reason, CloseReason::kTooFewCopies);
+  EXPECT_EQ(p.i.close_reason, CloseReason::kPeerReset);
+  const WaysReport report = *p.i.connection->handshake();
+  EXPECT_EQ(report.failure, WaysFailure::kReset);
+  EXPECT_EQ(report.copies, 2);
+  EXPECT_EQ(report.copies_asked, 3);
 }
 
 TEST_F(Confirming, ACloseWaitsForEstablishment) {

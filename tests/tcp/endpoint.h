@@ -79,7 +79,7 @@ class Endpoint : public Host {
   const Secret& nonce_secret() const override { return secret; }
   bool stores() const override { return is_durable; }
   std::uint8_t copies(const Connection&) const override { return copies_held; }
-  std::uint8_t most_copies() const override { return 40; }
+  std::uint8_t most_copies() const override { return places; }
   void store_record(Connection& changed) override {
     ++records;
     record = changed.snapshot();
@@ -88,7 +88,7 @@ class Endpoint : public Host {
   void await_copies(Connection&) override { ++roll_calls; }
   Secret secret;
   bool is_durable = true;
-  std::uint8_t copies_held = 40;
+  std::uint8_t copies_held = 40, places = 40;
   std::size_t records = 0, roll_calls = 0;
   std::optional<Snapshot> record;  // the newest
   void finished(Connection&, CloseReason reason) override {

@@ -23,25 +23,29 @@ class Resumption : public Flood {
     restart();
     log->records.insert(log->records.begin(), before.begin(), before.end());
   }
+  // A peer with a source port of its own (a BGP speaker, say) resets its connection while the log has no room to say
+  // so, and opens another later: `second`.
+  void open_two() {
+    begin();
+    Client first{wire::Port{40000}};
+    establish(first);
+    old_stream = log->ids;
+    log->no_room = true;
+    reset(first);
+    EXPECT_EQ(engine->connections(), 0U);
+    store();
+    log->no_room = false;
+    second.iss = wire::SeqNum{0x70000000};
+    establish(second);
+    new_stream = log->ids;
+  }
+  Client second{wire::Port{40000}};
+  std::uint64_t old_stream = 0, new_stream = 0;
   static constexpr auto kOvertaken = static_cast<std::uint32_t>(tcp::CloseReason::kOvertaken);
 };
 
-// A peer with a source port of its own (a BGP speaker, say) resets its connection while the log has no room to say so,
-// and opens another later.
 TEST_F(Resumption, OfTwoConnectionsOfOnePeerTheNewerOneGoesOn) {
-  begin();
-  Client first{wire::Port{40000}};
-  establish(first);
-  const std::uint64_t old_stream = log->ids;
-  log->no_room = true;
-  reset(first);
-  EXPECT_EQ(engine->connections(), 0U);
-  store();
-  log->no_room = false;
-  Client second{wire::Port{40000}};
-  second.iss = wire::SeqNum{0x70000000};
-  establish(second);
-  const std::uint64_t new_stream = log->ids;
+  open_two();
   data(second, bytes);
   store();
   EXPECT_TRUE(closed().empty());
@@ -61,19 +65,7 @@ TEST_F(Resumption, OfTwoConnectionsOfOnePeerTheNewerOneGoesOn) {
 // Nor is there room at the start: the newer one goes on all the same, and that the older one has ended is stored as
 // soon as there is, and before anything is that says so of the newer one.
 TEST_F(Resumption, TheOlderOneWaitsForRoomToEnd) {
-  begin();
-  Client first{wire::Port{40000}};
-  establish(first);
-  const std::uint64_t old_stream = log->ids;
-  log->no_room = true;
-  reset(first);
-  store();
-  log->no_room = false;
-  Client second{wire::Port{40000}};
-  second.iss = wire::SeqNum{0x70000000};
-  establish(second);
-  const std::uint64_t new_stream = log->ids;
-
+  open_two();
   restart_with_all();
   log->no_room = true;
   store();
@@ -93,16 +85,7 @@ TEST_F(Resumption, TheOlderOneWaitsForRoomToEnd) {
 }
 
 TEST_F(Resumption, TheOlderOneEndsOnceThereIsRoom) {
-  begin();
-  Client first{wire::Port{40000}};
-  establish(first);
-  log->no_room = true;
-  reset(first);
-  store();
-  log->no_room = false;
-  Client second{wire::Port{40000}};
-  second.iss = wire::SeqNum{0x70000000};
-  establish(second);
+  open_two();
   restart_with_all();
   log->no_room = true;
   store();

@@ -82,7 +82,8 @@ Parsed<void> WaysOptions::check() const {
 }
 
 std::string explain_failure(const tcp::WaysReport& report, Side side) {
-  const bool service = side == Side::kService;
+  const bool service = side == Side::kService;  // then the peer is the initiator, else we are
+  const char* const own_ways = service ? "the service's ways=" : "--ways";
   switch (report.failure) {
     case tcp::WaysFailure::kNone:
       break;
@@ -103,18 +104,19 @@ std::string explain_failure(const tcp::WaysReport& report, Side side) {
           "the peer holds {} of the connection's record where step {} of {} asks for {}: give it more --data "
           "directories ({} for {} ways), see to its storage, lower {} (to {} for {}), or accept that ({})",
           counted(report.peer_copies), report.received, report.ways, report.peer_asked,
-          directories_for(report.ways, service), report.ways, service ? "the service's ways=" : "--ways",
-          most_ways_with(report.peer_copies, service), counted(report.peer_copies),
-          service ? "policy=best-effort" : "--policy best-effort");
+          directories_for(report.ways, service), report.ways, own_ways, most_ways_with(report.peer_copies, service),
+          counted(report.peer_copies), service ? "policy=best-effort" : "--policy best-effort");
     case tcp::WaysFailure::kStopped:
       return fmt::format("the handshake stopped at step {} of {}: nothing answered it", report.sent, report.ways);
     case tcp::WaysFailure::kReset:
       if (!report.is_volatile && report.copies < report.copies_asked) {
         return fmt::format(
-            "the peer gave the handshake up when step {} of {} certified {} of the {} that it asks for: see to our "
-            "storage, give more --data directories, propose fewer ways, or have the peer accept that (policy "
-            "best-effort)",
-            report.sent, report.ways, report.copies, counted(report.copies_asked));
+            "the peer gave the handshake up when step {} of {} certified {} of the {} that it asks for: give more "
+            "--data directories ({} for {} ways), see to our storage, lower {} (to {} for {}), or have the peer accept "
+            "that (policy best-effort)",
+            report.sent, report.ways, report.copies, counted(report.copies_asked),
+            directories_for(report.ways, !service), report.ways, own_ways, most_ways_with(report.copies, !service),
+            counted(report.copies));
       }
       return fmt::format("the peer gave the handshake up, and step {} of {} was our latest: its log may say why",
                          report.sent, report.ways);

@@ -32,6 +32,22 @@ TEST(HandshakeValues, TooFewCopiesAreWordsAboutDirectories) {
             "that (policy=best-effort)");
 }
 
+TEST(HandshakeValues, TooFewCopiesOfOurOwnAreWordsAboutOurDirectories) {
+  tcp::WaysReport report;
+  report.ways = 8;
+  report.sent = 7;
+  report.copies = 1;
+  report.copies_asked = 2;
+  report.failure = tcp::WaysFailure::kReset;
+  EXPECT_EQ(explain_failure(report),
+            "the peer gave the handshake up when step 7 of 8 certified 1 of the 2 copies that it asks for: give more "
+            "--data directories (2 for 8 ways), see to our storage, lower --ways (to 6 for 1 copy), or have the peer "
+            "accept that (policy best-effort)");
+  report.sent = 6;
+  EXPECT_THAT(explain_failure(report, Side::kService),
+              HasSubstr("(3 for 8 ways), see to our storage, lower the service's ways= (to 5 for 1 copy)"));
+}
+
 // What the words say of a number of directories is what the steps ask for.
 TEST(HandshakeValues, TheWaysThatDirectoriesAreEnoughForAreThoseWhoseStepsAskForNoMore) {
   for (const Side side : {Side::kSend, Side::kService}) {

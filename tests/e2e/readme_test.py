@@ -111,7 +111,9 @@ class ReadmeTest(case.Case):
         self.run_command(network)
         node = self.stay(serve)
         self.await_line(node, b"ready")
-        self.assertRegex(self.run_command(use).decode(), r"(?m)^ *1 .*store.*10\.79\.0\.2:7000")
+        seen = self.run_command(use).decode()
+        self.assertIn("established by 8 ways: certified 2 copies, the peer 3 copies\n", seen)
+        self.assertRegex(seen, r"(?m)^ *1 .*store.*10\.79\.0\.2:7000")
         self.await_line(node, b": 8 ways: certified 3 copies, the peer 2 copies\n")
         with open(README, "rb") as file:
             self.assertEqual(self.run_command("build/release/holdfast streams cat 1 --data /var/lib/holdfast-lan/node/1"), file.read())

@@ -19,7 +19,7 @@ build: deps
 
 $(shell mkdir -p build)
 
-# The program alone: what the demo needs, in half a minute.
+# The program alone: what the demo needs, in half a minute or a few, by what the processors have to do.
 program: deps
 	@cmake --preset release $(CMAKE_FLAGS) > $(BUILD).cmake.log 2>&1 || { cat $(BUILD).cmake.log; exit 1; }
 	@cmake --build --preset release --target holdfast

@@ -30,6 +30,8 @@ class Observer {
   virtual void not_resumed(StreamId, const wire::FourTuple&, const Error&) {}
   // An N-way handshake is over: the connection is established, or has failed.
   virtual void handshake(StreamId, const wire::FourTuple&, const tcp::WaysReport&) {}
+  // A SYN got a RST: the service at its port wants `least` ways, it proposed fewer (3: none).
+  virtual void ways_refused(const wire::FourTuple&, std::uint8_t /*proposed*/, std::uint8_t /*least*/) {}
   virtual void stalled(bool) {}
 };
 

@@ -289,6 +289,10 @@ class SendFlags {
       if (auto parsed = parse(*value, command_.ways); !parsed) {
         return usage(fmt::format("--{} {}: {}", name, *value, parsed.error()));
       }
+      if (ways_.empty()) {
+        return usage(
+            fmt::format("--{} without --ways: three ways ask for no copies; give --ways, or leave it out", name));
+      }
     }
     return {};
   }

@@ -32,6 +32,8 @@ Examples:
   holdfast serve --link tap:holdfast0 --address 10.77.0.2/24 --data /mnt/ssd1/holdfast \
                  --data /mnt/ssd2/holdfast --data /mnt/ssd3/holdfast --stored-on 2 \
                  --service store:7000 --service echo:7 --pcap /tmp/session.pcapng
+  holdfast serve --link tap:holdfast0 --address 10.77.0.2/24 --data /mnt/ssd1/holdfast --data /mnt/ssd2/holdfast \
+                 --data /mnt/ssd3/holdfast --service store:7000,ways=3..9,policy=strict,roll-call-timeout=1s
   holdfast serve --config /etc/holdfast.toml --log-level debug
 
 The file has the same names as keys:
@@ -68,10 +70,15 @@ Examples:
   tar c folder | holdfast send --link tap:holdfast1 --address 10.78.0.2/24 --to 10.78.0.1:9000
   holdfast send --link tap:holdfast1 --address 10.78.0.2/24 --host-address 10.78.0.1/24 --to 10.78.0.1:9000 \
                 --data /var/lib/holdfast/outgoing file
+  holdfast send --link tap:holdfast1 --address 10.78.0.2/24 --to 10.78.0.3:7000 --ways 8 \
+                --data /mnt/ssd1/outgoing --data /mnt/ssd2/outgoing file
 
 What the peer sends comes out on standard output. Exit status 0 means that the peer has acknowledged everything, our
 FIN too. With --data the same command goes on after a crash or Ctrl-C, over the same connection, and sends nothing that
 was delivered already; without, whatever ends it early resets the connection.
+
+--ways is for a peer that is a node of Holdfast. N ways take up to N/2-1 --data directories there and (N-3)/2 here:
+R of them are enough for 2R+3 ways there, and for 2R+4 here. docs/handshake.md has a recipe for two on one machine.
 )";
 
 const char* const kLabHandshake = R"(

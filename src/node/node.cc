@@ -14,6 +14,7 @@
 #include "node/handshake_values.h"
 #include "node/stop_signals.h"
 #include "node/storage.h"
+#include "node/ways_refusals.h"
 #include "shard/clock.h"
 #include "shard/shard.h"
 #include "stack/engine.h"
@@ -56,26 +57,47 @@ class Chronicle final : public stack::Observer, public StorageWatch::Listener {
   void handshake(StreamId id, const wire::FourTuple& tuple, const tcp::WaysReport& report) override {
     const bool failed = report.failure != tcp::WaysFailure::kNone;
     if (failed) {
-      spdlog::warn("stream {} from {}: no connection: {}", id.value, tuple.peer.to_string(), explain_failure(report));
+      spdlog::warn("stream {} from {}: no connection: {}", id.value, tuple.peer.to_string(),
+                   explain_failure(report, Side::kService));
     } else {
       spdlog::info("stream {} from {}: {}", id.value, tuple.peer.to_string(), describe(report));
     }
     events_.write("handshake", {{"stream", std::to_string(id.value)},
                                 {"peer", json_string(tuple.peer.to_string())},
-                                {"established", failed ? "false" : "true"},
+                                {"port", std::to_string(tuple.local.port.value)},
+                                {"established", json_bool(!failed)},
+                                {"reason", failed ? json_string(std::string(failure_word(report))) : "null"},
                                 {"ways", std::to_string(report.ways)},
                                 {"proposed", std::to_string(report.asked)},
+                                {"fell_back", json_bool(report.fell_back)},
                                 {"sent", std::to_string(report.sent)},
                                 {"received", std::to_string(report.received)},
+                                {"volatile", json_bool(report.is_volatile)},
                                 {"copies", std::to_string(report.copies)},
                                 {"copies_asked", std::to_string(report.copies_asked)},
+                                {"peer_volatile", json_bool(report.peer_volatile)},
                                 {"peer_copies", std::to_string(report.peer_copies)},
                                 {"peer_copies_asked", std::to_string(report.peer_asked)},
                                 {"repeated", std::to_string(report.repeated)},
                                 {"dropped", std::to_string(report.dropped)}});
   }
+  void ways_refused(const wire::FourTuple& tuple, std::uint8_t proposed, std::uint8_t least) override {
+    refusals_.note(tuple, proposed, least);
+  }
+  void tell_refusals(Time now) {
+    const auto news = refusals_.take(now);
+    if (!news) return;
+    spdlog::warn("{} refused: port {} requires a handshake of at least {} ways, {} proposed {}{}", counted(news->count),
+                 news->tuple.local.port.value, news->least, news->tuple.peer.to_string(), news->proposed,
+                 news->count > 1 ? " (the latest)" : "");
+    events_.write("ways-refused", {{"count", std::to_string(news->count)},
+                                   {"peer", json_string(news->tuple.peer.to_string())},
+                                   {"port", std::to_string(news->tuple.local.port.value)},
+                                   {"proposed", std::to_string(news->proposed)},
+                                   {"minimum", std::to_string(news->least)}});
+  }
   void stalled(bool now) override {
-    events_.write("stalled", {{"value", now ? "true" : "false"}});
+    events_.write("stalled", {{"value", json_bool(now)}});
     if (now) {
       spdlog::error("storage stands still: windows are closed, peers wait");
     } else {
@@ -84,7 +106,7 @@ class Chronicle final : public stack::Observer, public StorageWatch::Listener {
   }
 
   void full_changed(const std::vector<std::string>& full) override {
-    events_.write("full", {{"value", full.empty() ? "false" : "true"}});
+    events_.write("full", {{"value", json_bool(!full.empty())}});
     if (full.empty()) {
       spdlog::warn("there is room again");
     } else {
@@ -106,7 +128,10 @@ class Chronicle final : public stack::Observer, public StorageWatch::Listener {
   }
 
  private:
+  static const char* json_bool(bool value) { return value ? "true" : "false"; }
+
   const EventFile& events_;
+  WaysRefusals refusals_;
 };
 
 class Node {
@@ -235,6 +260,7 @@ class Node {
     if (now < next_look_) return;
     next_look_ = now + kLookEvery;
     if (engine_->log() != nullptr) storage_.look_at(*engine_->log(), chronicle_);
+    chronicle_.tell_refusals(now);
     if (tap_->capture() != nullptr) tap_->capture()->writer().flush();
   }
 
@@ -249,6 +275,7 @@ class Node {
 
   void stop() {
     const auto open = engine_->connections();
+    chronicle_.tell_refusals(kNever);
     if (options_.is_volatile && open > 0) {
       spdlog::warn("stopping, and {} with it: with --volatile nothing is kept", counted(open));
     } else {

@@ -447,7 +447,10 @@ class Sender {
       case tcp::CloseReason::kNormal:
         return {};
       case tcp::CloseReason::kRefused:
-        return fail(Error::Kind::kUnavailable, fmt::format("connection refused: {}: nothing listens there", peer()));
+        return fail(
+            Error::Kind::kUnavailable,
+            fmt::format("connection refused: {}: nothing listens there{}", peer(),
+                        command_.ways.max > wire::kMinWays ? "" : ", or a service that requires more ways (--ways)"));
       case tcp::CloseReason::kTimeout:
         return fail(Error::Kind::kTimeout,
                     fmt::format("no answer: {}: {}{}", peer(),

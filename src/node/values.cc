@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <ctime>
@@ -25,6 +26,17 @@ Parsed<std::uint64_t> leading_number(std::string_view& text) {
 Parsed<std::uint64_t> within(std::uint64_t value, std::uint64_t low, std::uint64_t high) {
   if (value < low || value > high) return std::unexpected(fmt::format("must be within {}..{}", low, high));
   return value;
+}
+
+constexpr std::array<std::pair<std::string_view, std::uint64_t>, 4> kTimeUnits{
+    {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}}};
+
+// In the largest unit that leaves no fraction, as it could be given: "100ms", "0s", "1h".
+std::string human_duration(Duration duration) {
+  const auto ms = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
+  if (ms == 0) return "0s";
+  const auto unit = std::find_if(kTimeUnits.rbegin(), kTimeUnits.rend(), [ms](auto u) { return ms % u.second == 0; });
+  return fmt::format("{}{}", ms / unit->second, unit->first);
 }
 
 bool is_interface_name(std::string_view name) {
@@ -94,11 +106,13 @@ Parsed<stack::Service> parse_service(std::string_view text) {
   auto port = parse_number(text.substr(0, comma), 1, 65535);
   if (!port) return std::unexpected(fmt::format("has a port that {}", port.error()));
   service.port = wire::Port{static_cast<std::uint16_t>(*port)};
+  WaysOptions options(service.ways);
   while (comma != std::string_view::npos) {
     text.remove_prefix(comma + 1);
     comma = text.find(',');
-    if (auto done = parse_ways_option(text.substr(0, comma), service.ways); !done) return std::unexpected(done.error());
+    if (auto done = options.take(text.substr(0, comma)); !done) return std::unexpected(done.error());
   }
+  if (auto sane = options.check(); !sane) return std::unexpected(sane.error());
   return service;
 }
 
@@ -138,20 +152,21 @@ Parsed<std::uint64_t> parse_size(std::string_view text, std::uint64_t low, std::
 
 Parsed<Duration> parse_duration(std::string_view text, Duration low, Duration high) {
   using std::chrono::milliseconds;
-  constexpr std::array<std::pair<std::string_view, std::uint64_t>, 4> kUnits{
-      {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}}};
+  if (text.starts_with('-') && parse_duration(text.substr(1), Duration::min(), Duration::max())) {
+    return std::unexpected("must not be negative");
+  }
   if (text == "0") text = "0ms";
   auto value = leading_number(text);
   if (!value) return std::unexpected("is not a duration, such as 500ms or 2s");
-  for (const auto& [unit, factor] : kUnits) {
+  if (text.empty()) return std::unexpected(fmt::format("lacks a unit, as in {0}s or {0}ms", *value));
+  for (const auto& [unit, factor] : kTimeUnits) {
     if (text != unit) continue;
     const auto most = static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(high).count());
     if (*value <= most / factor) {
       const Duration duration = milliseconds(*value * factor);
       if (duration >= low) return duration;
     }
-    return std::unexpected(
-        fmt::format("must be within {}..{} ms", std::chrono::duration_cast<milliseconds>(low).count(), most));
+    return std::unexpected(fmt::format("must be within {}..{}", human_duration(low), human_duration(high)));
   }
   return std::unexpected("is not a duration, such as 500ms or 2s");
 }

@@ -47,13 +47,13 @@ RandomBits::RandomBits(std::span<const std::byte, 64> bits)
       ports(load_le<std::uint64_t>(bits.data() + 56)) {}
 
 Engine::Impl::Impl(const Config& config_in, wire::FrameSink& link_in, std::unique_ptr<log::Log> log,
-                   gate::Recovery recovered_in, const RandomBits& random_in, Observer* observer, Time now)
+                   gate::Recovery recovered_in, const RandomBits& random_in, Observer* observer_in, Time now)
     : config(config_in),
       link(link_in),
+      observer(observer_in != nullptr ? *observer_in : silent_observer),
       random(random_in),
       demux(random_in.demux),
-      gate(gate_options(config_in, random_in), std::move(log), *this, observer != nullptr ? *observer : silent_observer,
-           config_in.wall_clock, now),
+      gate(gate_options(config_in, random_in), std::move(log), *this, observer, config_in.wall_clock, now),
       ip(*this, link_in, ip_config(config_in, random_in)),
       scratch(std::size_t{1} << 16),
       recovered(std::move(recovered_in)),

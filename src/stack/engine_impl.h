@@ -89,6 +89,7 @@ struct Engine::Impl final : ip::Host, gate::Output {
   Config config;
   wire::FrameSink& link;
   Observer silent_observer;
+  Observer& observer;
   RandomBits random;
   Counters counters;
   std::vector<Listening> listening;

@@ -99,13 +99,15 @@ void Engine::Impl::on_muted(const wire::FourTuple& tuple, const tcp::SegmentIn& 
 // Fewer ways than the service wants: a RST that says how many, to one that knows of them.
 bool Engine::Impl::refuse_ways(const Listening& at, const wire::FourTuple& tuple, const tcp::SegmentIn& syn) {
   const auto proposal = tcp::ways_proposal(syn.header);
-  if ((proposal ? proposal->ways : wire::kMinWays) >= at.service.ways.min) return false;
+  const std::uint8_t proposed = proposal ? proposal->ways : wire::kMinWays;
+  if (proposed >= at.service.ways.min) return false;
   auto refusal = tcp::refusal_for(syn);
   if (proposal) {
     refusal->options.ways =
         wire::WaysOption{.ways = at.service.ways.min, .step = 2, .is_refused = true, .echo = proposal->nonce};
   }
   ++counters.ways_refused;
+  observer.ways_refused(tuple, proposed, at.service.ways.min);
   gate.hold_refusal(tuple, *refusal);
   return true;
 }

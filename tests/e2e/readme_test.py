@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.join(lab.ROOT, "tests", "docs"))
 from readme_test import blocks  # noqa: E402
 
 README = os.path.join(lab.ROOT, "README.md")
+HANDSHAKE = os.path.join(lab.ROOT, "docs", "handshake.md")
 
 
 class ReadmeTest(case.Case):
@@ -100,6 +101,25 @@ class ReadmeTest(case.Case):
     def test_the_ladder(self):
         ladder, = [block.text for block in blocks(Path(README)) if "--ladder" in block.text]
         self.assertIn("8 ACK", self.run_command(ladder).decode())
+
+    def test_two_programs_on_one_machine(self):
+        """docs/handshake.md: what it says that one sees, and that nothing is left of it."""
+        network, serve, use, clean = [block.text for block in blocks(Path(HANDSHAKE)) if "-lan" in block.text]
+        before = set(os.listdir("/sys/class/net"))
+        for device in ("holdfast2", "holdfast3", "holdfast-lan"):
+            self.addCleanup(subprocess.run, ["ip", "link", "del", device], check=False, capture_output=True)
+        self.run_command(network)
+        node = self.stay(serve)
+        self.await_line(node, b"ready")
+        seen = self.run_command(use).decode()
+        self.assertIn("established by 8 ways: certified 2 copies, the peer 3 copies\n", seen)
+        self.assertRegex(seen, r"(?m)^ *1 .*store.*10\.79\.0\.2:7000")
+        self.await_line(node, b": 8 ways: certified 3 copies, the peer 2 copies\n")
+        with open(README, "rb") as file:
+            self.assertEqual(self.run_command("build/release/holdfast streams cat 1 --data /var/lib/holdfast-lan/node/1"), file.read())
+        self.end(node)
+        self.run_command(clean)
+        self.assertEqual((set(os.listdir("/sys/class/net")), os.listdir("/var/lib")), (before, []))
 
     def test_what_make_serve_prints(self):
         self.hide(os.path.join(lab.ROOT, "build", "serve"))

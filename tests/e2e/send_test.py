@@ -133,7 +133,7 @@ class SendTest(case.Case):
     def test_a_closed_port_is_an_error_in_one_line(self):
         done = subprocess.run(self.command(port=9999), input=b"x", capture_output=True, timeout=60, check=False)
         self.assertEqual(done.returncode, 1)
-        self.assertEqual(done.stderr, f"holdfast: connection refused: {PEER}:9999: nothing listens there\n".encode())
+        self.assertEqual(done.stderr, f"holdfast: connection refused: {PEER}:9999: nothing listens there, or a service that requires more ways (--ways)\n".encode())
 
     def test_who_waits_for_an_absent_host_is_told(self):
         command = [f"{PEER[:-1]}77:9000" if word == f"{PEER}:9000" else word for word in self.command()]

@@ -1,10 +1,15 @@
 #!/usr/bin/env python3
 """The N-way handshake between two programs of ours, over real TAP devices (docs/handshake.md)."""
 
+import os
+import re
+import time
+
 import case
 import frame as frames
+import lab
 from steps import settled
-from two_nodes import INITIATOR, RESPONDER, TwoNodes, copies_asked, copies_on_disk
+from two_nodes import INITIATOR, RESPONDER, SENDER, TwoNodes, copies_asked, copies_on_disk
 from ways import HELLO
 from wire import DROP, PASS
 
@@ -80,7 +85,8 @@ class RollCallTest(TwoNodes):
         process, found = self.certified(8, 2, 2)
         _, error = self.finish(process, status=1)
         self.assertEqual({(step, copies) for step, copies, _, flags in found if flags & frames.SHORT}, {(8, 2)})  # every segment carries step N
-        self.assertIn("the peer holds 2 copies of the connection's record where step 8 of 8 asks for 3", error)
+        self.assertIn("the peer holds 2 copies of the connection's record where step 8 of 8 asks for 3: give it more --data directories "
+                      "(3 for 8 ways)", error)
 
     def test_too_few_directories_are_short_and_best_effort_goes_on(self):
         process, found = self.certified(8, 2, 2, "--policy", "best-effort")
@@ -115,6 +121,30 @@ class DisagreementTest(TwoNodes):
         _, error = self.finish(self.start_send("--ways", 4, source=self.file(HELLO)), status=1)
         self.assertIn("the peer requires a handshake of at least 5 ways, 4 were proposed", error)
 
+    def test_a_node_tells_of_those_that_it_refused_but_not_of_each(self):
+        node = self.serve(ways="5..74")
+        for words in (["--ways", 4], []):
+            self.finish(self.start_send(*words, source=self.file(HELLO)), status=1)
+        told = lab.wait_for(lambda: self.told(node), 20, lambda: "two refusals are not told")
+        self.assertEqual({(event["port"], event["minimum"]) for event in told}, {(7000, 5)})
+        self.assertEqual(told[-1]["proposed"], 3)
+        self.assertTrue(told[-1]["peer"].startswith(SENDER + ":"), told)
+        self.assertIn("refused: port 7000 requires a handshake of at least 5 ways", node.log())
+        # At any rate, one event a second.
+        spent = len(told)
+        syn = next(frame for frame in self.wire.tcp() if frame.kind == "SYN")
+        begin = time.monotonic()
+        for port in range(2000, 2200):
+            self.wire.inject(syn.altered(source_port=port))
+        told = lab.wait_for(lambda: self.told(node, 202), 20, lambda: "200 refusals are not told")
+        self.assertLessEqual(len(told) - spent, 1 + (time.monotonic() - begin))
+
+    @staticmethod
+    def told(node, count=2):
+        """The events, once they tell of so many refusals."""
+        events = node.events("ways-refused")
+        return events if sum(event["count"] for event in events) >= count else None
+
     def test_a_responder_settles_on_its_most(self):
         self.serve(ways="3..6", data=2)
         self.finish(self.start_send("--ways", 40, source=self.file(HELLO)))
@@ -136,6 +166,38 @@ class DisagreementTest(TwoNodes):
             self.wire.hook(side, hook)
         out, _ = self.finish(self.start_send("--ways", 5, "--roll-call-timeout", "0s", source=self.file(HELLO)))
         self.assertEqual((out, seen), (HELLO, {1, 2, 3, 4, 5}))
+
+
+class EventTest(TwoNodes):
+    def event(self, node):
+        return lab.wait_for(lambda: node.events("handshake"), 20, lambda: "no handshake has ended")[-1]
+
+    def test_each_key_is_documented(self):
+        node = self.serve()
+        self.finish(self.start_send("--ways", 5, source=self.file(HELLO)))
+        with open(os.path.join(lab.ROOT, "docs", "operating.md"), encoding="utf-8") as file:
+            section = file.read().split("The keys of `handshake`:")[1].split("\n\n")[1]
+        documented = {key for line in section.splitlines()[2:] for key in re.findall(r"`([a-z_]+)`", line.split("|")[1])}
+        self.assertEqual(set(self.event(node)) - {"time", "unix_ns", "event", "pid"}, documented)
+
+    def test_one_that_is_established_has_no_reason(self):
+        node = self.serve(options=",policy=strict")
+        self.finish(self.start_send("--ways", 5, source=self.file(HELLO)))
+        event = self.event(node)
+        self.assertEqual((event["established"], event["reason"], event["port"]), (True, None, 7000))
+        self.assertEqual((event["volatile"], event["peer_volatile"], event["copies"]), (False, True, 1))
+
+    def test_one_that_failed_has_a_reason_and_the_log_names_the_service_s_own_settings(self):
+        node = self.serve(data=3, options=",policy=strict")
+        self.finish(self.start_send("--ways", 9, data=[self.directory.make("only")], source=self.file(HELLO)), status=1)
+        event = self.event(node)
+        self.assertEqual((event["established"], event["reason"]), (False, "too-few-copies"))
+        self.assertEqual((event["peer_copies"], event["peer_copies_asked"], event["peer_volatile"]), (1, 2, False))
+        line, = [line for line in node.log().splitlines() if "no connection" in line]
+        self.assertIn("(3 for 9 ways), see to its storage, lower the service's ways= (to 6 for 1 copy), or accept that "
+                      "(policy=best-effort)", line)
+        self.assertNotIn("--ways", line)
+        self.assertNotIn("--policy", line)
 
 
 class KillTest(TwoNodes):

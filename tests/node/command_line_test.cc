@@ -160,6 +160,21 @@ TEST(CommandLine, SendLingersForAMomentUnlessItIsTold) {
   for (const char* time : {"61s", "x", "-1s"}) EXPECT_THAT(refusal(given({"--linger", time})), HasSubstr("--linger"));
 }
 
+TEST(CommandLine, SendTakesWhatIsAboutWaysWithWaysOnly) {
+  const auto given = [](std::vector<const char*> more) {
+    std::vector<const char*> words{"send", "--link", "tap:x", "--address", "10.0.0.2/8", "--to", "10.0.0.1:9"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  const auto command = parse(given({"--ways", "5..8", "--policy", "best-effort", "--roll-call-timeout", "0s"}));
+  ASSERT_TRUE(command) << command.error().message;
+  EXPECT_EQ(std::get<SendCommand>(*command).ways.max, 8);
+  EXPECT_TRUE(parse(given({"--ways", "3", "--policy", "strict"})));
+  EXPECT_THAT(refusal(given({"--policy", "strict"})), HasSubstr("--policy without --ways"));
+  EXPECT_THAT(refusal(given({"--roll-call-timeout", "1s"})), HasSubstr("--roll-call-timeout without --ways"));
+  EXPECT_THAT(refusal(given({"--ways", "8", "--roll-call-timeout=-1s"})), HasSubstr("must not be negative"));
+}
+
 TEST(CommandLine, SendMayStoreWhatItSends) {
   const auto with = [](const std::vector<const char*>& more) {
     std::vector<const char*> words{"send", "--link", "tap:hf1", "--address", "10.77.0.3/24", "--to", "10.77.0.1:9000"};

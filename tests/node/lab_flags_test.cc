@@ -130,9 +130,9 @@ TEST(LabFlags, WhatMakesNoSenseIsRefusedInOneLine) {
   for (const char* loss : {"1", "5%%", "96%", "0.00001%", "1.%", ".5%", "%", "-1%", "0,"}) {
     EXPECT_THAT(refusal({"--loss", loss}), AllOf(HasSubstr("--loss"), HasSubstr("per cent"))) << loss;
   }
-  EXPECT_THAT(refusal({"--delay", "20"}), AllOf(HasSubstr("--delay"), HasSubstr("duration")));
+  EXPECT_THAT(refusal({"--delay", "20"}), AllOf(HasSubstr("--delay"), HasSubstr("lacks a unit")));
   EXPECT_THAT(refusal({"--delay", "1h"}), HasSubstr("within"));
-  EXPECT_THAT(refusal({"--storage-latency", "5"}), HasSubstr("duration"));
+  EXPECT_THAT(refusal({"--storage-latency", "5"}), HasSubstr("lacks a unit"));
   EXPECT_THAT(refusal({"--directories", "0"}), HasSubstr("within 1.."));
   EXPECT_THAT(refusal({"--directories", "1000"}), HasSubstr("within 1.."));
   EXPECT_THAT(refusal({"--directories", "2", "--stored-on", "3"}), HasSubstr("only 2 --directories"));

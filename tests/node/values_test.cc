@@ -7,6 +7,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
+template <class T>
+std::string refusal_of(const Parsed<T>& parsed) {
+  return parsed ? "(accepted)" : parsed.error();
+}
+
 TEST(Values, LinkHasADeviceAMacAndAnMtu) {
   const auto plain = parse_link("tap:holdfast0");
   ASSERT_TRUE(plain);
@@ -59,6 +64,37 @@ TEST(Values, DurationsHaveAUnit) {
   EXPECT_FALSE(parse_duration("0", 100ms, 1h));
   for (const auto* text : {"", "2", "s", "2 s", "2us", "61m", "99ms", "18446744073709551615h"}) {
     EXPECT_FALSE(parse_duration(text, 100ms, 1h)) << text;
+  }
+}
+
+TEST(Values, DurationsThatAreWrongAreToldWhatIs) {
+  const auto refusal = [](const char* text) { return refusal_of(parse_duration(text, 100ms, 1h)); };
+  for (const auto* text : {"-1s", "-0s", "-7h"}) EXPECT_EQ(refusal(text), "must not be negative") << text;
+  for (const auto* text : {"0s", "99ms", "61m", "2h", "18446744073709551615h"}) {
+    EXPECT_EQ(refusal(text), "must be within 100ms..1h") << text;
+  }
+  EXPECT_EQ(refusal_of(parse_duration("2m", 0s, 1min)), "must be within 0s..1m");
+  EXPECT_EQ(refusal_of(parse_duration("2m", 0s, 90s)), "must be within 0s..90s");
+  EXPECT_EQ(refusal("2"), "lacks a unit, as in 2s or 2ms");
+  for (const auto* text : {"", "x", "-", "--1s", "-1", "2 s"}) {
+    EXPECT_EQ(refusal(text), "is not a duration, such as 500ms or 2s") << text;
+  }
+}
+
+TEST(Values, AServiceTakesWaysOnceAndBeforeWhatNeedsThem) {
+  const auto service = parse_service("store:7,policy=strict,ways=5..9,roll-call-timeout=2s");
+  ASSERT_TRUE(service) << service.error();
+  EXPECT_EQ(service->ways.min, 5);
+  EXPECT_EQ(service->ways.max, 9);
+  EXPECT_TRUE(service->ways.strict);
+  EXPECT_EQ(service->ways.roll_call_timeout, 2s);
+  EXPECT_TRUE(parse_service("store:7,ways=3,policy=strict"));
+  EXPECT_EQ(refusal_of(parse_service("store:7,ways=8,ways=9")), "has ways= twice: give it once");
+  EXPECT_EQ(refusal_of(parse_service("store:7,ways=8,policy=strict,policy=strict")), "has policy= twice: give it once");
+  for (const char* lonely : {"policy=strict", "roll-call-timeout=1s"}) {
+    const auto key = std::string(lonely).substr(0, std::string_view(lonely).find('=') + 1);
+    EXPECT_EQ(refusal_of(parse_service(std::string("store:7,") + lonely)),
+              "has " + key + " without ways=: three ways ask for no copies; give ways=, or leave it out");
   }
 }
 

@@ -243,11 +243,6 @@ bool Connection::Impl::syn_received_repeats(const SegmentIn& segment) {
     established(segment);
     ack_owed = true;
   } else if (!h.flags.ack && record_stored) {
-    // A resumed connection's is as old as its record, and the answer would tell of a round trip that took as long.
-    if (timestamps && h.options.timestamps && !rcv.recent.rejects(h.options.timestamps->value, now)) {
-      rcv.recent.update(h.options.timestamps->value, now);
-      rcv.released_ts = rcv.recent.value();
-    }
     // The peer is there: this SYN-ACK has as long to be answered as any. Given up in between, its answer would be
     // reset. Once, or whoever repeats a SYN would keep a half-open connection for ever.
     const bool last_wait = syn_tries > config.syn_retries;

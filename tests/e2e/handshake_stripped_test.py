@@ -91,7 +91,7 @@ class StrippedTest(Crowd):
         self.assertNotIn("both ends finished", [stream["closed_because"] for stream in node.streams()])
 
     def start_send(self, handshake):
-        command = send_command("--ways", handshake.ways, "--roll-call-timeout", "0s", port=handshake.port, link=handshake.link,
+        command = send_command("--ways", handshake.ways, "--roll-call-timeout", "0s", "--policy", "best-effort", port=handshake.port, link=handshake.link,
                                address=handshake.address)
         handshake.process = subprocess.Popen([*command, os.devnull], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.addCleanup(self.end_process, handshake.process)

@@ -82,8 +82,8 @@ TEST_F(Resume, EchoesTheSynAckWhereNothingElseHasCome) {
   EXPECT_EQ(take().header.options.timestamps->echo_reply, 70000U);
 }
 
-// The log's is as old as the SYN; the SYN that comes again has a new one.
-TEST_F(Resume, SynAckEchoesNothingUntilTheSynHasComeAgain) {
+// The log's is as old as the SYN. The SYN that comes again has a new one, but nothing shows that it is the peer's.
+TEST_F(Resume, SynAckEchoesNothingUntilItIsAnswered) {
   s.state = State::kSynReceived;
   s.rcv_end = s.edge = StreamOffset{};
   e.received.clear();
@@ -97,10 +97,10 @@ TEST_F(Resume, SynAckEchoesNothingUntilTheSynHasComeAgain) {
   arrive(syn({.syn = true}));
   const Sent again = take();
   EXPECT_TRUE(again.header.flags.syn);
-  EXPECT_EQ(again.header.options.timestamps->echo_reply, 75000U);
-  peer_ts = 70000;  // an old duplicate
-  arrive(syn({.syn = true}));
-  EXPECT_EQ(take().header.options.timestamps->echo_reply, 75000U);
+  EXPECT_EQ(again.header.options.timestamps->echo_reply, 0U);
+  peer_ts = 76000;
+  arrive(kAck, 0, 0, pattern(10));
+  EXPECT_EQ(take().header.options.timestamps->echo_reply, 76000U);
 }
 
 // Nobody knows how old the log's is: the peer's clock may have gone half way round since.

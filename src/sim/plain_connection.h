@@ -31,6 +31,8 @@ class PlainPeer::Connection {
   void send_empty(wire::TcpFlags flags);
   void send_probe();
   void abort();
+  bool may_wait_in_vain() const;
+  void send_keepalive();
   void transmit(wire::TcpHeader header, Bytes payload);
   void arm_timer();
   void on_timer();

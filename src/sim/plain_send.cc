@@ -7,6 +7,7 @@ namespace {
 
 constexpr Duration kFirstTimeout = std::chrono::milliseconds(300);
 constexpr Duration kLongestTimeout = std::chrono::seconds(10);
+constexpr Duration kKeepalive = std::chrono::seconds(30);
 constexpr unsigned kLargestWindow = 16;  // segments
 
 }  // namespace
@@ -122,13 +123,28 @@ void PlainPeer::Connection::abort() {
   done_ = true;
 }
 
+// The node's reset may be lost, and then nothing that is left to be said would draw another.
+bool PlainPeer::Connection::may_wait_in_vain() const {
+  return state_ == State::kOpen && plan_.node_aborts && una_ == stream_end() + 1 && !fin_received_;
+}
+
+// From below the window (RFC 9293 section 3.8.4).
+void PlainPeer::Connection::send_keepalive() {
+  wire::TcpHeader header;
+  header.seq = seq_of(una_ - 1);
+  header.flags.ack = true;
+  transmit(header, {});
+}
+
 void PlainPeer::Connection::arm_timer() {
   const std::uint64_t all = stream_end() + (plan_.ending == Ending::kClose ? 1 : 0);
   const bool is_waiting =
       state_ == State::kSynSent || (state_ == State::kOpen && una_ < all && (nxt_ > una_ || written_ > una_));
-  if (!is_waiting || timer_armed_) return;
+  if ((!is_waiting && !may_wait_in_vain()) || timer_armed_) return;
   timer_armed_ = true;
-  const Duration timeout = std::min(kLongestTimeout, kFirstTimeout * (std::int64_t{1} << std::min(retries_, 10U)));
+  const Duration timeout =
+      !is_waiting ? kKeepalive
+                  : std::min(kLongestTimeout, kFirstTimeout * (std::int64_t{1} << std::min(retries_, 10U)));
   host_.context_.queue.after(timeout, [this, generation = ++timer_] {
     if (generation != timer_) return;
     timer_armed_ = false;
@@ -140,6 +156,8 @@ void PlainPeer::Connection::on_timer() {
   ++retries_;
   if (state_ == State::kSynSent) {
     send_empty({.syn = true});
+  } else if (may_wait_in_vain()) {
+    send_keepalive();
   } else if (state_ == State::kOpen) {
     cwnd_ = 1;
     duplicates_ = 0;

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/units.h"
@@ -127,6 +128,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   void state_changed(tcp::Connection& connection, tcp::State from, tcp::State to) override;
   void finished(tcp::Connection& connection, tcp::CloseReason reason) override;
   std::uint32_t timestamp_clock() override;
+  std::optional<std::uint32_t> clock_stood_at() override;
   const Secret& nonce_secret() const override;
   bool stores() const override { return log_ != nullptr; }
   std::uint8_t copies(const tcp::Connection& connection) const override;
@@ -215,7 +217,8 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   StreamId listed_of_;
   std::uint64_t listed_upto_ = 0;
   std::map<StreamId, RecoveredConnection> aside_;
-  std::vector<std::pair<StreamId, tcp::CloseReason>> owed_closes_;  // of these; at most one each
+  // Ended, and there was no room to say so: of these, and of those that were in entries_. At most one each.
+  std::vector<std::pair<StreamId, tcp::CloseReason>> owed_closes_;
   bool silent_;
   bool stalled_ = false;
   bool refused_ = false;  // the log had no room for the last bytes that arrived

@@ -170,8 +170,8 @@ void Gate::finished(tcp::Connection& connection, tcp::CloseReason reason) {
   entry.finished = true;
   entry.close_reason = reason;
   if (log_) {
-    // Without room for the record the connection comes back at the next start, and its peer ends it then.
-    if (!entry.close_recorded) append_close(entry, reason);
+    // Without room for the record, and none before the next start, the connection comes back then; its peer ends it.
+    if (!entry.close_recorded && append_close(entry, reason) == Lsn{0}) owed_closes_.emplace_back(entry.id, reason);
     if (entry.reserved_edge > entry.appended.in_end) log_->unreserve(entry.reserved_edge - entry.appended.in_end);
     entry.reserved_edge = entry.appended.in_end;
   }
@@ -212,6 +212,12 @@ void Gate::await_copies(tcp::Connection& connection) {
   if (entry.awaits_copies) return;
   entry.awaits_copies = true;
   roll_calls_.push_back(&entry);
+}
+
+std::optional<std::uint32_t> Gate::clock_stood_at() {
+  const auto at = clock_.stood_at(now_);
+  if (!at) return std::nullopt;
+  return static_cast<std::uint32_t>(*at / 1'000'000);
 }
 
 std::uint32_t Gate::timestamp_clock() {

@@ -129,9 +129,10 @@ void Gate::append_owed_closes() {
   std::erase_if(owed_closes_, [this](const std::pair<StreamId, tcp::CloseReason>& owed) {
     const auto& [id, reason] = owed;
     if (append_close(id, reason) == Lsn{0}) return false;
-    const auto found = aside_.find(id);
-    observer_.closed(id, found->second.record.snapshot.tuple, reason);
-    aside_.erase(found);
+    if (const auto found = aside_.find(id); found != aside_.end()) {
+      observer_.closed(id, found->second.record.snapshot.tuple, reason);
+      aside_.erase(found);
+    }
     return true;
   });
 }

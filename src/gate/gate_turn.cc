@@ -24,6 +24,7 @@ bool Gate::must_flush() const { return (!queue_.empty() && queue_.back_lsn() >= 
 void Gate::pump(Time now) {
   set_now(now);
   if (silent_) {
+    clock_.stand_at(log_->stored_clock_ceiling(), now);
     log_->promise_clock(clock_.ceiling_to_promise(now));
     log_->pump(true);
     look_for_room();
@@ -42,6 +43,7 @@ void Gate::pump(Time now) {
     bool moved = false;
     if (log_) {
       end_turn();
+      clock_.stand_at(log_->stored_clock_ceiling(), now);
       log_->promise_clock(clock_.ceiling_to_promise(now));
       moved = log_->pump(must_flush());
       // Still unissued although its time has come: the pipeline is full, or there is no room. A completion brings us

@@ -138,6 +138,8 @@ std::optional<Duration> Connection::Impl::echoed_round_trip(const wire::TcpHeade
   const std::uint32_t echo = header.options.timestamps->echo_reply;
   const std::uint32_t clock = host.timestamp_clock() + ts_offset;
   if (echo == 0) return std::nullopt;  // the peer knows none
+  const auto stood = host.clock_stood_at();
+  if (stood && !timestamp_before(*stood + ts_offset, echo)) return std::nullopt;
   const bool young = now - oldest_ts_at < std::chrono::hours(24 * 24);
   if ((young && timestamp_before(echo, oldest_ts_echo)) || timestamp_before(clock, echo)) return std::nullopt;
   return std::max<Duration>(std::chrono::milliseconds(clock - echo), std::chrono::milliseconds(1));

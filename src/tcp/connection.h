@@ -124,6 +124,8 @@ class Host {
 
   // TSval clock in milliseconds, never above the stored ceiling, never going back; without the connection's own offset.
   virtual std::uint32_t timestamp_clock() = 0;
+  // Where that clock stood still last, if it has: what it showed until then says nothing about time.
+  virtual std::optional<std::uint32_t> clock_stood_at() = 0;
 };
 
 // Everything that a replacement needs to go on. Stored by the gate (gate/connection_record.h).

@@ -75,7 +75,10 @@ class Handshakes(Stored):
 
     @staticmethod
     def closed_in(seen):
-        """All of it, once it has the last segment: who reads along may be a moment behind."""
+        """All of the connection that is opened first, once it has the last segment. Who reads along may be a moment behind: the
+        end of the connection before may come first."""
+        port = next((f.source_port for f in seen if f.kind == "SYN"), None)
+        seen = [f for f in seen if port in (f.source_port, f.destination_port)]
         fin = next((f for f in seen if f.flags & frames.FIN and f.source_port == 7000), None)
         return seen if fin and [f for f in seen if f.destination_port == 7000 and f.ack == fin.end_seq] else None
 

@@ -71,6 +71,16 @@ class Flood : public Node {
     store();
     EXPECT_GE(engine->connections(), config.max_half_open);
   }
+  // Somebody asks for a port that is closed each second: the refusals wait for a write, and the clock runs.
+  void pass_busy(Duration d) {
+    for (const Time until = now + d; now < until;) {
+      pass(std::min<Duration>(1s, until - now));
+      Client nobody{wire::Port{39999}, wire::Port{9}};
+      syn(nobody);
+      store();
+    }
+    link.sent.clear();
+  }
   void establish(Client& c) {
     syn(c);
     store();

@@ -100,7 +100,10 @@ class Endpoint : public Host {
                             std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count());
   }
 
+  std::optional<std::uint32_t> clock_stood_at() override { return stood_at; }
+
   // ---- For tests ----
+  std::optional<std::uint32_t> stood_at;
   void leave(const SegmentOut& s) {
     Sent sent{s.header, {}, s.gso_size, now};
     for (const Bytes piece : s.payload) sent.payload.insert(sent.payload.end(), piece.begin(), piece.end());

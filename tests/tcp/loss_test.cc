@@ -113,6 +113,21 @@ TEST_F(LossWithSack, TimestampTellsARetransmissionsRoundTrip) {
   EXPECT_LE(c().smoothed_rtt(), 80ms);
 }
 
+// What was shown while the clock stood says nothing of when.
+TEST_F(LossWithSack, TimestampFromAClockThatStoodIsNoSample) {
+  send(1);
+  now() += 10ms;
+  arrive(kAck, 0, mss());
+  send(1);
+  expire();
+  take();
+  const Duration before = c().smoothed_rtt();
+  e.stood_at = e.timestamp_clock();
+  now() += 80ms;
+  arrive(kAck, 0, 2 * mss());
+  EXPECT_EQ(c().smoothed_rtt(), before);
+}
+
 // Where this life began is more than half way round by then.
 TEST_F(LossWithSack, TimestampTellsARetransmissionsRoundTripAfterAMonth) {
   send(1);

@@ -224,7 +224,7 @@ TEST_F(Flood, TimestampsGoOnWhereverTheWallClockIs) {
 // does not make the cookie old that left just before.
 TEST_F(Flood, CookieIsGoodWhereTheClockHadStoodStill) {
   begin();
-  pass(200s);
+  now += 200s;  // no ARP meanwhile, whose answers wait for a write
   Client c{wire::Port{40000}};
   for (std::uint32_t i = 1; i <= config.max_half_open; ++i) syn({wire::Port{static_cast<std::uint16_t>(i)}, kStore});
   by_cookie(c);

@@ -125,16 +125,18 @@ void Gate::end_aside(StreamId id, tcp::CloseReason reason) {
   append_owed_closes();
 }
 
+// In their order, up to the first for which there is no room: the others, as small as that one, have none either.
 void Gate::append_owed_closes() {
-  std::erase_if(owed_closes_, [this](const std::pair<StreamId, tcp::CloseReason>& owed) {
-    const auto& [id, reason] = owed;
-    if (append_close(id, reason) == Lsn{0}) return false;
+  auto owed = owed_closes_.begin();
+  for (; owed != owed_closes_.end(); ++owed) {
+    const auto [id, reason] = *owed;
+    if (append_close(id, reason) == Lsn{0}) break;
     if (const auto found = aside_.find(id); found != aside_.end()) {
       observer_.closed(id, found->second.record.snapshot.tuple, reason);
       aside_.erase(found);
     }
-    return true;
-  });
+  }
+  owed_closes_.erase(owed_closes_.begin(), owed);
 }
 
 void Gate::checkpoint_begin() {

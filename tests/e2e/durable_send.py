@@ -203,6 +203,13 @@ class DurableSend(case.Case):
 
     # ---- Two Holdfast ends ----
 
+    def answered_whole(self, sender, data):
+        """True of a run that sent the file to its end, however soon: it must have written the whole answer. False of one that was ended."""
+        if sender.returncode != 0 or "delivered already" in self.output("stderr").decode():
+            return False
+        self.assert_same(self.output(), data)
+        return True
+
     def between_two_nodes(self, size, kills, seed):
         """A sender and an echoing node, hosts of one bridge; both die again and again."""
         chance = random.Random(seed)
@@ -210,7 +217,7 @@ class DurableSend(case.Case):
         node = self.node(services=["store:7000", "echo:7001"], host_address=None, extra=SEGMENT)
         data = case.random_bytes(size, seed)
         command = self.command(self.file(data), to=f"{lab.NODE}:7001", own="10.77.0.3", host=None)
-        struck = 0
+        struck, answered = 0, False
         for _ in range(kills):
             sender = self.start(command)
             time.sleep(chance.uniform(0, 0.8))
@@ -220,13 +227,16 @@ class DurableSend(case.Case):
                 struck += self.kill(sender)
             else:
                 sender.send_signal(signal.SIGINT)
-                sender.wait(30)
+                struck += sender.wait(30) != 0
+            answered |= self.answered_whole(sender, data)
         self.finish(command)
         stream, = node.streams()
         self.assertEqual((stream["in_bytes"], stream["in_finished"]), (size, True))
         self.assert_same(self.stored(node, stream["id"]), data)
-        if struck == 0 or "delivered already" not in self.output("stderr").decode():
+        if "delivered already" not in self.output("stderr").decode():
             self.assert_same(self.output(), data)
+        else:  # by a run that came to its end, or that was struck between the last byte and its exit
+            self.assertTrue(answered or struck > 0)
         self.assertIn("delivered already", self.finish(command))
         self.assertEqual(len(node.streams()), 1)
         self.assertIn(LINK, lab.links(), "a device that was there before was removed")

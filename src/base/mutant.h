@@ -69,10 +69,18 @@ enum class Mutant : std::uint8_t {
   kWaysFallBackLate,      // a segment without the option means three ways at any step
   kWaysNeverStops,        // steps are repeated for ever
   kWaysGivesUpSilently,   // and then the connection stays as it is
+  // location, a pool and its owners: for the simulation of these alone (tests/location)
+  kPoolNoGuard,      // writes do not assert the owner's epoch
+  kPoolNoFence,      // a new owner does not raise the segments' epochs
+  kPoolTakesBlind,   // a log is taken whoever has taken it meanwhile
+  kPoolUsedUnnamed,  // a segment is written to before the head says that it is in use
+  kPoolUnsettled,    // after a time-out what follows is written before it is known what happened
+  kPoolTimeoutDone,  // a time-out counts as done
   kCount
 };
 // From here on they are the model checker's, before that the simulator's.
 inline constexpr Mutant kFirstModelMutant = Mutant::kWaysEchoUnchecked;
+inline constexpr Mutant kFirstPoolMutant = Mutant::kPoolNoGuard;
 
 #ifdef HOLDFAST_MUTANTS
 extern Mutant active_mutant;  // one at a time, set by the test before it starts a world

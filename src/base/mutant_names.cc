@@ -58,7 +58,13 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "ways-settle-larger",
                                                                                            "ways-fall-back-late",
                                                                                            "ways-never-stops",
-                                                                                           "ways-gives-up-silently"};
+                                                                                           "ways-gives-up-silently",
+                                                                                           "pool-no-guard",
+                                                                                           "pool-no-fence",
+                                                                                           "pool-takes-blind",
+                                                                                           "pool-used-unnamed",
+                                                                                           "pool-unsettled",
+                                                                                           "pool-timeout-done"};
 
 }  // namespace
 

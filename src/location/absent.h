@@ -30,6 +30,7 @@ class Absent final : public Location {
   void prepare(Token token, SegmentNumber /*segment*/, std::uint64_t /*size*/) override { finish(token); }
   void recycle(Token token, SegmentNumber /*from*/, SegmentNumber /*to*/) override { finish(token); }
   void remove(Token token, SegmentNumber /*segment*/) override { finish(token); }
+  void replace_blob(Token token, const std::string& /*blob*/, Bytes /*content*/) override { finish(token); }
   std::size_t poll(std::span<Completion> out) override;
   std::size_t in_flight() const override { return finished_.size(); }
 

@@ -216,6 +216,12 @@ void Directory::recycle(Token token, SegmentNumber from, SegmentNumber to) {
   name_changes_.rename(token, segment_file(from), segment_file(to));
 }
 
+void Directory::replace_blob(Token token, const std::string& blob, Bytes content) {
+  ++in_flight_;
+  auto written = write_blob(blob, content);
+  finish(token, written ? std::nullopt : std::optional(std::move(written).error()));
+}
+
 void Directory::remove(Token token, SegmentNumber segment) {
   HF_ASSERT(lock_);
   ++in_flight_;

@@ -64,6 +64,7 @@ class Directory final : public Location, private Ring::Handler, private Preparat
   void prepare(Token token, SegmentNumber segment, std::uint64_t size) override;
   void recycle(Token token, SegmentNumber from, SegmentNumber to) override;
   void remove(Token token, SegmentNumber segment) override;
+  void replace_blob(Token token, const std::string& blob, Bytes content) override;
 
   std::size_t poll(std::span<Completion> out) override;
   std::size_t in_flight() const override { return in_flight_; }

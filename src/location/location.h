@@ -1,4 +1,4 @@
-// One place that stores: a directory on a device, later a RADOS pool, or memory with faults in the simulator.
+// One place that stores: a directory on a device, a RADOS pool, or memory with faults in the simulator.
 //
 // A location knows segments (numbered files of one fixed size, written with zeros whole before first use) and small
 // named blobs that are replaced atomically. It does not know what is in them: that is the log's.
@@ -61,7 +61,7 @@ class Location {
   // The blob's bytes, or nullopt where there is none.
   virtual Result<std::optional<std::vector<std::byte>>> read_blob(const std::string& blob) = 0;
   virtual Result<std::vector<std::string>> blobs() = 0;
-  // Replaces a blob atomically and durably (also while the log runs, from the same thread, for small rare things).
+  // Replaces a blob atomically and durably.
   virtual Result<void> write_blob(const std::string& blob, Bytes content) = 0;
   virtual Result<void> remove_blob(const std::string& blob) = 0;
 
@@ -80,6 +80,9 @@ class Location {
   // Gives an old segment a new number without writing it anew (its content stays as it was until overwritten).
   virtual void recycle(Token token, SegmentNumber from, SegmentNumber to) = 0;
   virtual void remove(Token token, SegmentNumber segment) = 0;
+  // As write_blob(), for small rare things while the log runs. Where a blob is replaced by a file system's operations
+  // this one blocks too.
+  virtual void replace_blob(Token token, const std::string& blob, Bytes content) = 0;
 
   // Moves up to `out.size()` finished operations into `out`; returns how many. Never blocks.
   virtual std::size_t poll(std::span<Completion> out) = 0;

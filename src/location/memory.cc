@@ -165,6 +165,12 @@ void Memory::remove(Token token, SegmentNumber segment) {
   issue(std::move(operation));
 }
 
+void Memory::replace_blob(Token token, const std::string& blob, Bytes content) {
+  ++in_flight_;
+  auto written = write_blob(blob, content);
+  finish(token, written ? std::nullopt : std::optional(std::move(written).error()));
+}
+
 void Memory::finish(Token token, std::optional<Error> error) {
   finished_.push_back(Completion{token, std::move(error)});
 }

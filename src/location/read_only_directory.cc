@@ -35,6 +35,7 @@ class ReadOnlyDirectory final : public Location {
   void prepare(Token token, SegmentNumber /*segment*/, std::uint64_t /*size*/) override { refuse(token); }
   void recycle(Token token, SegmentNumber /*from*/, SegmentNumber /*to*/) override { refuse(token); }
   void remove(Token token, SegmentNumber /*segment*/) override { refuse(token); }
+  void replace_blob(Token token, const std::string& /*blob*/, Bytes /*content*/) override { refuse(token); }
 
   std::size_t poll(std::span<Completion> out) override {
     std::size_t count = 0;

@@ -15,7 +15,7 @@
 namespace holdfast::log {
 
 // What a completion was for: kind in the top 8 bits, LSN or segment number, and the batch slot in the lowest 8.
-enum class Operation : std::uint8_t { kWrite = 1, kPrepare = 2, kFooter = 3 };
+enum class Operation : std::uint8_t { kWrite = 1, kPrepare = 2, kFooter = 3, kProgress = 4 };
 struct TokenParts {
   Operation operation = Operation::kWrite;
   std::uint64_t number = 0;

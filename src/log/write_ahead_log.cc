@@ -218,6 +218,9 @@ void WriteAheadLog::take_completion(std::size_t replica, const location::Complet
       replicas_[replica].prepared(SegmentNumber{parts.number}, completion.error);
       drain_queue(replica);
       return;
+    case Operation::kProgress:
+      if (completion.error) fail_replica(replica, LocationState::kFailed, completion.error->message);
+      return;
   }
 }
 

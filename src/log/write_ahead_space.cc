@@ -48,7 +48,7 @@ void WriteAheadLog::store_progress(std::size_t i) {
   Replica& replica = replicas_[i];
   const Lsn held = std::min(replica.prefix(), durable_);
   const bool first = progress_at_[i] == SegmentNumber{};
-  // The call blocks: the first time, right after a start, it waits for an idle moment or for a segment to be full.
+  // The call may block: the first time, right after a start, it waits for an idle moment or for a segment to be full.
   const bool at_ease = !has_unissued() && last_issued_ == durable_;
   const bool due =
       first ? at_ease || cursor_.segment() > epoch_segment_ : cursor_.segment() >= progress_at_[i] + kProgressEvery;
@@ -56,8 +56,8 @@ void WriteAheadLog::store_progress(std::size_t i) {
   // It would block everything at a device that hangs: only one that keeps up is asked.
   if (replica.prefix().value + kProgressLag < durable_.value) return;
   progress_at_[i] = cursor_.segment();
-  const auto stored = replica.location()->write_blob(kProgressBlob, encode(Progress{key_.id, held}));
-  if (!stored) fail_replica(i, LocationState::kFailed, stored.error().message);
+  replica.location()->replace_blob(make_token({Operation::kProgress, held.value, 0}), kProgressBlob,
+                                   encode(Progress{key_.id, held}));
 }
 
 // For payload, in segments beyond the current one that are ready on W locations.

@@ -25,7 +25,7 @@ const std::map<Mutant, Property> kBreaks = {
 
 std::vector<Mutant> planted() {
   std::vector<Mutant> all;
-  for (auto i = static_cast<unsigned>(kFirstModelMutant); i < static_cast<unsigned>(Mutant::kCount); ++i) {
+  for (auto i = static_cast<unsigned>(kFirstModelMutant); i < static_cast<unsigned>(kFirstPoolMutant); ++i) {
     all.push_back(static_cast<Mutant>(i));
   }
   return all;

@@ -1,0 +1,128 @@
+#include "location/rados/head.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+#include <string_view>
+
+#include "base/endian.h"
+
+namespace holdfast::location::rados {
+namespace {
+
+constexpr std::string_view kSegmentPrefix = "segment-";
+constexpr std::string_view kBlobPrefix = "blob-";
+constexpr std::size_t kMostOwner = 4096;  // bytes of the record
+constexpr std::size_t kSegmentEntrySize = 9;
+
+template <class Number>
+std::optional<Number> number(std::string_view text, int base = 10) {
+  Number value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+bool is_printable(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return c > ' ' && c < 127; });
+}
+
+std::optional<Owner> decode_owner(std::string_view text) {
+  if (text.size() > kMostOwner) return std::nullopt;
+  Owner owner;
+  bool state_known = false;
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    const std::string_view line = text.substr(0, end);
+    text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
+    const auto equals = line.find('=');
+    if (equals == std::string_view::npos) return std::nullopt;
+    const std::string_view key = line.substr(0, equals), value = line.substr(equals + 1);
+    if (!is_printable(value)) return std::nullopt;  // it is shown to people
+    if (key == "state") {
+      if (value != "active" && value != "released") return std::nullopt;
+      owner.state = value == "active" ? Owner::State::kActive : Owner::State::kReleased;
+      state_known = true;
+    } else if (key == "identity") {
+      owner.identity = value;
+    } else if (key == "host") {
+      owner.host = value;
+    } else if (key == "client") {
+      owner.client = value;
+    } else if (key == "mac") {
+      owner.mac = value;
+    } else if (key == "process" || key == "lease" || key == "renewal") {
+      const auto n = number<std::uint64_t>(value);
+      if (!n) return std::nullopt;
+      (key == "process" ? owner.process : key == "lease" ? owner.lease : owner.renewal) = *n;
+    }  // what a newer version adds is none of ours
+  }
+  return state_known ? std::optional(std::move(owner)) : std::nullopt;
+}
+
+std::optional<SegmentEntry> decode_segment(Bytes bytes) {
+  if (bytes.size() != kSegmentEntrySize) return std::nullopt;
+  const auto state = static_cast<std::uint8_t>(bytes[0]);
+  if (state < 1 || state > 3) return std::nullopt;
+  return SegmentEntry{static_cast<SegmentState>(state), load_le<std::uint64_t>(bytes.data() + 1)};
+}
+
+}  // namespace
+
+std::string encode_epoch(std::uint64_t epoch) { return fmt::format("{:020}", epoch); }
+
+std::string head_object(const std::string& log) { return log + ".head"; }
+std::string segment_object(const std::string& log, SegmentNumber segment) {
+  return fmt::format("{}.segment-{:016x}", log, segment.value);
+}
+std::string segment_entry(SegmentNumber segment) { return fmt::format("{}{:016x}", kSegmentPrefix, segment.value); }
+std::string blob_entry(const std::string& blob) { return std::string(kBlobPrefix) + blob; }
+
+std::string encode(const Owner& owner) {
+  return fmt::format("state={}\nidentity={}\nhost={}\nprocess={}\nclient={}\nmac={}\nlease={}\nrenewal={}\n",
+                     owner.state == Owner::State::kActive ? "active" : "released", owner.identity, owner.host,
+                     owner.process, owner.client, owner.mac, owner.lease, owner.renewal);
+}
+
+std::vector<std::byte> encode(const SegmentEntry& entry) {
+  std::vector<std::byte> bytes(kSegmentEntrySize);
+  bytes[0] = static_cast<std::byte>(entry.state);
+  store_le<std::uint64_t>(bytes.data() + 1, entry.size);
+  return bytes;
+}
+
+Result<Head> decode_head(const Finished& read, const std::string& place) {
+  const auto broken = [&](const std::string& what) {
+    return fail(Error::Kind::kCorrupt, fmt::format("{}: the head object's {} makes no sense", place, what));
+  };
+  Head head;
+  const auto epoch = read.attributes.find(kAttributeEpoch);
+  if (epoch == read.attributes.end()) {
+    return fail(Error::Kind::kIncompatible,
+                fmt::format("{}: an object with a log's name that is none: give another namespace or log", place));
+  }
+  const auto value = number<std::uint64_t>(epoch->second);
+  if (!value || *value == 0) return broken("epoch");
+  head.epoch = *value;
+  if (const auto owner = read.attributes.find(kAttributeOwner); owner != read.attributes.end()) {
+    head.owner = decode_owner(owner->second);
+    if (!head.owner) return broken("owner");
+  }
+  for (const auto& [key, bytes] : read.entries) {
+    if (key.starts_with(kBlobPrefix)) {
+      head.blobs.emplace(key.substr(kBlobPrefix.size()), bytes);
+      continue;
+    }
+    const bool is_segment = key.starts_with(kSegmentPrefix) && key.size() == kSegmentPrefix.size() + 16;
+    const auto segment = is_segment ? number<std::uint64_t>(key.substr(kSegmentPrefix.size()), 16) : std::nullopt;
+    const auto entry = segment ? decode_segment(bytes) : std::nullopt;
+    if (!entry) return broken("list of segments");
+    head.segments.emplace(*segment, *entry);
+  }
+  return head;
+}
+
+std::string describe(const Owner& owner) { return fmt::format("{}, process {}", owner.host, owner.process); }
+
+}  // namespace holdfast::location::rados

@@ -1,0 +1,72 @@
+// What a log's head object says: who owns the log, and which segments it has. docs/log-format.md has every byte.
+//
+//   attribute "epoch"       the owner's number, twenty decimal digits: what guards compare
+//   attribute "owner"       the owner (Owner), lines of "key=value"
+//   entry "segment-%016x"   one byte, the state, and the size as 8 bytes, little-endian
+//   entry "blob-NAME"       a blob
+//
+// Pure functions. What is decoded is hostile until checked.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/units.h"
+#include "location/rados/object_store.h"
+
+namespace holdfast::location::rados {
+
+struct Owner {
+  enum class State : std::uint8_t {
+    kActive,    // holds the log, for as long as it renews
+    kReleased,  // has ended, and nothing of it is on its way: anybody may take the log at once
+  };
+  State state = State::kActive;
+  std::string identity;         // of the node, over its restarts: hexadecimal digits
+  std::string host;             // for people
+  std::uint64_t process = 0;    // for people
+  std::string client;           // its address in the cluster, for the blocklist
+  std::string mac;              // where frames that still reach a former owner are passed on to; may be empty
+  std::uint64_t lease = 0;      // nanoseconds
+  std::uint64_t renewal = 0;    // counts up
+  bool operator==(const Owner&) const = default;
+};
+
+enum class SegmentState : std::uint8_t {
+  kMaking = 1,    // its object may not be there; nothing was ever written to it
+  kMade = 2,      // in use
+  kRemoving = 3,  // its object may be gone
+};
+struct SegmentEntry {
+  SegmentState state = SegmentState::kMaking;
+  std::uint64_t size = 0;
+  bool operator==(const SegmentEntry&) const = default;
+};
+
+struct Head {
+  std::uint64_t epoch = 0;  // 0: there is no head
+  std::optional<Owner> owner;
+  std::map<std::uint64_t, SegmentEntry> segments;
+  std::map<std::string, std::vector<std::byte>> blobs;
+};
+
+inline constexpr const char* kAttributeOwner = "owner";
+
+std::string head_object(const std::string& log);
+std::string segment_object(const std::string& log, SegmentNumber segment);
+std::string segment_entry(SegmentNumber segment);
+std::string blob_entry(const std::string& blob);
+
+std::string encode(const Owner& owner);
+std::vector<std::byte> encode(const SegmentEntry& entry);
+
+// `read` is what reading the head brought. kCorrupt, kIncompatible (entries of a newer version).
+Result<Head> decode_head(const Finished& read, const std::string& place);
+
+// "HOST, process 123"
+std::string describe(const Owner& owner);
+
+}  // namespace holdfast::location::rados

@@ -1,0 +1,64 @@
+// The lease, from both sides. Clocks are never compared: each side counts from what it has seen itself, and the
+// taker's count begins later than the owner's. What makes two owners harmless is the fence (pool.h), not the lease:
+// that keeps a successor from taking the log of an owner that works, and tells an owner that it is being missed.
+//
+// Pure.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+
+#include "location/rados/head.h"
+
+namespace holdfast::location::rados {
+
+// The owner's side.
+class Lease {
+ public:
+  explicit Lease(Duration length) : length_(length) {}
+
+  Duration length() const { return length_; }
+  void begin(Time now) {
+    good_until_ = now + length_ - length_ / 8;
+    due_ = now + length_ / 5;
+  }
+  Time due() const { return due_; }
+  void began_renewal(Time now) { due_ = now + length_ / 5; }
+  // The cluster has taken a renewal that was begun at `begun`: a watcher sees it then or later.
+  void renewed(Time begun) { good_until_ = std::max(good_until_, begun + length_ - length_ / 8); }
+  // An eighth before a successor may take it, for clocks that run at different speeds.
+  bool good(Time now) const { return now < good_until_; }
+  Time good_until() const { return good_until_; }
+
+ private:
+  Duration length_;
+  Time good_until_{};
+  Time due_ = kNever;
+};
+
+// The side of one who would take it: looks at the head from time to time.
+class LeaseWatch {
+ public:
+  // The log may be taken: it never had an owner, that one has released it, or it has not renewed for a whole lease.
+  bool free(const Head& head, Time now) {
+    if (head.epoch == 0 || !head.owner || head.owner->state == Owner::State::kReleased) return true;
+    if (!seen_ || seen_->first != head.epoch || seen_->second != head.owner->renewal) {
+      seen_ = {head.epoch, head.owner->renewal};
+      since_ = now;
+      return false;
+    }
+    return now - since_ >= lease_of(*head.owner);
+  }
+
+  static Duration lease_of(const Owner& owner) {
+    constexpr auto kLeast = static_cast<std::uint64_t>(Duration(std::chrono::milliseconds(50)).count());
+    constexpr auto kMost = static_cast<std::uint64_t>(Duration(std::chrono::minutes(10)).count());
+    return Duration(static_cast<std::int64_t>(std::clamp(owner.lease, kLeast, kMost)));
+  }
+
+ private:
+  std::optional<std::pair<std::uint64_t, std::uint64_t>> seen_;  // epoch, renewal
+  Time since_{};
+};
+
+}  // namespace holdfast::location::rados

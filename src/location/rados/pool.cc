@@ -1,0 +1,507 @@
+#include "location/rados/pool.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <ranges>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/mutant.h"
+
+namespace holdfast::location::rados {
+namespace {
+
+constexpr std::size_t kMostRaising = 64;   // segments' epochs on their way to be raised
+constexpr std::size_t kMostRenewals = 8;   // on their way
+constexpr std::size_t kMostBlob = 1U << 20;
+
+}  // namespace
+
+Pool::Pool(std::string place, std::string log, std::unique_ptr<ObjectStore> store, Self self)
+    : place_(std::move(place)),
+      log_(std::move(log)),
+      head_name_(head_object(log_)),
+      store_(std::move(store)),
+      self_(std::move(self)),
+      lease_(self_.lease),
+      writes_(*store_, kSettled) {
+  HF_ASSERT(!self_.identity.empty());
+}
+
+Pool::~Pool() {
+  if (owned_ && !fenced_ && writes_.idle()) (void)release();
+}
+
+// ---- Errors ----
+
+Error Pool::error_of(const Finished& finished, std::string_view what) const {
+  const auto text = [&](std::string_view why) { return fmt::format("{}: cannot {}: {}", place_, what, why); };
+  switch (finished.outcome) {
+    case Outcome::kAbsent:
+      return {Error::Kind::kIo, text("the object is not there")};
+    case Outcome::kGuard:
+      return {Error::Kind::kBusy, text("another node has taken this log over")};
+    case Outcome::kUnknown:
+      return {Error::Kind::kTimeout, text("no answer from the cluster in time: look at `ceph -s`")};
+    case Outcome::kFull:
+      return {Error::Kind::kFull, text("the cluster or the pool is full: make room, or raise the pool's quota")};
+    case Outcome::kShutOut:
+      return {Error::Kind::kUnavailable,
+              text("the cluster has this client on its blocklist (`ceph osd blocklist ls`): another node has taken the "
+                   "log over, or an operator did it")};
+    case Outcome::kDone:
+    case Outcome::kExists:
+    case Outcome::kFailed:
+      break;
+  }
+  return {Error::Kind::kIo, text(finished.reason.empty() ? "something else is in its place" : finished.reason)};
+}
+
+std::unexpected<Error> Pool::failed(const Finished& finished, std::string_view what) const {
+  return std::unexpected(error_of(finished, what));
+}
+
+// ---- One operation at a time ----
+
+Finished Pool::ask(const ObjectRead& read) {
+  const std::uint64_t tag = next_tag_++ << 3 | kAnswer;
+  answers_[tag];
+  store_->submit(tag, read);
+  return await(tag);
+}
+
+Finished Pool::ask(const ObjectWrite& write) {
+  const std::uint64_t tag = next_tag_++ << 3 | kAnswer;
+  answers_[tag];
+  store_->submit(tag, write);
+  return await(tag);
+}
+
+Finished Pool::await(std::uint64_t tag) {
+  while (!answers_.at(tag)) {
+    store_->wait(std::min(lease_.due(), writes_.wake_at()));
+    work();
+  }
+  Finished finished = *std::move(answers_.at(tag));
+  answers_.erase(tag);
+  return finished;
+}
+
+// Takes what has ended, and begins what is due.
+void Pool::work() {
+  for (Finished& finished : store_->take()) {
+    switch (static_cast<Kind>(finished.tag & 7U)) {
+      case kSettled:
+        writes_.finished(finished);
+        break;
+      case kRenewal:
+        renewal_ended(finished);
+        break;
+      case kAnswer:
+        answers_.at(finished.tag) = std::move(finished);
+        break;
+    }
+  }
+  tick(store_->now());
+}
+
+void Pool::tick(Time now) {
+  writes_.tick(now);
+  if (epoch_ != 0 && !fenced_) {
+    if (now >= lease_.due()) renew(now);
+    lapsed_ = owned_ && !lease_.good(now);
+  }
+  store_->wake_at(std::min(epoch_ != 0 && !fenced_ ? lease_.due() : kNever, writes_.wake_at()));
+}
+
+// ---- Ownership ----
+
+Owner Pool::owner_record(Owner::State state) const {
+  Owner owner;
+  owner.state = state;
+  owner.identity = self_.identity;
+  owner.host = self_.host;
+  owner.process = self_.process;
+  owner.client = store_->client_address();
+  owner.mac = self_.mac;
+  owner.lease = static_cast<std::uint64_t>(self_.lease.count());
+  owner.renewal = renewal_;
+  return owner;
+}
+
+ObjectWrite Pool::on_head() const {
+  ObjectWrite write;
+  write.object = head_name_;
+  write.epoch = epoch_;
+  return write;
+}
+
+Result<Head> Pool::look() {
+  ObjectRead read;
+  read.object = head_name_;
+  read.attributes = read.entries = true;
+  const Finished finished = ask(read);
+  if (finished.outcome == Outcome::kAbsent) return Head();
+  if (finished.outcome != Outcome::kDone) return failed(finished, "read the log's head");
+  return decode_head(finished, place_);
+}
+
+Result<bool> Pool::take(const Head& seen) {
+  HF_ASSERT(!owned_);
+  const std::uint64_t epoch = seen.epoch + 1;
+  renewal_ = 0;
+  ObjectWrite write;
+  write.object = head_name_;
+  if (seen.epoch == 0) {
+    write.existence = ObjectWrite::Existence::kNew;
+  } else if (!HF_MUTANT(kPoolTakesBlind)) {
+    write.epoch = seen.epoch;
+  }
+  write.attributes = {{kAttributeEpoch, encode_epoch(epoch)},
+                      {kAttributeOwner, encode(owner_record(Owner::State::kActive))}};
+  const Time begun = store_->now();
+  const Finished taken = ask(write);
+  if (taken.outcome == Outcome::kGuard || taken.outcome == Outcome::kExists) return false;
+  if (taken.outcome != Outcome::kDone) return failed(taken, "take the log");
+  epoch_ = epoch;
+  fenced_ = false;
+  lease_.begin(begun);
+  // What the head lists now can grow no more by an older owner's hand.
+  auto head = look();
+  if (!head) return std::unexpected(head.error());
+  if (head->epoch != epoch_) return false;
+  head_ = *std::move(head);
+  auto raised = raise_segments();
+  if (!raised || !*raised) {
+    epoch_ = 0;
+    return raised;
+  }
+  const bool from_another =
+      seen.owner && seen.owner->state == Owner::State::kActive && seen.owner->identity != self_.identity;
+  if (from_another && !seen.owner->client.empty()) store_->shut_out(seen.owner->client);
+  // An attempt that was under way when its owner died: its object was never used, and never will be.
+  std::vector<SegmentNumber> unfinished;
+  for (const auto& [number, entry] : head_.segments) {
+    if (entry.state != SegmentState::kMade) unfinished.push_back(SegmentNumber{number});
+  }
+  owned_ = true;
+  for (const SegmentNumber segment : unfinished) remove_segment(segment, std::nullopt, [] {});
+  return true;
+}
+
+Result<bool> Pool::raise_segments() {
+  if (HF_MUTANT(kPoolNoFence)) return true;
+  std::vector<SegmentNumber> lost;
+  std::optional<Finished> problem;
+  std::size_t on_their_way = 0;
+  for (const auto& [number, entry] : head_.segments) {
+    if (entry.state != SegmentState::kMade) continue;
+    const SegmentNumber segment{number};
+    ObjectWrite write;
+    write.object = segment_object(log_, segment);
+    write.epoch_at_most = epoch_;
+    write.attributes = {{kAttributeEpoch, encode_epoch(epoch_)}};
+    ++on_their_way;
+    writes_.begin(std::move(write), [&, segment](const Finished& finished) {
+      --on_their_way;
+      if (finished.outcome == Outcome::kAbsent) {
+        lost.push_back(segment);
+      } else if (finished.outcome != Outcome::kDone) {
+        problem = finished;
+      }
+    });
+    while (on_their_way >= kMostRaising) wait();
+  }
+  while (on_their_way > 0) wait();
+  for (const SegmentNumber segment : lost) head_.segments.erase(segment.value);
+  if (fenced_ || (problem && problem->outcome == Outcome::kGuard)) return false;
+  if (problem) return failed(*problem, "fence off the former owner");
+  return true;
+}
+
+void Pool::renew(Time now) {
+  lease_.began_renewal(now);
+  if (renewals_.size() >= kMostRenewals) return;
+  ++renewal_;
+  ObjectWrite write = on_head();
+  write.attributes = {{kAttributeOwner, encode(owner_record(Owner::State::kActive))}};
+  const std::uint64_t tag = next_tag_++ << 3 | kRenewal;
+  renewals_[tag] = now;
+  store_->submit(tag, write);
+}
+
+void Pool::renewal_ended(const Finished& finished) {
+  const auto found = renewals_.find(finished.tag);
+  HF_ASSERT(found != renewals_.end());
+  const Time begun = found->second;
+  renewals_.erase(found);
+  if (epoch_ == 0) return;  // given back meanwhile
+  switch (finished.outcome) {
+    case Outcome::kDone:
+      lease_.renewed(begun);
+      break;
+    case Outcome::kGuard:
+    case Outcome::kAbsent:
+    case Outcome::kShutOut:
+      fence_off(finished.outcome);
+      break;
+    default:
+      break;  // the next one may come through
+  }
+}
+
+void Pool::fence_off(Outcome outcome) {
+  if (fenced_) return;
+  fenced_ = true;
+  lapsed_ = false;
+  writes_.give_up(outcome);
+}
+
+Result<void> Pool::release() {
+  if (!owned_ || fenced_) return {};
+  HF_ASSERT(writes_.idle());
+  ObjectWrite write = on_head();
+  write.attributes = {{kAttributeOwner, encode(owner_record(Owner::State::kReleased))}};
+  owned_ = false;
+  const Finished finished = ask(write);
+  epoch_ = 0;
+  store_->notify(head_name_);
+  if (finished.outcome != Outcome::kDone) return failed(finished, "give the log back");
+  return {};
+}
+
+Result<void> Pool::lock(Duration bound) {
+  if (fenced_) return fail(Error::Kind::kBusy, fmt::format("{}: another node has taken this log over", place_));
+  const Time give_up = store_->now() + bound;
+  LeaseWatch watch;
+  while (!owned_) {
+    auto seen = look();
+    if (!seen) return std::unexpected(seen.error());
+    const bool ours = seen->owner && seen->owner->identity == self_.identity;
+    if (ours || watch.free(*seen, store_->now())) {
+      auto taken = take(*seen);
+      if (!taken) return std::unexpected(taken.error());
+      continue;
+    }
+    const Time now = store_->now();
+    if (now >= give_up) {
+      return fail(Error::Kind::kBusy, fmt::format("{}: in use by another node ({})", place_, describe(*seen->owner)));
+    }
+    const Time next = std::min(give_up, now + LeaseWatch::lease_of(*seen->owner) / 10);
+    while (store_->now() < next) {
+      store_->wait(next);
+      work();
+    }
+  }
+  return {};
+}
+
+bool Pool::has_owner() const { return owned_ && !fenced_; }
+
+// ---- Reading ----
+
+Result<std::vector<SegmentInfo>> Pool::segments() {
+  std::vector<SegmentInfo> segments;
+  for (const auto& [number, entry] : head_.segments) {
+    if (entry.state == SegmentState::kMade) segments.push_back({SegmentNumber{number}, entry.size});
+  }
+  return segments;
+}
+
+Result<void> Pool::read(SegmentNumber segment, std::uint64_t offset, MutableBytes into) {
+  ObjectRead read;
+  read.object = segment_object(log_, segment);
+  read.offset = offset;
+  read.length = into.size();
+  const Finished finished = ask(read);
+  const auto what = [&] { return fmt::format("read segment {}", segment.value); };
+  if (finished.outcome != Outcome::kDone) return failed(finished, what());
+  if (finished.data.size() != into.size()) {
+    return fail(Error::Kind::kIo, fmt::format("{}: cannot {}: the object ends before", place_, what()));
+  }
+  std::ranges::copy(finished.data, into.begin());
+  return {};
+}
+
+Result<std::optional<std::vector<std::byte>>> Pool::read_blob(const std::string& blob) {
+  const auto found = head_.blobs.find(blob);
+  if (found == head_.blobs.end()) return std::nullopt;
+  return found->second;
+}
+
+Result<std::vector<std::string>> Pool::blobs() {
+  std::vector<std::string> names;
+  for (const auto& name : head_.blobs | std::views::keys) names.push_back(name);
+  return names;
+}
+
+Result<void> Pool::write_blob(const std::string& blob, Bytes content) {
+  HF_ASSERT(owned_ && content.size() <= kMostBlob);
+  ObjectWrite write = on_head();
+  write.entries.emplace_back(blob_entry(blob), std::vector<std::byte>(content.begin(), content.end()));
+  const Finished finished = ask(write);
+  if (finished.outcome != Outcome::kDone) return failed(finished, fmt::format("write blob {}", blob));
+  head_.blobs[blob].assign(content.begin(), content.end());
+  return {};
+}
+
+Result<void> Pool::remove_blob(const std::string& blob) {
+  HF_ASSERT(owned_);
+  ObjectWrite write = on_head();
+  write.dropped_entries.push_back(blob_entry(blob));
+  const Finished finished = ask(write);
+  if (finished.outcome != Outcome::kDone) return failed(finished, fmt::format("remove blob {}", blob));
+  head_.blobs.erase(blob);
+  return {};
+}
+
+// ---- While the log runs ----
+
+// Without a token nobody waits for it.
+void Pool::finish(std::optional<Token> token, std::optional<Error> error) {
+  if (token) finished_.push_back({*token, std::move(error)});
+}
+
+// One step of a sequence, with the epoch asserted. After an error the sequence ends.
+void Pool::step(ObjectWrite write, std::optional<Token> token, std::string what, Next next, bool tell_full,
+                std::optional<Outcome> also_good) {
+  writes_.begin(
+      std::move(write),
+      [this, token, what = std::move(what), next = std::move(next), also_good](const Finished& finished) {
+        if (finished.outcome == Outcome::kGuard || finished.outcome == Outcome::kShutOut) fence_off(finished.outcome);
+        if (finished.outcome != Outcome::kDone && finished.outcome != also_good) {
+          return finish(token, error_of(finished, what));
+        }
+        next();
+      },
+      tell_full);
+}
+
+void Pool::write(Token token, SegmentNumber segment, std::uint64_t offset, Bytes bytes) {
+  HF_ASSERT(owned_ && !bytes.empty() && bytes.size() % kBlock == 0 && offset % kBlock == 0);
+  ++in_flight_;
+  ObjectWrite write;
+  write.object = segment_object(log_, segment);
+  if (!HF_MUTANT(kPoolNoGuard)) write.epoch = epoch_;
+  write.offset = offset;
+  write.data = bytes;
+  step(std::move(write), token, fmt::format("write to segment {}", segment.value),
+       [this, token] { finish(token, std::nullopt); });
+}
+
+ObjectWrite Pool::segment_entry_write(SegmentNumber segment, std::optional<SegmentEntry> entry) const {
+  ObjectWrite write = on_head();
+  if (entry) {
+    write.entries.emplace_back(segment_entry(segment), encode(*entry));
+  } else {
+    write.dropped_entries.push_back(segment_entry(segment));
+  }
+  return write;
+}
+
+// The head names it; its object is made; the head says that it is in use. A former owner's attempt may have left, or
+// may yet make, an object of that name, to which nothing was ever written: it is taken over.
+void Pool::make_segment(SegmentNumber segment, std::uint64_t size, std::optional<Token> token, Next next) {
+  const std::string what = fmt::format("make segment {}", segment.value);
+  const auto object = [this, segment, size](bool anew) {
+    ObjectWrite write;
+    write.object = segment_object(log_, segment);
+    write.existence = anew ? ObjectWrite::Existence::kNew : ObjectWrite::Existence::kRequired;
+    if (!anew) write.epoch_at_most = epoch_;
+    write.clear = !anew;
+    write.attributes = {{kAttributeEpoch, encode_epoch(epoch_)}};
+    write.size = size;
+    return write;
+  };
+  const Next in_use = [this, segment, size, token, what, next] {
+    const SegmentEntry entry{SegmentState::kMade, size};
+    const Next noted = [this, segment, entry, next] {
+      head_.segments[segment.value] = entry;
+      next();
+    };
+    if (HF_MUTANT(kPoolUsedUnnamed)) return noted();
+    step(segment_entry_write(segment, entry), token, what, noted, true);
+  };
+  const Next make_object = [this, object, in_use, token, what] {
+    const auto made = [this, object, in_use, token, what](const Finished& finished) {
+      if (finished.outcome == Outcome::kExists) return step(object(false), token, what, in_use, true);
+      if (finished.outcome != Outcome::kDone) return finish(token, error_of(finished, what));
+      in_use();
+    };
+    writes_.begin(object(true), made, true);
+  };
+  step(segment_entry_write(segment, SegmentEntry{SegmentState::kMaking, size}), token, what, make_object, true);
+}
+
+// The head says so, its object goes, the head forgets it.
+void Pool::remove_segment(SegmentNumber segment, std::optional<Token> token, Next next) {
+  const std::string what = fmt::format("remove segment {}", segment.value);
+  const auto found = head_.segments.find(segment.value);
+  const std::uint64_t size = found == head_.segments.end() ? 0 : found->second.size;
+  if (found != head_.segments.end()) head_.segments.erase(found);
+  const Next forget = [this, segment, token, what, next] {
+    step(segment_entry_write(segment, std::nullopt), token, what, next);
+  };
+  const Next remove_object = [this, segment, token, what, forget] {
+    ObjectWrite write;
+    write.object = segment_object(log_, segment);
+    write.epoch_at_most = epoch_;
+    write.remove = true;
+    step(std::move(write), token, what, forget, false, Outcome::kAbsent);
+  };
+  step(segment_entry_write(segment, SegmentEntry{SegmentState::kRemoving, size}), token, what, remove_object);
+}
+
+void Pool::prepare(Token token, SegmentNumber segment, std::uint64_t size) {
+  HF_ASSERT(owned_ && size > 0 && size % kBlock == 0);
+  ++in_flight_;
+  make_segment(segment, size, token, [this, token] { finish(token, std::nullopt); });
+}
+
+void Pool::recycle(Token token, SegmentNumber from, SegmentNumber to) {
+  HF_ASSERT(owned_);
+  ++in_flight_;
+  const auto found = head_.segments.find(from.value);
+  if (found == head_.segments.end()) {
+    return finish(token, Error{Error::Kind::kIo, fmt::format("{}: no segment {}", place_, from.value)});
+  }
+  make_segment(to, found->second.size, token, [this, from, token] {
+    remove_segment(from, token, [this, token] { finish(token, std::nullopt); });
+  });
+}
+
+void Pool::remove(Token token, SegmentNumber segment) {
+  HF_ASSERT(owned_);
+  ++in_flight_;
+  remove_segment(segment, token, [this, token] { finish(token, std::nullopt); });
+}
+
+void Pool::replace_blob(Token token, const std::string& blob, Bytes content) {
+  HF_ASSERT(owned_ && content.size() <= kMostBlob);
+  ++in_flight_;
+  ObjectWrite write = on_head();
+  std::vector<std::byte> copy(content.begin(), content.end());
+  write.entries.emplace_back(blob_entry(blob), copy);
+  step(std::move(write), token, fmt::format("write blob {}", blob), [this, token, blob, copy = std::move(copy)] {
+    head_.blobs[blob] = copy;
+    finish(token, std::nullopt);
+  });
+}
+
+std::size_t Pool::poll(std::span<Completion> out) {
+  work();
+  if (lapsed_) return 0;
+  const std::size_t count = std::min(out.size(), finished_.size());
+  std::move(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(count), out.begin());
+  finished_.erase(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(count));
+  in_flight_ -= count;
+  return count;
+}
+
+void Pool::wait() {
+  if (finished_.empty() || lapsed_) store_->wait(std::min(lease_.due(), writes_.wake_at()));
+  work();
+}
+
+}  // namespace holdfast::location::rados

@@ -1,0 +1,133 @@
+// location::Location over a RADOS pool: one head object, which names the segments and has the blobs, and an object for
+// each segment. Whoever writes owns the log by an *epoch*, a number in the head, and every write asserts it:
+//
+// - A new owner raises the head's epoch, by comparing and setting: there is one winner, and from then on no segment can
+//   be brought into use by an older owner. Then it raises the epoch of each segment in use: from then on none of an
+//   older owner's writes lands. Only then does it read.
+// - A segment is in use once the head says so, which is written with the epoch asserted, after its object was made.
+// - A time-out is an unknown outcome, and settled before anything follows (settled_writes.h).
+// - A lease (lease.h) is renewed in the head. An owner whose lease has run out reports nothing as done until a renewal
+//   has come through.
+//
+// Threads: the store's. While nothing is polled for a lease's length, others may take the log: nothing is lost by it.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "location/location.h"
+#include "location/rados/head.h"
+#include "location/rados/lease.h"
+#include "location/rados/settled_writes.h"
+
+namespace holdfast::location::rados {
+
+// Who we are, for the head.
+struct Self {
+  std::string identity;  // the same for the processes of one node, of which one lives at a time; not empty
+  std::string host;
+  std::uint64_t process = 0;
+  std::string mac;
+  Duration lease = std::chrono::seconds(2);  // 100 ms to 10 min
+};
+
+class Pool final : public Location {
+ public:
+  // `place`: for messages. `log`: the prefix of the objects' names.
+  Pool(std::string place, std::string log, std::unique_ptr<ObjectStore> store, Self self);
+  // Gives the log back where nothing is on its way (release()).
+  ~Pool() override;
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  // ---- Ownership ----
+
+  // What the head says now; epoch 0 where there is none. Blocks.
+  Result<Head> look();
+  // Takes the log from the owner that `seen` speaks of, and fences it off; blocks. False: somebody else was quicker.
+  Result<bool> take(const Head& seen);
+  bool owned() const { return owned_; }
+  // Somebody else has taken the log, or the cluster has shut us out: for good.
+  bool fenced() const { return fenced_; }
+  // We own the log, and have not been able to say so for nearly a lease: nothing is reported as done.
+  bool lapsed() const { return owned_ && !fenced_ && lapsed_; }
+  // The head says that anybody may take the log now. Only where nothing is in flight; blocks, at most about a lease.
+  Result<void> release();
+  // A time-out's outcome is being found out, or there is no room.
+  bool unsettled() const { return writes_.unsettled(); }
+  bool full() const { return writes_.full(); }
+  ObjectStore& store() { return *store_; }
+  const Head& head() const { return head_; }
+
+  // ---- Location ----
+
+  const std::string& name() const override { return place_; }
+  // Waits as long as an owner renews its lease, up to `bound`; a lease that runs out is taken.
+  Result<void> lock(Duration bound) override;
+  // Watches the head for up to a lease.
+  bool has_owner() const override;
+  Result<std::vector<SegmentInfo>> segments() override;
+  Result<void> read(SegmentNumber segment, std::uint64_t offset, MutableBytes into) override;
+  Result<std::optional<std::vector<std::byte>>> read_blob(const std::string& blob) override;
+  Result<std::vector<std::string>> blobs() override;
+  Result<void> write_blob(const std::string& blob, Bytes content) override;
+  Result<void> remove_blob(const std::string& blob) override;
+
+  void write(Token token, SegmentNumber segment, std::uint64_t offset, Bytes bytes) override;
+  void prepare(Token token, SegmentNumber segment, std::uint64_t size) override;
+  // Makes `to` anew and removes `from`: an object costs nothing before it is written to.
+  void recycle(Token token, SegmentNumber from, SegmentNumber to) override;
+  void remove(Token token, SegmentNumber segment) override;
+  void replace_blob(Token token, const std::string& blob, Bytes content) override;
+
+  std::size_t poll(std::span<Completion> out) override;
+  std::size_t in_flight() const override { return in_flight_; }
+  void wait() override;
+
+ private:
+  enum Kind : std::uint64_t { kSettled = 1, kRenewal = 2, kAnswer = 3 };  // the lowest three bits of a tag
+
+  std::unexpected<Error> failed(const Finished& finished, std::string_view what) const;
+  Error error_of(const Finished& finished, std::string_view what) const;
+  Finished ask(const ObjectRead& read);
+  Finished ask(const ObjectWrite& write);
+  Finished await(std::uint64_t tag);
+  void work();
+  void tick(Time now);
+  void renew(Time now);
+  void renewal_ended(const Finished& finished);
+  void fence_off(Outcome outcome);
+  Result<bool> raise_segments();
+  Owner owner_record(Owner::State state) const;
+  ObjectWrite on_head() const;
+  ObjectWrite segment_entry_write(SegmentNumber segment, std::optional<SegmentEntry> entry) const;
+
+  using Next = std::function<void()>;
+  void make_segment(SegmentNumber segment, std::uint64_t size, std::optional<Token> token, Next next);
+  void remove_segment(SegmentNumber segment, std::optional<Token> token, Next next);
+  void step(ObjectWrite write, std::optional<Token> token, std::string what, Next next, bool tell_full = false,
+            std::optional<Outcome> also_good = std::nullopt);
+  void finish(std::optional<Token> token, std::optional<Error> error);
+
+  const std::string place_, log_, head_name_;
+  std::unique_ptr<ObjectStore> store_;
+  const Self self_;
+  Lease lease_;
+  SettledWrites writes_;
+
+  bool owned_ = false, fenced_ = false, lapsed_ = false;
+  std::string why_fenced_;
+  std::uint64_t epoch_ = 0;
+  std::uint64_t renewal_ = 0;
+  std::map<std::uint64_t, Time> renewals_;  // on their way: tag, when begun
+  Head head_;                               // as it is, where we own it
+  std::uint64_t next_tag_ = 1;
+  std::map<std::uint64_t, std::optional<Finished>> answers_;  // awaited
+  std::deque<Completion> finished_;
+  std::size_t in_flight_ = 0;
+};
+
+}  // namespace holdfast::location::rados

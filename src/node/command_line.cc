@@ -45,6 +45,7 @@ class ServeFlags {
     app.add_option("--inherited-config", inherited_.config)->group("");
     app.add_option("--inherited-status", inherited_.status)->group("");
     app.add_option("--inherited-start", inherited_.start)->group("");
+    app.add_option("--inherited-identity", inherited_.identity)->group("");
   }
 
   Result<ServeCommand> finish() {

@@ -222,7 +222,7 @@ class Node {
                                           {"restored", std::to_string(restored)},
                                           {"lost", std::to_string(lost)}});
     };
-    return node::open_log(options_.data, log_options, *ring_, recovered,
+    return node::open_log(options_.data, log_options, who_we_are(options_.identity), *ring_, recovered,
                           [](const std::string& warning) { spdlog::warn("{}", warning); });
   }
 

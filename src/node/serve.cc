@@ -13,6 +13,7 @@
 
 #include "location/unique_fd.h"
 #include "node/device.h"
+#include "node/entropy.h"
 #include "node/host_address.h"
 #include "node/keeper.h"
 #include "node/limits.h"
@@ -86,7 +87,8 @@ int run_without_keeper(const ServeCommand& command, const EventFile& events) {
 int run_kept(const ServeCommand& command, const EventFile& events) {
   // Again, because the kernel forgets it when the program has capabilities of its own (prctl(2), PR_SET_PDEATHSIG).
   if (!die_with_parent(command.inherited.keeper)) return kExitFailed;
-  const auto& options = command.options;
+  auto options = command.options;
+  options.identity = command.inherited.identity;
   auto pcap = options.pcap;
   if (!pcap.empty() && command.inherited.start > 1) pcap += fmt::format(".{}", command.inherited.start);
   auto tap =
@@ -119,6 +121,7 @@ int run_with_keeper(const ServeCommand& command, const EventFile& events) {
   keeper.command.push_back(fmt::format("--inherited-link={}", (*tap)->fd()));
   keeper.command.push_back(fmt::format("--inherited-config={}", config.get()));
   keeper.command.push_back(fmt::format("--inherited-status={}", status_write.get()));
+  keeper.command.push_back(fmt::format("--inherited-identity={}", draw_seed()));
   keeper.inherited = {(*tap)->fd(), config.get(), status_write.get()};
   keeper.status_fd = status_read.get();
   keeper.events = &events;

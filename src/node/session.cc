@@ -77,7 +77,7 @@ Result<std::unique_ptr<log::Log>> Session::open_log(gate::Recovery& recovered) {
     say(fmt::format("location {}: segment files have vanished: {} copied anew, {} lost{}{}", location, restored, lost,
                     problem.empty() ? "" : ": ", problem));
   };
-  return node::open_log(command_.data, options, *ring_, recovered,
+  return node::open_log(command_.data, options, who_we_are(0), *ring_, recovered,
                         [this](const std::string& warning) { say(warning); });
 }
 

@@ -6,6 +6,8 @@
 #include <set>
 #include <utility>
 
+#include "location/rados/address.h"
+
 namespace holdfast::node {
 namespace {
 
@@ -50,7 +52,11 @@ Applied apply_gateway(ServeOptions& options, const std::string& value) {
 }
 
 Applied apply_data(ServeOptions& options, const std::string& value) {
-  if (value.empty()) return std::unexpected("must name a directory");
+  if (value.empty()) return std::unexpected("must name a directory, or a pool as in rados:POOL/NAMESPACE");
+  if (location::rados::is_address(value)) {
+    const auto address = location::rados::parse_address(value);
+    if (!address) return std::unexpected(address.error());
+  }
   options.data.push_back(value);
   return {};
 }
@@ -288,10 +294,16 @@ Result<void> check_storage(const ServeOptions& o) {
   }
   std::set<std::string> seen;
   for (const auto& directory : o.data) {
-    std::error_code error;
-    auto real = std::filesystem::weakly_canonical(directory, error);
-    if (!seen.insert(error ? directory : real.string()).second) {
-      return usage(fmt::format("--data {}: is given twice: each location needs a directory of its own", directory));
+    std::string real = directory;
+    if (location::rados::is_address(directory)) {
+      if (const auto address = location::rados::parse_address(directory)) real = address->place();
+    } else {
+      std::error_code error;
+      const auto canonical = std::filesystem::weakly_canonical(directory, error);
+      if (!error) real = canonical.string();
+    }
+    if (!seen.insert(real).second) {
+      return usage(fmt::format("--data {}: is given twice: each location needs a place of its own", directory));
     }
   }
   if (o.log.max_bytes != 0 && o.log.max_bytes < 2 * o.log.segment_size) {

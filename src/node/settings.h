@@ -20,7 +20,7 @@ struct ServeOptions {
   wire::Ipv4Prefix address;
   std::optional<wire::Ipv4Address> gateway;
   std::optional<wire::Ipv4Prefix> host_address;
-  std::vector<std::string> data;  // directories: one location each
+  std::vector<std::string> data;  // directories and pools: one location each
   bool is_volatile = false;       // no data: "stored" means "in memory"
   std::vector<stack::Service> services;
   log::Options log;
@@ -29,6 +29,7 @@ struct ServeOptions {
   std::uint32_t max_connections = 131072;
   std::uint32_t max_half_open = 1024;
   bool no_keeper = false;
+  std::uint64_t identity = 0;  // drawn by the keeper for all its nodes: no setting
   std::string pcap;    // a file; empty: no capture
   std::string events;  // a file; empty: none
   std::string log_level = "info";

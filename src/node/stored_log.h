@@ -1,4 +1,4 @@
-// A log opened for reading, from as many of its directories as there are; its owner may be writing on.
+// A log opened for reading, from as many of its places as there are; its owner may be writing on.
 #pragma once
 
 #include <memory>
@@ -7,19 +7,21 @@
 
 #include "base/error.h"
 #include "location/location.h"
+#include "location/ring.h"
 #include "log/reader.h"
 
 namespace holdfast::node {
 
 class StoredLog {
  public:
-  static Result<StoredLog> open(const std::vector<std::string>& directories);
+  static Result<StoredLog> open(const std::vector<std::string>& places);
 
   log::Reader& reader() { return *reader_; }
-  // Of directories that could not be opened: the others serve.
+  // Of places that could not be opened: the others serve.
   const std::vector<Error>& problems() const { return problems_; }
 
  private:
+  std::unique_ptr<location::Ring> ring_;  // where there is a pool
   std::vector<std::unique_ptr<location::Location>> locations_;
   std::vector<Error> problems_;
   std::unique_ptr<log::Reader> reader_;

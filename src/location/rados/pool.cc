@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/mutant.h"
+#include "location/rados/errors.h"
 
 namespace holdfast::location::rados {
 namespace {
@@ -33,33 +34,8 @@ Pool::~Pool() {
   if (owned_ && !fenced_ && writes_.idle()) (void)release();
 }
 
-// ---- Errors ----
-
-Error Pool::error_of(const Finished& finished, std::string_view what) const {
-  const auto text = [&](std::string_view why) { return fmt::format("{}: cannot {}: {}", place_, what, why); };
-  switch (finished.outcome) {
-    case Outcome::kAbsent:
-      return {Error::Kind::kIo, text("the object is not there")};
-    case Outcome::kGuard:
-      return {Error::Kind::kBusy, text("another node has taken this log over")};
-    case Outcome::kUnknown:
-      return {Error::Kind::kTimeout, text("no answer from the cluster in time: look at `ceph -s`")};
-    case Outcome::kFull:
-      return {Error::Kind::kFull, text("the cluster or the pool is full: make room, or raise the pool's quota")};
-    case Outcome::kShutOut:
-      return {Error::Kind::kUnavailable,
-              text("the cluster has this client on its blocklist (`ceph osd blocklist ls`): another node has taken the "
-                   "log over, or an operator did it")};
-    case Outcome::kDone:
-    case Outcome::kExists:
-    case Outcome::kFailed:
-      break;
-  }
-  return {Error::Kind::kIo, text(finished.reason.empty() ? "something else is in its place" : finished.reason)};
-}
-
-std::unexpected<Error> Pool::failed(const Finished& finished, std::string_view what) const {
-  return std::unexpected(error_of(finished, what));
+std::unexpected<Error> Pool::wrong(const Finished& finished, std::string_view what) const {
+  return std::unexpected(error_of(finished, place_, what));
 }
 
 // ---- One operation at a time ----
@@ -143,7 +119,7 @@ Result<Head> Pool::look() {
   read.attributes = read.entries = true;
   const Finished finished = ask(read);
   if (finished.outcome == Outcome::kAbsent) return Head();
-  if (finished.outcome != Outcome::kDone) return failed(finished, "read the log's head");
+  if (finished.outcome != Outcome::kDone) return wrong(finished, "read the log's head");
   return decode_head(finished, place_);
 }
 
@@ -163,7 +139,7 @@ Result<bool> Pool::take(const Head& seen) {
   const Time begun = store_->now();
   const Finished taken = ask(write);
   if (taken.outcome == Outcome::kGuard || taken.outcome == Outcome::kExists) return false;
-  if (taken.outcome != Outcome::kDone) return failed(taken, "take the log");
+  if (taken.outcome != Outcome::kDone) return wrong(taken, "take the log");
   epoch_ = epoch;
   fenced_ = false;
   lease_.begin(begun);
@@ -216,7 +192,7 @@ Result<bool> Pool::raise_segments() {
   while (on_their_way > 0) wait();
   for (const SegmentNumber segment : lost) head_.segments.erase(segment.value);
   if (fenced_ || (problem && problem->outcome == Outcome::kGuard)) return false;
-  if (problem) return failed(*problem, "fence off the former owner");
+  if (problem) return wrong(*problem, "fence off the former owner");
   return true;
 }
 
@@ -267,7 +243,7 @@ Result<void> Pool::release() {
   const Finished finished = ask(write);
   epoch_ = 0;
   store_->notify(head_name_);
-  if (finished.outcome != Outcome::kDone) return failed(finished, "give the log back");
+  if (finished.outcome != Outcome::kDone) return wrong(finished, "give the log back");
   return {};
 }
 
@@ -314,14 +290,7 @@ Result<void> Pool::read(SegmentNumber segment, std::uint64_t offset, MutableByte
   read.object = segment_object(log_, segment);
   read.offset = offset;
   read.length = into.size();
-  const Finished finished = ask(read);
-  const auto what = [&] { return fmt::format("read segment {}", segment.value); };
-  if (finished.outcome != Outcome::kDone) return failed(finished, what());
-  if (finished.data.size() != into.size()) {
-    return fail(Error::Kind::kIo, fmt::format("{}: cannot {}: the object ends before", place_, what()));
-  }
-  std::ranges::copy(finished.data, into.begin());
-  return {};
+  return copy_data(ask(read), into, place_, segment);
 }
 
 Result<std::optional<std::vector<std::byte>>> Pool::read_blob(const std::string& blob) {
@@ -341,7 +310,7 @@ Result<void> Pool::write_blob(const std::string& blob, Bytes content) {
   ObjectWrite write = on_head();
   write.entries.emplace_back(blob_entry(blob), std::vector<std::byte>(content.begin(), content.end()));
   const Finished finished = ask(write);
-  if (finished.outcome != Outcome::kDone) return failed(finished, fmt::format("write blob {}", blob));
+  if (finished.outcome != Outcome::kDone) return wrong(finished, fmt::format("write blob {}", blob));
   head_.blobs[blob].assign(content.begin(), content.end());
   return {};
 }
@@ -351,7 +320,7 @@ Result<void> Pool::remove_blob(const std::string& blob) {
   ObjectWrite write = on_head();
   write.dropped_entries.push_back(blob_entry(blob));
   const Finished finished = ask(write);
-  if (finished.outcome != Outcome::kDone) return failed(finished, fmt::format("remove blob {}", blob));
+  if (finished.outcome != Outcome::kDone) return wrong(finished, fmt::format("remove blob {}", blob));
   head_.blobs.erase(blob);
   return {};
 }
@@ -371,7 +340,7 @@ void Pool::step(ObjectWrite write, std::optional<Token> token, std::string what,
       [this, token, what = std::move(what), next = std::move(next), also_good](const Finished& finished) {
         if (finished.outcome == Outcome::kGuard || finished.outcome == Outcome::kShutOut) fence_off(finished.outcome);
         if (finished.outcome != Outcome::kDone && finished.outcome != also_good) {
-          return finish(token, error_of(finished, what));
+          return finish(token, error_of(finished, place_, what));
         }
         next();
       },
@@ -426,7 +395,7 @@ void Pool::make_segment(SegmentNumber segment, std::uint64_t size, std::optional
   const Next make_object = [this, object, in_use, token, what] {
     const auto made = [this, object, in_use, token, what](const Finished& finished) {
       if (finished.outcome == Outcome::kExists) return step(object(false), token, what, in_use, true);
-      if (finished.outcome != Outcome::kDone) return finish(token, error_of(finished, what));
+      if (finished.outcome != Outcome::kDone) return finish(token, error_of(finished, place_, what));
       in_use();
     };
     writes_.begin(object(true), made, true);

@@ -90,8 +90,7 @@ class Pool final : public Location {
  private:
   enum Kind : std::uint64_t { kSettled = 1, kRenewal = 2, kAnswer = 3 };  // the lowest three bits of a tag
 
-  std::unexpected<Error> failed(const Finished& finished, std::string_view what) const;
-  Error error_of(const Finished& finished, std::string_view what) const;
+  std::unexpected<Error> wrong(const Finished& finished, std::string_view what) const;
   Finished ask(const ObjectRead& read);
   Finished ask(const ObjectWrite& write);
   Finished await(std::uint64_t tag);

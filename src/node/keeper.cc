@@ -16,6 +16,7 @@
 #include <optional>
 
 #include "location/unique_fd.h"
+#include "node/output.h"
 #include "node/restart_policy.h"
 #include "node/service_notify.h"
 #include "shard/clock.h"
@@ -152,6 +153,11 @@ class Keeper {
     if (!config_.has_device()) {
       spdlog::error("the device was removed: start the node anew, and its connections go on");
       exit_status_ = 1;
+      return;
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) == kExitHandedOver) {
+      spdlog::info("another node serves now: this one stands by");
+      start_at_ = now;
       return;
     }
     const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;

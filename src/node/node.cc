@@ -8,6 +8,8 @@
 #include <string>
 #include <utility>
 
+#include "cluster/forwarder.h"
+#include "cluster/standby.h"
 #include "gate/recovery.h"
 #include "location/ring.h"
 #include "node/entropy.h"
@@ -24,6 +26,9 @@ namespace {
 
 // Longer than a start takes: one that does not work out is looked into.
 constexpr Duration kStartBound = std::chrono::seconds(2);
+// How long a node that has given its log back passes on frames, and waits for the one that takes it.
+constexpr Duration kPassOnFor = std::chrono::seconds(1);
+constexpr Duration kTakenWithin = std::chrono::milliseconds(300);
 // How often locations are looked at for failures.
 constexpr Duration kLookEvery = std::chrono::milliseconds(500);
 
@@ -136,22 +141,27 @@ class Chronicle final : public stack::Observer, public StorageWatch::Listener {
 
 class Node {
  public:
-  Node(const ServeOptions& options, std::unique_ptr<link::Tap> tap, const EventFile& events)
+  Node(const ServeOptions& options, std::unique_ptr<link::Tap> tap, const EventFile& events,
+       const std::function<void()>& ready)
       : options_(options),
+        ready_(ready),
+        self_(make_self(options)),
         tap_(std::move(tap)),
         events_(events),
         chronicle_(events),
         started_(shard::monotonic_now()) {}
 
-  Result<void> start() {
+  // False: it was told to stop before it had a log.
+  Result<bool> start() {
     events_.write("started");
     auto ring = location::Ring::create();
     if (!ring) return std::unexpected(ring.error());
     ring_ = *std::move(ring);
     stop_ = std::make_unique<StopSignals>(*ring_);
     gate::Recovery recovered;
-    auto log = open_log(recovered);
+    auto log = find_log(recovered);
     if (!log) return std::unexpected(log.error());
+    if (!*log && !options_.is_volatile) return false;
     if (recovered.strange_records() > 0) {
       spdlog::error("{} records in the log make no sense and were left out: run `holdfast streams list`",
                     recovered.strange_records());
@@ -165,24 +175,169 @@ class Node {
     const auto ms = milliseconds(shard::monotonic_now() - started_);
     events_.write("recovered", {{"connections", std::to_string(connections)}, {"ms", fmt::format("{:.3f}", ms)}});
     if (connections > 0) spdlog::info("recovered {} in {:.1f} ms", counted(connections), ms);
-    return {};
+    return true;
   }
 
-  // The error is the link's: then this process can do nothing more for its peers.
-  Result<void> run(const std::function<void()>& ready) {
+  // True: another node serves now. The error is the link's: then this process can do nothing more for its peers.
+  Result<bool> run() {
     stop_->arm();
     while (goes_on() && engine_->recovering()) {
       turn();
-      if (auto possible = check_start(); !possible) return possible;
+      if (auto possible = check_start(); !possible) return std::unexpected(possible.error());
     }
-    if (goes_on()) announce(ready);
+    if (goes_on()) announce();
     while (goes_on()) turn();
-    stop();
+    if (lost_) return true;
+    const bool given_back = stop();
     if (tap_->failure()) return std::unexpected(*tap_->failure());
-    return {};
+    if (given_back && !options_.group.empty()) pass_on();
+    return wanted_;
   }
 
  private:
+  static location::rados::Self make_self(const ServeOptions& options) {
+    auto self = who_we_are(options.identity);
+    self.lease = options.lease;
+    return self;
+  }
+
+  // Each node of a group has its own, so that frames can be told from those for the owner before.
+  wire::MacAddress own_mac() const {
+    if (options_.link.mac) return *options_.link.mac;
+    if (options_.group.empty()) return default_mac(options_.address.address);
+    return group_mac(self_.identity);
+  }
+
+  // ---- A service group ----
+
+  // The log, once it is this node's turn; null: told to stop.
+  Result<std::unique_ptr<log::Log>> find_log(gate::Recovery& recovered) {
+    if (options_.is_volatile) {
+      spdlog::warn("--volatile: nothing is stored, and connections of an earlier start at this address are reset");
+      return nullptr;
+    }
+    while (true) {
+      self_.mac = own_mac().to_string();
+      auto places = open_places(options_.data, options_.group, self_, *ring_);
+      if (!places) return std::unexpected(places.error());
+      if (!options_.group.empty() && !places->pools.empty() && !stand_by(*places)) return nullptr;
+      pools_ = places->pools;
+      recovered = gate::Recovery();
+      auto log = open_log(*std::move(places), recovered);
+      if (log) return log;
+      pools_.clear();
+      // Another one was quicker.
+      if (options_.group.empty() || log.error().kind != Error::Kind::kBusy) return log;
+    }
+  }
+
+  // Until the log may be taken; false: told to stop before.
+  bool stand_by(const Places& places) {
+    using View = cluster::Standby::View;
+    cluster::Standby standby(places.pools);
+    auto& store = places.pools.front()->store();
+    std::optional<View> told;
+    const Time begun = store.now();
+    stop_->arm();
+    while (goes_on()) {
+      drop_frames();
+      const View view = standby.look();
+      const bool leave_it = options_.standby && standby.fresh() && store.now() < begun + 3 * options_.lease;
+      if (view == View::kFree && !leave_it) {
+        started_ = shard::monotonic_now();
+        if (told) {
+          spdlog::warn("the log is free: taking over");
+          events_.write("taking-over");
+        }
+        return true;
+      }
+      if (told != view) tell(standby, view);
+      told = view;
+      while (goes_on() && store.now() < standby.next_look() && !standby.notified()) {
+        for (auto* const pool : places.pools) (void)pool->store().take();
+        store.wait(standby.next_look());
+        stop_->take();
+      }
+    }
+    return false;
+  }
+
+  void tell(const cluster::Standby& standby, cluster::Standby::View view) {
+    if (view == cluster::Standby::View::kUnknown) {
+      spdlog::error("who serves cannot be seen: {}", standby.problem());
+      events_.write("blind", {{"reason", json_string(standby.problem())}});
+      return;
+    }
+    const std::string owner = standby.owner() ? describe(*standby.owner()) : "nobody yet";
+    spdlog::info("standing by: {} serves {}", owner, options_.group);
+    events_.write("standing-by", {{"owner", json_string(owner)}});
+    ready_();
+  }
+
+  // What comes while somebody else serves is none of ours.
+  void drop_frames() {
+    while (tap_->receive({})) {
+    }
+  }
+
+  // Fenced off, or asked to give the log back? Also says whether we are being missed.
+  void look_after_ownership() {
+    for (auto* const pool : pools_) {
+      if (pool->fenced() && !lost_) {
+        lost_ = !options_.group.empty();
+        if (lost_) {
+          spdlog::error("another node has taken {} over: nothing more is said to any peer", pool->name());
+          events_.write("ownership-lost", {{"location", json_string(pool->name())}});
+        }
+      }
+      if (pool->lapsed() != lapsed_) {
+        lapsed_ = pool->lapsed();
+        events_.write("lease-lapsed", {{"value", lapsed_ ? "true" : "false"}});
+        if (lapsed_) {
+          spdlog::error("{}: the lease could not be renewed: nothing is acknowledged until it is", pool->name());
+        } else {
+          spdlog::warn("{}: the lease is renewed", pool->name());
+        }
+      }
+      if (options_.group.empty() || lost_ || !pool->store().notified()) continue;
+      const auto head = pool->look();
+      if (!head || !head->wanted) continue;
+      wanted_ = true;
+      spdlog::warn("asked to hand over");
+      events_.write("handover-asked");
+    }
+  }
+
+  // Until others have learnt where the new owner is.
+  void pass_on() {
+    auto& store = pools_.front()->store();
+    const Time begun = store.now();
+    std::optional<cluster::Forwarder> forwarder;
+    std::uint64_t passed = 0;
+    location::Readiness readable(*ring_, tap_->fd(), POLLIN);
+    while (store.now() < begun + (forwarder ? kPassOnFor : kTakenWithin)) {
+      if (!forwarder) {
+        const auto head = pools_.front()->look();
+        const bool other = head && head->owner && head->owner->state == location::rados::Owner::State::kActive &&
+                           head->owner->identity != self_.identity;
+        const auto mac = other ? wire::MacAddress::parse(head->owner->mac) : std::unexpected(std::string());
+        if (mac) {
+          spdlog::info("{} has taken over", describe(*head->owner));
+          events_.write("handed-over", {{"to", json_string(describe(*head->owner))}});
+          forwarder.emplace(own_mac(), options_.address.address, *mac);
+        }
+      }
+      if (forwarder) {
+        while (const auto frame = tap_->receive({})) passed += forwarder->pass_on(*frame, *tap_) ? 1 : 0;
+        readable.arm();
+      }
+      store.wait(store.now() + std::chrono::milliseconds(forwarder ? 20 : 2));
+      (void)readable.take();
+    }
+    events_.write("passed-on", {{"frames", std::to_string(passed)}});
+    if (!forwarder) spdlog::warn("nobody has taken over");
+  }
+
   // They stay in the log: back under the old address they go on.
   void warn_of_other_addresses(gate::Recovery& recovered) const {
     std::size_t others = 0;
@@ -194,11 +349,7 @@ class Node {
     }
   }
 
-  Result<std::unique_ptr<log::Log>> open_log(gate::Recovery& recovered) {
-    if (options_.is_volatile) {
-      spdlog::warn("--volatile: nothing is stored, and connections of an earlier start at this address are reset");
-      return nullptr;
-    }
+  Result<std::unique_ptr<log::Log>> open_log(Places places, gate::Recovery& recovered) {
     log::Options log_options = options_.log;
     log_options.on_format = [this](unsigned stored_on, unsigned replicas) {
       spdlog::info("no log in {}: a new one is made, ACKed is what {} of {} have", fmt::join(options_.data, ", "),
@@ -222,13 +373,13 @@ class Node {
                                           {"restored", std::to_string(restored)},
                                           {"lost", std::to_string(lost)}});
     };
-    return node::open_log(options_.data, log_options, who_we_are(options_.identity), *ring_, recovered,
+    return node::open_log(std::move(places), log_options, recovered,
                           [](const std::string& warning) { spdlog::warn("{}", warning); });
   }
 
   stack::Config engine_config() const {
     stack::Config config;
-    config.ip.mac = options_.link.mac.value_or(default_mac(options_.address.address));
+    config.ip.mac = own_mac();
     config.ip.address = options_.address;
     config.ip.gateway = options_.gateway;
     config.ip.mtu = options_.link.mtu;
@@ -251,11 +402,12 @@ class Node {
     return recovered_ > 0 ? Result<void>{} : check_room(*log);
   }
 
-  bool goes_on() const { return !stop_->asked() && !tap_->failure(); }
+  bool goes_on() const { return !stop_->asked() && !tap_->failure() && !lost_ && !wanted_; }
 
   void turn() {
     shard_->turn(next_look_);
     stop_->take();
+    if (!pools_.empty()) look_after_ownership();
     const Time now = shard::monotonic_now();
     if (now < next_look_) return;
     next_look_ = now + kLookEvery;
@@ -264,16 +416,19 @@ class Node {
     if (tap_->capture() != nullptr) tap_->capture()->writer().flush();
   }
 
-  void announce(const std::function<void()>& ready) {
+  void announce() {
     const auto ms = milliseconds(shard::monotonic_now() - started_);
     events_.write("ready",
                   {{"connections", std::to_string(engine_->connections())}, {"ms", fmt::format("{:.3f}", ms)}});
     spdlog::info("ready: {} on {} in {:.1f} ms, {}", options_.address.to_string(), options_.link.device, ms,
                  counted(engine_->connections()));
-    ready();
+    ready_();
+    if (options_.group.empty()) return;
+    for (auto* const pool : pools_) pool->watch_head();
   }
 
-  void stop() {
+  // True: the log is anybody's now.
+  bool stop() {
     const auto open = engine_->connections();
     chronicle_.tell_refusals(kNever);
     if (options_.is_volatile && open > 0) {
@@ -282,11 +437,18 @@ class Node {
       spdlog::info("stopping: {} to go on with at the next start", counted(open));
     }
     events_.write("stopping", {{"connections", std::to_string(engine_->connections())}});
-    settle(*engine_, *ring_);
+    const bool settled = settle(*engine_, *ring_);
+    bool given_back = settled && !pools_.empty() && !engine_->busy();
+    for (auto* const pool : pools_) {
+      if (given_back && !pool->release()) given_back = false;
+    }
     events_.write("stopped");
+    return given_back;
   }
 
   const ServeOptions& options_;
+  const std::function<void()>& ready_;
+  location::rados::Self self_;
   // In the order of need: what is below is destroyed first.
   std::unique_ptr<location::Ring> ring_;
   std::unique_ptr<link::Tap> tap_;
@@ -296,18 +458,24 @@ class Node {
   std::unique_ptr<StopSignals> stop_;
   std::unique_ptr<stack::Engine> engine_;
   std::unique_ptr<shard::Shard> shard_;
-  std::size_t recovered_ = 0;  // connections
-  const Time started_;
+  std::vector<location::rados::Pool*> pools_;  // the log's
+  std::size_t recovered_ = 0;                  // connections
+  bool lost_ = false;                          // another node has taken the log
+  bool wanted_ = false;                        // we were asked to hand over
+  bool lapsed_ = false;
+  Time started_;  // or began to take over
   Time next_look_{};
 };
 
 }  // namespace
 
-Result<void> run_node(const ServeOptions& options, std::unique_ptr<link::Tap> tap, const EventFile& events,
+Result<bool> run_node(const ServeOptions& options, std::unique_ptr<link::Tap> tap, const EventFile& events,
                       const std::function<void()>& ready) {
-  Node node(options, std::move(tap), events);
-  if (auto started = node.start(); !started) return started;
-  return node.run(ready);
+  Node node(options, std::move(tap), events, ready);
+  const auto started = node.start();
+  if (!started) return std::unexpected(started.error());
+  if (!*started) return false;
+  return node.run();
 }
 
 }  // namespace holdfast::node

@@ -12,9 +12,9 @@
 namespace holdfast::node {
 
 // Recovers what is stored, serves, and returns after SIGTERM, SIGINT or SIGHUP without a word to any peer: connections
-// go on at the next start. `ready` is called once, when the node has recovered and speaks. Errors are those of the
-// start.
-Result<void> run_node(const ServeOptions& options, std::unique_ptr<link::Tap> tap, const EventFile& events,
+// go on at the next start. `ready` is called when the node has recovered and speaks, or stands by for one that does.
+// True: another node of its service group has taken over. Errors are those of the start.
+Result<bool> run_node(const ServeOptions& options, std::unique_ptr<link::Tap> tap, const EventFile& events,
                       const std::function<void()>& ready);
 
 }  // namespace holdfast::node

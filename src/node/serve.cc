@@ -72,6 +72,11 @@ void keep_device(link::Tap& tap, const ServeOptions& options) {
                options.link.device);
 }
 
+int exit_status(const Result<bool>& handed_over) {
+  if (!handed_over) return report(handed_over.error());
+  return *handed_over ? kExitHandedOver : kExitDone;
+}
+
 int run_without_keeper(const ServeCommand& command, const EventFile& events) {
   auto tap = open_link(command.options, command.options.pcap);
   if (!tap) return report(tap.error());
@@ -81,7 +86,7 @@ int run_without_keeper(const ServeCommand& command, const EventFile& events) {
     notify_service("READY=1");
   });
   notify_service("STOPPING=1");
-  return ran ? kExitDone : report(ran.error());
+  return exit_status(ran);
 }
 
 int run_kept(const ServeCommand& command, const EventFile& events) {
@@ -98,7 +103,7 @@ int run_kept(const ServeCommand& command, const EventFile& events) {
     const char ready = 'R';
     if (::write(command.inherited.status, &ready, 1) != 1) spdlog::warn("the keeper does not listen");
   });
-  return ran ? kExitDone : report(ran.error());
+  return exit_status(ran);
 }
 
 int run_with_keeper(const ServeCommand& command, const EventFile& events) {

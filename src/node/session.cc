@@ -77,8 +77,9 @@ Result<std::unique_ptr<log::Log>> Session::open_log(gate::Recovery& recovered) {
     say(fmt::format("location {}: segment files have vanished: {} copied anew, {} lost{}{}", location, restored, lost,
                     problem.empty() ? "" : ": ", problem));
   };
-  return node::open_log(command_.data, options, who_we_are(0), *ring_, recovered,
-                        [this](const std::string& warning) { say(warning); });
+  auto places = open_places(command_.data, "", who_we_are(0), *ring_);
+  if (!places) return std::unexpected(places.error());
+  return node::open_log(*std::move(places), options, recovered, [this](const std::string& warning) { say(warning); });
 }
 
 void Session::find_unfinished(gate::Recovery& recovered) {

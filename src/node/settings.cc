@@ -230,6 +230,32 @@ const Setting kSettings[] = {
      .help = "Half-open connections of one service: 1..65536 (default 1024); further SYNs get SYN cookies",
      .apply = [](ServeOptions& o,
                  const std::string& v) { return assign(parse_number(v, 1, 1U << 16), o.max_half_open); }},
+    {.name = "service-group",
+     .value = "NAME",
+     .group = kOperation,
+     .help = "One of several nodes that share one log in RADOS pools: one of them serves, the others stand by and take "
+             "over. All are given the same address, services and pools",
+     .apply =
+         [](ServeOptions& o, const std::string& v) -> Applied {
+       const auto place = location::rados::parse_address("rados:pool?log=" + v);
+       if (!place) return std::unexpected("must be 1 to 64 of a-z A-Z 0-9 . _ -");
+       o.group = v;
+       return {};
+     }},
+    {.name = "standby",
+     .value = "",
+     .group = kOperation,
+     .help = "With --service-group: leave a log that nobody serves to the other nodes for a while before taking it",
+     .apply = [](ServeOptions& o, const std::string& v) { return assign(parse_bool(v), o.standby); }},
+    {.name = "lease",
+     .value = "TIME",
+     .group = kOperation,
+     .help = "Who has not renewed for so long that it owns a log in a pool may lose it to another node: 100ms to 10m "
+             "(default 2s)",
+     .apply =
+         [](ServeOptions& o, const std::string& v) {
+           return assign(parse_duration(v, std::chrono::milliseconds(100), std::chrono::minutes(10)), o.lease);
+         }},
     {.name = "no-keeper",
      .value = "",
      .group = kOperation,
@@ -292,8 +318,15 @@ Result<void> check_storage(const ServeOptions& o) {
     return usage(fmt::format("--stored-on {}: more than the {} given with --data: lower it or add locations",
                              o.log.stored_on, o.data.size()));
   }
+  if (o.standby && o.group.empty()) return usage("--standby without --service-group: there is nobody to stand by for");
+  if (!o.group.empty() && o.is_volatile) return usage("--service-group and --volatile: there is no log to take over");
   std::set<std::string> seen;
   for (const auto& directory : o.data) {
+    if (!o.group.empty() && !location::rados::is_address(directory)) {
+      return usage(fmt::format("--data {}: a directory is this machine's alone, and nobody could take over from it: a "
+                               "service group's log is in pools, as in rados:POOL/NAMESPACE",
+                               directory));
+    }
     std::string real = directory;
     if (location::rados::is_address(directory)) {
       if (const auto address = location::rados::parse_address(directory)) real = address->place();

@@ -28,6 +28,9 @@ struct ServeOptions {
   Duration stall_after = std::chrono::seconds(2);
   std::uint32_t max_connections = 131072;
   std::uint32_t max_half_open = 1024;
+  std::string group;     // service group, which is the log's name in its pools; empty: a node by itself
+  bool standby = false;  // would rather not be the owner
+  Duration lease = std::chrono::seconds(2);
   bool no_keeper = false;
   std::uint64_t identity = 0;  // drawn by the keeper for all its nodes: no setting
   std::string pcap;    // a file; empty: no capture

@@ -2,13 +2,9 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <utility>
 
-#include "location/absent.h"
-#include "location/directory.h"
-#include "location/rados/open.h"
 #include "node/entropy.h"
 #include "shard/clock.h"
 
@@ -43,53 +39,15 @@ void work_until(stack::Engine& engine, location::Ring& ring, Done&& done) {
 
 }  // namespace
 
-Result<std::unique_ptr<log::Log>> open_log(const std::vector<std::string>& places, const log::Options& options,
-                                           const location::rados::Self& self, location::Ring& ring,
-                                           log::RecordVisitor& visitor,
+Result<std::unique_ptr<log::Log>> open_log(Places places, const log::Options& options, log::RecordVisitor& visitor,
                                            const std::function<void(const std::string&)>& warn) {
-  std::vector<std::unique_ptr<location::Location>> locations;
-  std::vector<const location::Directory*> directories;
-  const auto add = [&](const std::string& place, auto opened) -> Result<void> {
-    if (!opened && (places.size() == 1 || opened.error().kind == Error::Kind::kUsage)) {
-      return std::unexpected(opened.error());
-    }
-    if (opened) {
-      locations.push_back(*std::move(opened));
-    } else {
-      locations.push_back(std::make_unique<location::Absent>(place, opened.error()));
-    }
-    return {};
-  };
-  for (const auto& place : places) {
-    if (location::rados::is_address(place)) {
-      const auto address = location::rados::parse_address(place);
-      if (!address) return fail(Error::Kind::kUsage, address.error());
-      if (auto added = add(address->place(), location::rados::open_pool(*address, self, ring)); !added) {
-        return std::unexpected(added.error());
-      }
-      continue;
-    }
-    auto directory = location::open_directory(place, ring);
-    if (directory) directories.push_back(directory->get());
-    if (auto added = add(place, std::move(directory)); !added) return std::unexpected(added.error());
-  }
-  auto log = log::Log::open(std::move(locations), options, std::span<const std::byte, 96>(draw_entropy<96>()),
-                            kLockBound, visitor);
+  auto log = log::Log::open(std::move(places.locations), options,
+                            std::span<const std::byte, 96>(draw_entropy<96>()), kLockBound, visitor);
   if (!log) return log;
-  for (const auto* directory : directories) {
+  for (const auto* directory : places.directories) {
     for (const auto& warning : directory->warnings()) warn(warning);
   }
   return log;
-}
-
-location::rados::Self who_we_are(std::uint64_t identity) {
-  location::rados::Self self;
-  self.identity = fmt::format("{:016x}", identity != 0 ? identity : draw_seed());
-  char host[256] = {};
-  if (::gethostname(host, sizeof host - 1) == 0) self.host = host;
-  std::erase_if(self.host, [](char c) { return c <= ' ' || c > '~'; });
-  self.process = static_cast<std::uint64_t>(::getpid());
-  return self;
 }
 
 Result<void> check_quorum(const log::Log& log) {

@@ -9,24 +9,17 @@
 #include <vector>
 
 #include "base/error.h"
-#include "location/rados/pool.h"
 #include "location/ring.h"
 #include "log/log.h"
+#include "node/places.h"
 #include "stack/engine.h"
 
 namespace holdfast::node {
 
-// `places`: directories and pools (location/rados/address.h). Waits a few seconds for a former owner's last writes, or
-// its lease. One place of several that cannot be opened is a failed location, and no error. `warn` is told what an
-// operator should know about the places.
-Result<std::unique_ptr<log::Log>> open_log(const std::vector<std::string>& places, const log::Options& options,
-                                           const location::rados::Self& self, location::Ring& ring,
-                                           log::RecordVisitor& visitor,
+// Waits a few seconds for a former owner's last writes, or its lease. `warn` is told what an operator should know about
+// the places.
+Result<std::unique_ptr<log::Log>> open_log(Places places, const log::Options& options, log::RecordVisitor& visitor,
                                            const std::function<void(const std::string&)>& warn);
-
-// This process, as the head of a pool's log names it. `identity`: that of the node, over its restarts; 0: this
-// process is the only one of its node.
-location::rados::Self who_we_are(std::uint64_t identity);
 
 // An error that gives the reasons where nothing more can become durable: too few locations work; or, for a log that has
 // begun nothing yet, no location has room.

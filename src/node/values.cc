@@ -182,6 +182,14 @@ wire::MacAddress default_mac(wire::Ipv4Address address) {
   return {{0x02, 0x00, octet(24), octet(16), octet(8), octet(0)}};
 }
 
+wire::MacAddress group_mac(std::string_view identity) {
+  wire::MacAddress mac{{0x06, 0, 0, 0, 0, 0}};
+  std::uint64_t value = 0;
+  std::from_chars(identity.data(), identity.data() + identity.size(), value, 16);
+  for (std::size_t i = 1; i < mac.octets.size(); ++i) mac.octets[i] = static_cast<std::uint8_t>(value >> (8 * i));
+  return mac;
+}
+
 std::string human_size(std::uint64_t bytes) {
   constexpr std::array<const char*, 7> kUnits{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
   auto value = static_cast<double>(bytes);

@@ -40,6 +40,9 @@ Parsed<bool> parse_bool(std::string_view text);
 // The node's MAC where none is given: locally administered, the same at every start (peers have it in their caches),
 // different for each address on a link.
 wire::MacAddress default_mac(wire::Ipv4Address address);
+// That of a node of a service group: locally administered, the same for all of this node's processes (`identity`:
+// hexadecimal digits), different from other nodes'.
+wire::MacAddress group_mac(std::string_view identity);
 
 // "1.5 GiB"
 std::string human_size(std::uint64_t bytes);

@@ -109,6 +109,9 @@ Result<Head> decode_head(const Finished& read, const std::string& place) {
     head.owner = decode_owner(owner->second);
     if (!head.owner) return broken("owner");
   }
+  if (const auto wanted = read.attributes.find(kAttributeHandover); wanted != read.attributes.end()) {
+    head.wanted = number<std::uint64_t>(wanted->second) == head.epoch;
+  }
   for (const auto& [key, bytes] : read.entries) {
     if (key.starts_with(kBlobPrefix)) {
       head.blobs.emplace(key.substr(kBlobPrefix.size()), bytes);

@@ -2,6 +2,7 @@
 //
 //   attribute "epoch"       the owner's number, twenty decimal digits: what guards compare
 //   attribute "owner"       the owner (Owner), lines of "key=value"
+//   attribute "handover"    an epoch, written as that one: its owner is asked to give the log back
 //   entry "segment-%016x"   one byte, the state, and the size as 8 bytes, little-endian
 //   entry "blob-NAME"       a blob
 //
@@ -49,11 +50,13 @@ struct SegmentEntry {
 struct Head {
   std::uint64_t epoch = 0;  // 0: there is no head
   std::optional<Owner> owner;
+  bool wanted = false;  // this owner is asked to give the log back
   std::map<std::uint64_t, SegmentEntry> segments;
   std::map<std::string, std::vector<std::byte>> blobs;
 };
 
 inline constexpr const char* kAttributeOwner = "owner";
+inline constexpr const char* kAttributeHandover = "handover";
 
 std::string head_object(const std::string& log);
 std::string segment_object(const std::string& log, SegmentNumber segment);

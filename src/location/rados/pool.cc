@@ -247,6 +247,18 @@ Result<void> Pool::release() {
   return {};
 }
 
+Result<bool> Pool::ask_for(const Head& seen) {
+  ObjectWrite write;
+  write.object = head_name_;
+  write.epoch = seen.epoch;
+  write.attributes = {{kAttributeHandover, encode_epoch(seen.epoch)}};
+  const Finished finished = ask(write);
+  if (finished.outcome == Outcome::kGuard) return false;
+  if (finished.outcome != Outcome::kDone) return wrong(finished, "ask for the log");
+  store_->notify(head_name_);
+  return true;
+}
+
 Result<void> Pool::lock(Duration bound) {
   if (fenced_) return fail(Error::Kind::kBusy, fmt::format("{}: another node has taken this log over", place_));
   const Time give_up = store_->now() + bound;

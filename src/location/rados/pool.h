@@ -60,7 +60,10 @@ class Pool final : public Location {
   bool unsettled() const { return writes_.unsettled(); }
   bool full() const { return writes_.full(); }
   ObjectStore& store() { return *store_; }
-  const Head& head() const { return head_; }
+  // Notifications of what happens to the head reach the store (ObjectStore::notified()).
+  void watch_head() { store_->look_at(head_name_); }
+  // Asks the owner that `seen` speaks of to give the log back; false: it is not the owner any more. Blocks.
+  Result<bool> ask_for(const Head& seen);
 
   // ---- Location ----
 

@@ -60,6 +60,11 @@ class Namespace:
         """Moves an interface of the caller's namespace here."""
         ip("link", "set", interface, "netns", f"/proc/self/fd/{self._descriptor}", pass_fds=[self._descriptor])
 
+    @property
+    def path(self):
+        """For nsenter and the like, as long as this process holds it."""
+        return f"/proc/{os.getpid()}/fd/{self._descriptor}"
+
     def close(self):
         os.close(self._descriptor)
 

@@ -1,6 +1,7 @@
 #include "cluster/standby.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -16,12 +17,9 @@ constexpr Duration kWhereFree = std::chrono::milliseconds(50);
 
 }  // namespace
 
-Standby::Standby(std::vector<location::rados::Pool*> pools) {
-  for (auto* const pool : pools) {
-    pools_.push_back({pool, {}});
-    pool->watch_head();
-  }
+Standby::Standby(std::vector<location::rados::Pool*> pools) : pools_(std::move(pools)) {
   HF_ASSERT(!pools_.empty());
+  for (auto* const pool : pools_) pool->watch_head();
 }
 
 Standby::View Standby::look() {
@@ -30,14 +28,14 @@ Standby::View Standby::look() {
   std::size_t readable = 0;
   bool all_free = true;
   Duration pause = kWhereFree;
-  for (Seen& seen : pools_) {
-    const auto head = seen.pool->look();
+  for (auto* const pool : pools_) {
+    const auto head = pool->look();
     if (!head) {
       problem_ = head.error().message;
       continue;
     }
     ++readable;
-    const bool free = seen.watch.free(*head, seen.pool->store().now());
+    const bool free = pool->may_take(*head);
     fresh_ = fresh_ && !head->owner;
     if (head->owner && head->owner->state == Owner::State::kActive) {
       owner_ = head->owner;
@@ -45,7 +43,7 @@ Standby::View Standby::look() {
     }
     all_free = all_free && free;
   }
-  const Time now = pools_.front().pool->store().now();
+  const Time now = pools_.front()->store().now();
   // More than half: what fewer say may be an older owner's that is no owner any more. How many are needed to write is
   // the log's to say.
   if (2 * readable <= pools_.size()) {
@@ -57,7 +55,7 @@ Standby::View Standby::look() {
 }
 
 bool Standby::notified() {
-  return std::ranges::count_if(pools_, [](const Seen& seen) { return seen.pool->store().notified(); }) > 0;
+  return std::ranges::count_if(pools_, [](auto* const pool) { return pool->store().notified(); }) > 0;
 }
 
 }  // namespace holdfast::cluster

@@ -36,11 +36,7 @@ class Standby {
   const std::string& problem() const { return problem_; }
 
  private:
-  struct Seen {
-    location::rados::Pool* pool;
-    location::rados::LeaseWatch watch;
-  };
-  std::vector<Seen> pools_;
+  std::vector<location::rados::Pool*> pools_;
   std::optional<location::rados::Owner> owner_;
   bool fresh_ = false;
   std::string problem_;

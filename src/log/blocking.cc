@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include <array>
+#include <optional>
+#include <utility>
 
 namespace holdfast::log {
 namespace {
@@ -11,39 +13,45 @@ namespace {
 // keep us for ever.
 constexpr int kMaxWaits = 1'000'000;
 
-Result<void> finish(location::Location& location) {
-  std::array<location::Completion, 4> done;
-  for (int waits = 0; waits < kMaxWaits; ++waits) {
-    if (location.poll(done) > 0) {
-      if (done[0].error) return std::unexpected(*done[0].error);
-      return {};
+}  // namespace
+
+Result<void> await_all(location::Location& location, std::size_t count) {
+  std::array<location::Completion, 16> done;
+  std::optional<Error> error;
+  for (int waits = 0; waits < kMaxWaits && count > 0;) {
+    const std::size_t ended = location.poll(done);
+    for (std::size_t i = 0; i < ended; ++i) {
+      if (done[i].error && !error) error = std::move(done[i].error);
     }
+    count -= ended;
+    if (ended > 0 || count == 0) continue;
     if (location.in_flight() == 0) break;
     location.wait();
+    ++waits;
   }
+  if (error) return std::unexpected(*std::move(error));
+  if (count == 0) return {};
   return fail(Error::Kind::kTimeout, fmt::format("{}: does not answer", location.name()));
 }
 
-}  // namespace
-
 Result<void> write_now(location::Location& location, SegmentNumber segment, std::uint64_t offset, Bytes bytes) {
   location.write(0, segment, offset, bytes);
-  return finish(location);
+  return await_all(location, 1);
 }
 
 Result<void> prepare_now(location::Location& location, SegmentNumber segment, std::uint64_t size) {
   location.prepare(0, segment, size);
-  return finish(location);
+  return await_all(location, 1);
 }
 
 Result<void> recycle_now(location::Location& location, SegmentNumber from, SegmentNumber to) {
   location.recycle(0, from, to);
-  return finish(location);
+  return await_all(location, 1);
 }
 
 Result<void> remove_now(location::Location& location, SegmentNumber segment) {
   location.remove(0, segment);
-  return finish(location);
+  return await_all(location, 1);
 }
 
 }  // namespace holdfast::log

@@ -6,6 +6,9 @@
 
 namespace holdfast::log {
 
+// As many operations as were begun, in whatever order they end; the first error.
+Result<void> await_all(location::Location& location, std::size_t count);
+
 Result<void> write_now(location::Location& location, SegmentNumber segment, std::uint64_t offset, Bytes bytes);
 Result<void> prepare_now(location::Location& location, SegmentNumber segment, std::uint64_t size);
 Result<void> recycle_now(location::Location& location, SegmentNumber from, SegmentNumber to);

@@ -57,12 +57,15 @@ Result<unsigned> Repair::clear_behind_end(std::size_t index, SegmentNumber first
   unsigned ready = 0;
   for (const SegmentNumber segment : behind) {
     const bool usable = source.has(segment) && ready < keep;
-    const auto done =
-        usable ? recycle_now(source.location(), segment, first + ready) : remove_now(source.location(), segment);
-    if (!done) return std::unexpected(done.error());
+    if (usable) {
+      source.location().recycle(0, segment, first + ready);
+    } else {
+      source.location().remove(0, segment);
+    }
     ready += usable ? 1 : 0;
     source.forget_segment(segment);
   }
+  if (auto done = await_all(source.location(), behind.size()); !done) return std::unexpected(done.error());
   return ready;
 }
 

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "log/reader.h"
 #include "node/lab.h"
+#include "node/pool_flags.h"
 #include "node/settings.h"
 
 namespace holdfast::node {
@@ -64,7 +65,8 @@ struct TextCommand {
   std::string text;
 };
 
-using Command = std::variant<ServeCommand, StreamsCommand, SendCommand, LabCommand, TextCommand>;
+using Command =
+    std::variant<ServeCommand, StreamsCommand, SendCommand, LabCommand, HandoverCommand, StoreCommand, TextCommand>;
 
 // Errors are kUsage, one line, without the program's name in front.
 Result<Command> parse_command_line(int argc, const char* const* argv);

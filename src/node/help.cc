@@ -92,6 +92,22 @@ Two nodes, each with storage directories of its own, in a world without clock, n
 between simulated ones. docs/handshake-lab.md tells what the numbers say.
 )";
 
+const char* const kHandover = R"(
+Example:
+  holdfast handover --data "rados:holdfast?conf=/etc/ceph/ceph.conf" --service-group store
+
+For an upgrade, or to empty a machine. The node that serves stores what it has, gives the log to one that stands by, passes
+on what still reaches it for a second, and stands by itself. SIGTERM does the same, and ends it.
+)";
+
+const char* const kStoreStatus = R"(
+Example:
+  holdfast store status --data "rados:holdfast?conf=/etc/ceph/ceph.conf" --service-group store
+
+Writes 20 blocks to an object of its own, which it removes, to say how long that takes. Exit status 1 where a pool cannot be
+seen, keeps one copy, or goes on with one.
+)";
+
 std::string version() { return "holdfast " HOLDFAST_VERSION "\n"; }
 
 }  // namespace holdfast::node::help

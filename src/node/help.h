@@ -13,6 +13,8 @@ extern const char* const kStreamsCat;
 extern const char* const kStreamsTail;
 extern const char* const kSend;
 extern const char* const kLabHandshake;
+extern const char* const kHandover;
+extern const char* const kStoreStatus;
 std::string version();
 
 }  // namespace holdfast::node::help

@@ -7,10 +7,12 @@
 #include <variant>
 
 #include "node/command_line.h"
+#include "node/handover.h"
 #include "node/lab.h"
 #include "node/output.h"
 #include "node/send.h"
 #include "node/serve.h"
+#include "node/store_status.h"
 #include "node/streams.h"
 
 namespace holdfast::node {
@@ -21,6 +23,8 @@ struct Run {
   int operator()(const StreamsCommand& command) const { return streams(command); }
   int operator()(const SendCommand& command) const { return send(command); }
   int operator()(const LabCommand& command) const { return run_lab(command); }
+  int operator()(const HandoverCommand& command) const { return handover(command); }
+  int operator()(const StoreCommand& command) const { return store_status(command); }
   int operator()(const TextCommand& command) const {
     auto written = write_all(STDOUT_FILENO, command.text);
     return written ? kExitDone : report(written.error());

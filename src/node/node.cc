@@ -29,6 +29,8 @@ constexpr Duration kStartBound = std::chrono::seconds(2);
 // How long a node that has given its log back passes on frames, and waits for the one that takes it.
 constexpr Duration kPassOnFor = std::chrono::seconds(1);
 constexpr Duration kTakenWithin = std::chrono::milliseconds(300);
+// A node that takes over reads from the last checkpoint on, over the network, while peers wait.
+constexpr std::uint64_t kGroupCheckpoints = 4U << 20;
 // How often locations are looked at for failures.
 constexpr Duration kLookEvery = std::chrono::milliseconds(500);
 
@@ -351,6 +353,7 @@ class Node {
 
   Result<std::unique_ptr<log::Log>> open_log(Places places, gate::Recovery& recovered) {
     log::Options log_options = options_.log;
+    if (!options_.group.empty()) log_options.checkpoint_every = kGroupCheckpoints;
     log_options.on_format = [this](unsigned stored_on, unsigned replicas) {
       spdlog::info("no log in {}: a new one is made, ACKed is what {} of {} have", fmt::join(options_.data, ", "),
                    stored_on, replicas);

@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t kMostRaising = 64;   // segments' epochs on their way to be raised
 constexpr std::size_t kMostRenewals = 8;   // on their way
 constexpr std::size_t kMostBlob = 1U << 20;
+constexpr Duration kRecoveryTime = std::chrono::seconds(10);  // after that what was read is not needed again
 
 }  // namespace
 
@@ -77,6 +78,12 @@ void Pool::work() {
       case kAnswer:
         answers_.at(finished.tag) = std::move(finished);
         break;
+      case kPiece: {
+        const auto node = pieces_.extract(finished.tag);
+        const bool good = finished.outcome == Outcome::kDone;
+        ahead_.came(node.mapped(), good ? std::optional(std::move(finished.data)) : std::nullopt);
+        break;
+      }
     }
   }
   tick(store_->now());
@@ -84,6 +91,10 @@ void Pool::work() {
 
 void Pool::tick(Time now) {
   writes_.tick(now);
+  if (now >= forget_at_) {
+    ahead_.clear();
+    forget_at_ = kNever;
+  }
   if (epoch_ != 0 && !fenced_) {
     if (now >= lease_.due()) renew(now);
     lapsed_ = owned_ && !lease_.good(now);
@@ -143,6 +154,7 @@ Result<bool> Pool::take(const Head& seen) {
   epoch_ = epoch;
   fenced_ = false;
   lease_.begin(begun);
+  forget_at_ = begun + kRecoveryTime;
   // What the head lists now can grow no more by an older owner's hand.
   auto head = look();
   if (!head) return std::unexpected(head.error());
@@ -259,15 +271,18 @@ Result<bool> Pool::ask_for(const Head& seen) {
   return true;
 }
 
+bool Pool::may_take(const Head& seen) {
+  const bool ours = seen.owner && seen.owner->identity == self_.identity;
+  return watch_.free(seen, store_->now()) || ours;
+}
+
 Result<void> Pool::lock(Duration bound) {
   if (fenced_) return fail(Error::Kind::kBusy, fmt::format("{}: another node has taken this log over", place_));
   const Time give_up = store_->now() + bound;
-  LeaseWatch watch;
   while (!owned_) {
     auto seen = look();
     if (!seen) return std::unexpected(seen.error());
-    const bool ours = seen->owner && seen->owner->identity == self_.identity;
-    if (ours || watch.free(*seen, store_->now())) {
+    if (may_take(*seen)) {
       auto taken = take(*seen);
       if (!taken) return std::unexpected(taken.error());
       continue;
@@ -298,11 +313,63 @@ Result<std::vector<SegmentInfo>> Pool::segments() {
 }
 
 Result<void> Pool::read(SegmentNumber segment, std::uint64_t offset, MutableBytes into) {
+  const auto entry = head_.segments.find(segment.value);
+  const std::uint64_t size = entry == head_.segments.end() ? 0 : entry->second.size;
+  const ReadAhead::Piece first{segment, offset / ReadAhead::kPiece};
+  const bool worthwhile = into.size() > ReadAhead::kPiece / 2 || !ahead_.lacks(first);
+  if (!worthwhile || offset + into.size() > size) {
+    ObjectRead read;
+    read.object = segment_object(log_, segment);
+    read.offset = offset;
+    read.length = into.size();
+    return copy_data(ask(read), into, place_, segment);
+  }
+  const std::uint64_t last = (offset + into.size() - 1) / ReadAhead::kPiece;
+  const std::uint64_t end = std::min((size + ReadAhead::kPiece - 1) / ReadAhead::kPiece, last + 1 + ReadAhead::kAhead);
+  for (std::uint64_t index = first.index; index < end; ++index) ask_for_piece({segment, index});
+  for (std::uint64_t index = first.index; index <= last; ++index) {
+    const auto got = piece({segment, index});
+    if (!got.has_value()) return std::unexpected(got.error());
+    const std::uint64_t begin = index * ReadAhead::kPiece;
+    const std::uint64_t from = std::max(begin, offset), to = std::min(begin + (*got)->size(), offset + into.size());
+    std::ranges::copy(Bytes(**got).subspan(from - begin, to - from),
+                      into.begin() + static_cast<std::ptrdiff_t>(from - offset));
+  }
+  return {};
+}
+
+void Pool::ask_for_piece(const ReadAhead::Piece& wanted) {
+  if (!ahead_.lacks(wanted)) return;
+  const std::uint64_t begin = wanted.index * ReadAhead::kPiece;
   ObjectRead read;
-  read.object = segment_object(log_, segment);
-  read.offset = offset;
-  read.length = into.size();
-  return copy_data(ask(read), into, place_, segment);
+  read.object = segment_object(log_, wanted.segment);
+  read.offset = begin;
+  read.length = std::min<std::uint64_t>(ReadAhead::kPiece, head_.segments.at(wanted.segment.value).size - begin);
+  ahead_.asked_for(wanted);
+  const std::uint64_t tag = next_tag_++ << 3 | kPiece;
+  pieces_[tag] = wanted;
+  store_->submit(tag, read);
+}
+
+// One that was asked for, waited for. One that did not come is read by itself, for the reason.
+Result<const std::vector<std::byte>*> Pool::piece(const ReadAhead::Piece& wanted) {
+  while (true) {
+    if (const auto* const bytes = ahead_.find(wanted)) return bytes;
+    if (ahead_.lacks(wanted)) break;
+    store_->wait(std::min(lease_.due(), writes_.wake_at()));
+    work();
+  }
+  const std::uint64_t begin = wanted.index * ReadAhead::kPiece;
+  std::vector<std::byte> bytes(
+      std::min<std::uint64_t>(ReadAhead::kPiece, head_.segments.at(wanted.segment.value).size - begin));
+  ObjectRead read;
+  read.object = segment_object(log_, wanted.segment);
+  read.offset = begin;
+  read.length = bytes.size();
+  if (auto done = copy_data(ask(read), bytes, place_, wanted.segment); !done) return std::unexpected(done.error());
+  ahead_.asked_for(wanted);
+  ahead_.came(wanted, std::move(bytes));
+  return ahead_.find(wanted);
 }
 
 Result<std::optional<std::vector<std::byte>>> Pool::read_blob(const std::string& blob) {
@@ -361,6 +428,7 @@ void Pool::step(ObjectWrite write, std::optional<Token> token, std::string what,
 
 void Pool::write(Token token, SegmentNumber segment, std::uint64_t offset, Bytes bytes) {
   HF_ASSERT(owned_ && !bytes.empty() && bytes.size() % kBlock == 0 && offset % kBlock == 0);
+  ahead_.forget(segment);
   ++in_flight_;
   ObjectWrite write;
   write.object = segment_object(log_, segment);
@@ -381,20 +449,22 @@ ObjectWrite Pool::segment_entry_write(SegmentNumber segment, std::optional<Segme
   return write;
 }
 
+ObjectWrite Pool::segment_write(SegmentNumber segment, std::uint64_t size, bool anew) const {
+  ObjectWrite write;
+  write.object = segment_object(log_, segment);
+  write.existence = anew ? ObjectWrite::Existence::kNew : ObjectWrite::Existence::kRequired;
+  if (!anew) write.epoch_at_most = epoch_;
+  write.clear = !anew;
+  write.attributes = {{kAttributeEpoch, encode_epoch(epoch_)}};
+  write.size = size;
+  return write;
+}
+
 // The head names it; its object is made; the head says that it is in use. A former owner's attempt may have left, or
 // may yet make, an object of that name, to which nothing was ever written: it is taken over.
 void Pool::make_segment(SegmentNumber segment, std::uint64_t size, std::optional<Token> token, Next next) {
   const std::string what = fmt::format("make segment {}", segment.value);
-  const auto object = [this, segment, size](bool anew) {
-    ObjectWrite write;
-    write.object = segment_object(log_, segment);
-    write.existence = anew ? ObjectWrite::Existence::kNew : ObjectWrite::Existence::kRequired;
-    if (!anew) write.epoch_at_most = epoch_;
-    write.clear = !anew;
-    write.attributes = {{kAttributeEpoch, encode_epoch(epoch_)}};
-    write.size = size;
-    return write;
-  };
+  ahead_.forget(segment);
   const Next in_use = [this, segment, size, token, what, next] {
     const SegmentEntry entry{SegmentState::kMade, size};
     const Next noted = [this, segment, entry, next] {
@@ -404,13 +474,15 @@ void Pool::make_segment(SegmentNumber segment, std::uint64_t size, std::optional
     if (HF_MUTANT(kPoolUsedUnnamed)) return noted();
     step(segment_entry_write(segment, entry), token, what, noted, true);
   };
-  const Next make_object = [this, object, in_use, token, what] {
-    const auto made = [this, object, in_use, token, what](const Finished& finished) {
-      if (finished.outcome == Outcome::kExists) return step(object(false), token, what, in_use, true);
+  const Next make_object = [this, segment, size, in_use, token, what] {
+    const auto made = [this, segment, size, in_use, token, what](const Finished& finished) {
+      if (finished.outcome == Outcome::kExists) {
+        return step(segment_write(segment, size, false), token, what, in_use, true);
+      }
       if (finished.outcome != Outcome::kDone) return finish(token, error_of(finished, place_, what));
       in_use();
     };
-    writes_.begin(object(true), made, true);
+    writes_.begin(segment_write(segment, size, true), made, true);
   };
   step(segment_entry_write(segment, SegmentEntry{SegmentState::kMaking, size}), token, what, make_object, true);
 }
@@ -418,6 +490,7 @@ void Pool::make_segment(SegmentNumber segment, std::uint64_t size, std::optional
 // The head says so, its object goes, the head forgets it.
 void Pool::remove_segment(SegmentNumber segment, std::optional<Token> token, Next next) {
   const std::string what = fmt::format("remove segment {}", segment.value);
+  ahead_.forget(segment);
   const auto found = head_.segments.find(segment.value);
   const std::uint64_t size = found == head_.segments.end() ? 0 : found->second.size;
   if (found != head_.segments.end()) head_.segments.erase(found);
@@ -447,9 +520,13 @@ void Pool::recycle(Token token, SegmentNumber from, SegmentNumber to) {
   if (found == head_.segments.end()) {
     return finish(token, Error{Error::Kind::kIo, fmt::format("{}: no segment {}", place_, from.value)});
   }
-  make_segment(to, found->second.size, token, [this, from, token] {
-    remove_segment(from, token, [this, token] { finish(token, std::nullopt); });
-  });
+  // Both at once, and done when both are; the token goes with the second to end, an error with the first.
+  const auto left = std::make_shared<int>(2);
+  const Next done = [this, token, left] {
+    if (--*left == 0) finish(token, std::nullopt);
+  };
+  make_segment(to, found->second.size, token, done);
+  remove_segment(from, std::nullopt, done);
 }
 
 void Pool::remove(Token token, SegmentNumber segment) {

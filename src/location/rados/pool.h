@@ -21,6 +21,7 @@
 #include "location/location.h"
 #include "location/rados/head.h"
 #include "location/rados/lease.h"
+#include "location/rados/read_ahead.h"
 #include "location/rados/settled_writes.h"
 
 namespace holdfast::location::rados {
@@ -47,6 +48,8 @@ class Pool final : public Location {
 
   // What the head says now; epoch 0 where there is none. Blocks.
   Result<Head> look();
+  // Of a head that was seen just now: whether the log may be taken, for all that was seen before (lease.h).
+  bool may_take(const Head& seen);
   // Takes the log from the owner that `seen` speaks of, and fences it off; blocks. False: somebody else was quicker.
   Result<bool> take(const Head& seen);
   bool owned() const { return owned_; }
@@ -81,7 +84,7 @@ class Pool final : public Location {
 
   void write(Token token, SegmentNumber segment, std::uint64_t offset, Bytes bytes) override;
   void prepare(Token token, SegmentNumber segment, std::uint64_t size) override;
-  // Makes `to` anew and removes `from`: an object costs nothing before it is written to.
+  // Makes `to` anew and removes `from`, at once: an object costs nothing before it is written to.
   void recycle(Token token, SegmentNumber from, SegmentNumber to) override;
   void remove(Token token, SegmentNumber segment) override;
   void replace_blob(Token token, const std::string& blob, Bytes content) override;
@@ -91,9 +94,11 @@ class Pool final : public Location {
   void wait() override;
 
  private:
-  enum Kind : std::uint64_t { kSettled = 1, kRenewal = 2, kAnswer = 3 };  // the lowest three bits of a tag
+  enum Kind : std::uint64_t { kSettled = 1, kRenewal = 2, kAnswer = 3, kPiece = 4 };  // the lowest three bits of a tag
 
   std::unexpected<Error> wrong(const Finished& finished, std::string_view what) const;
+  Result<const std::vector<std::byte>*> piece(const ReadAhead::Piece& wanted);
+  void ask_for_piece(const ReadAhead::Piece& wanted);
   Finished ask(const ObjectRead& read);
   Finished ask(const ObjectWrite& write);
   Finished await(std::uint64_t tag);
@@ -108,6 +113,7 @@ class Pool final : public Location {
   ObjectWrite segment_entry_write(SegmentNumber segment, std::optional<SegmentEntry> entry) const;
 
   using Next = std::function<void()>;
+  ObjectWrite segment_write(SegmentNumber segment, std::uint64_t size, bool anew) const;
   void make_segment(SegmentNumber segment, std::uint64_t size, std::optional<Token> token, Next next);
   void remove_segment(SegmentNumber segment, std::optional<Token> token, Next next);
   void step(ObjectWrite write, std::optional<Token> token, std::string what, Next next, bool tell_full = false,
@@ -128,6 +134,10 @@ class Pool final : public Location {
   Head head_;                               // as it is, where we own it
   std::uint64_t next_tag_ = 1;
   std::map<std::uint64_t, std::optional<Finished>> answers_;  // awaited
+  LeaseWatch watch_;
+  ReadAhead ahead_;
+  Time forget_at_ = kNever;  // what was read
+  std::map<std::uint64_t, ReadAhead::Piece> pieces_;  // on their way, by tag
   std::deque<Completion> finished_;
   std::size_t in_flight_ = 0;
 };

@@ -18,10 +18,10 @@ namespace holdfast::node {
 struct Inherited {
   int keeper = 0;  // its process id; 0: there is none
   int link = -1;
-  int config = -1;     // the configuration file's text, as the keeper read it
-  int status = -1;     // write one byte when ready
-  unsigned start = 1;              // the keeper's count of starts
-  std::uint64_t identity = 0;      // of all its nodes
+  int config = -1;             // the configuration file's text, as the keeper read it
+  int status = -1;             // write one byte when ready
+  unsigned start = 1;          // the keeper's count of starts
+  std::uint64_t identity = 0;  // of all its nodes
 };
 
 struct ServeCommand {

@@ -235,8 +235,7 @@ const Setting kSettings[] = {
      .group = kOperation,
      .help = "One of several nodes that share one log in RADOS pools: one of them serves, the others stand by and take "
              "over. All are given the same address, services and pools",
-     .apply =
-         [](ServeOptions& o, const std::string& v) -> Applied {
+     .apply = [](ServeOptions& o, const std::string& v) -> Applied {
        const auto place = location::rados::parse_address("rados:pool?log=" + v);
        if (!place) return std::unexpected("must be 1 to 64 of a-z A-Z 0-9 . _ -");
        o.group = v;
@@ -323,9 +322,10 @@ Result<void> check_storage(const ServeOptions& o) {
   std::set<std::string> seen;
   for (const auto& directory : o.data) {
     if (!o.group.empty() && !location::rados::is_address(directory)) {
-      return usage(fmt::format("--data {}: a directory is this machine's alone, and nobody could take over from it: a "
-                               "service group's log is in pools, as in rados:POOL/NAMESPACE",
-                               directory));
+      return usage(
+          fmt::format("--data {}: a directory is this machine's alone, and nobody could take over from it: a "
+                      "service group's log is in pools, as in rados:POOL/NAMESPACE",
+                      directory));
     }
     std::string real = directory;
     if (location::rados::is_address(directory)) {

@@ -33,8 +33,8 @@ struct ServeOptions {
   Duration lease = std::chrono::seconds(2);
   bool no_keeper = false;
   std::uint64_t identity = 0;  // drawn by the keeper for all its nodes: no setting
-  std::string pcap;    // a file; empty: no capture
-  std::string events;  // a file; empty: none
+  std::string pcap;            // a file; empty: no capture
+  std::string events;          // a file; empty: none
   std::string log_level = "info";
 };
 

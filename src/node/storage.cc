@@ -41,8 +41,8 @@ void work_until(stack::Engine& engine, location::Ring& ring, Done&& done) {
 
 Result<std::unique_ptr<log::Log>> open_log(Places places, const log::Options& options, log::RecordVisitor& visitor,
                                            const std::function<void(const std::string&)>& warn) {
-  auto log = log::Log::open(std::move(places.locations), options,
-                            std::span<const std::byte, 96>(draw_entropy<96>()), kLockBound, visitor);
+  auto log = log::Log::open(std::move(places.locations), options, std::span<const std::byte, 96>(draw_entropy<96>()),
+                            kLockBound, visitor);
   if (!log) return log;
   for (const auto* directory : places.directories) {
     for (const auto& warning : directory->warnings()) warn(warning);

@@ -34,12 +34,12 @@ struct Latency {
 struct Status {
   std::string place;
   unsigned size = 0, min_size = 0;
-  std::string zone_type;               // what the pool's rule spreads copies over: "datacenter", "host", …
-  std::vector<std::string> zones;      // of that type
+  std::string zone_type;           // what the pool's rule spreads copies over: "datacenter", "host", …
+  std::vector<std::string> zones;  // of that type
   std::string health;
-  std::vector<std::string> problems;   // of the cluster
+  std::vector<std::string> problems;  // of the cluster
   unsigned osds = 0, osds_up = 0;
-  std::optional<Latency> latency;      // of a write of one block; none: writes do not come through
+  std::optional<Latency> latency;  // of a write of one block; none: writes do not come through
   std::string latency_problem;
   location::rados::Head head;
 };
@@ -170,8 +170,9 @@ std::vector<std::string> advice(const Status& s) {
   if (s.size == 1) {
     lines.push_back("the pool keeps one copy: a lost disk is lost data; `ceph osd pool set POOL size 3`");
   } else if (s.min_size == 1) {
-    lines.push_back("the pool goes on with one copy: what is stored then can be lost with one disk; "
-                    "`ceph osd pool set POOL min_size 2`");
+    lines.push_back(
+        "the pool goes on with one copy: what is stored then can be lost with one disk; "
+        "`ceph osd pool set POOL min_size 2`");
   }
   if (!s.zone_type.empty() && s.zones.size() < s.size) {
     lines.push_back(fmt::format("{} copies, each in a {} of its own, and {} of these: one has no place", s.size,
@@ -187,12 +188,9 @@ Json to_json(const Status& s) {
     ++segments;
     bytes += entry.size;
   }
-  Json json = {{"place", s.place},       {"size", s.size},
-               {"min_size", s.min_size}, {"zone_type", s.zone_type},
-               {"zones", s.zones},       {"health", s.health},
-               {"problems", s.problems}, {"osds", s.osds},
-               {"osds_up", s.osds_up},   {"advice", advice(s)},
-               {"epoch", s.head.epoch},  {"segments", segments},
+  Json json = {{"place", s.place},      {"size", s.size},      {"min_size", s.min_size}, {"zone_type", s.zone_type},
+               {"zones", s.zones},      {"health", s.health},  {"problems", s.problems}, {"osds", s.osds},
+               {"osds_up", s.osds_up},  {"advice", advice(s)}, {"epoch", s.head.epoch},  {"segments", segments},
                {"segment_bytes", bytes}};
   if (s.latency) {
     json["write_ms"] = {{"median", milliseconds(s.latency->median)}, {"worst", milliseconds(s.latency->worst)}};
@@ -214,15 +212,15 @@ std::string to_text(const Status& s) {
     text += fmt::format("  {:<10} {}\n", what, value);
   };
   line("copies", fmt::format("{}, written with {} at the least", s.size, s.min_size));
-  line("places", fmt::format("one copy a {}: {}", s.zone_type.empty() ? "disk" : s.zone_type,
-                             fmt::join(s.zones, ", ")));
+  line("places",
+       fmt::format("one copy a {}: {}", s.zone_type.empty() ? "disk" : s.zone_type, fmt::join(s.zones, ", ")));
   std::string health = fmt::format("{}; {} of {} OSDs up", s.health, s.osds_up, s.osds);
   for (const auto& problem : s.problems) health += "; " + problem;
   line("health", health);
-  line("writes", s.latency ? fmt::format("{:.1f} ms median, {:.1f} ms worst of {} of {} bytes",
-                                         milliseconds(s.latency->median), milliseconds(s.latency->worst), kProbes,
-                                         kProbeSize)
-                           : "fail: " + s.latency_problem);
+  line("writes", s.latency
+                     ? fmt::format("{:.1f} ms median, {:.1f} ms worst of {} of {} bytes",
+                                   milliseconds(s.latency->median), milliseconds(s.latency->worst), kProbes, kProbeSize)
+                     : "fail: " + s.latency_problem);
   if (s.head.epoch == 0) {
     line("log", "none yet");
   } else {
@@ -231,9 +229,9 @@ std::string to_text(const Status& s) {
                             human_size(json["segment_bytes"].get<std::uint64_t>()), s.head.epoch));
     if (s.head.owner) {
       const bool active = s.head.owner->state == location::rados::Owner::State::kActive;
-      line("owner", active ? fmt::format("{}, with a lease of {} ms", describe(*s.head.owner),
-                                         s.head.owner->lease / 1000000)
-                           : fmt::format("none: {} has given it back", describe(*s.head.owner)));
+      line("owner",
+           active ? fmt::format("{}, with a lease of {} ms", describe(*s.head.owner), s.head.owner->lease / 1000000)
+                  : fmt::format("none: {} has given it back", describe(*s.head.owner)));
     }
   }
   for (const auto& hint : advice(s)) line("ATTENTION", hint);

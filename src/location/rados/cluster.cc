@@ -66,9 +66,9 @@ Result<void> Cluster::open(const Address& address) {
   if (const int result = api_.connect(handle_); result < 0) {
     switch (-result) {
       case ETIMEDOUT:
-        return wrong(Error::Kind::kUnavailable,
-                     fmt::format("no answer from the cluster's monitors ({}): is it up, and is the network?",
-                                 address.conf));
+        return wrong(
+            Error::Kind::kUnavailable,
+            fmt::format("no answer from the cluster's monitors ({}): is it up, and is the network?", address.conf));
       case ENOENT:
         return wrong(Error::Kind::kUnavailable,
                      fmt::format("no keyring for {}: give ?keyring=FILE, or ?id=NAME of another client", client));
@@ -87,8 +87,9 @@ Result<void> Cluster::open(const Address& address) {
   connected_ = true;
   if (const int result = api_.ioctx_create(handle_, address.pool.c_str(), &io_); result < 0) {
     if (result == -ENOENT) {
-      return wrong(Error::Kind::kUsage, fmt::format("the cluster has no pool {}: make it with `ceph osd pool create {}`",
-                                                    address.pool, address.pool));
+      return wrong(Error::Kind::kUsage,
+                   fmt::format("the cluster has no pool {}: make it with `ceph osd pool create {}`", address.pool,
+                               address.pool));
     }
     return wrong(Error::Kind::kUnavailable, fmt::format("cannot open pool {}: {}", address.pool, text_of(result)));
   }

@@ -26,13 +26,13 @@ struct Owner {
     kReleased,  // has ended, and nothing of it is on its way: anybody may take the log at once
   };
   State state = State::kActive;
-  std::string identity;         // of the node, over its restarts: hexadecimal digits
-  std::string host;             // for people
-  std::uint64_t process = 0;    // for people
-  std::string client;           // its address in the cluster, for the blocklist
-  std::string mac;              // where frames that still reach a former owner are passed on to; may be empty
-  std::uint64_t lease = 0;      // nanoseconds
-  std::uint64_t renewal = 0;    // counts up
+  std::string identity;       // of the node, over its restarts: hexadecimal digits
+  std::string host;           // for people
+  std::uint64_t process = 0;  // for people
+  std::string client;         // its address in the cluster, for the blocklist
+  std::string mac;            // where frames that still reach a former owner are passed on to; may be empty
+  std::uint64_t lease = 0;    // nanoseconds
+  std::uint64_t renewal = 0;  // counts up
   bool operator==(const Owner&) const = default;
 };
 

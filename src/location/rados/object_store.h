@@ -27,13 +27,13 @@ struct ObjectWrite {
   std::string object;
   Existence existence = Existence::kRequired;
   // Guards on the object's attribute "epoch" (an object without one has a lower one than any); else kGuard.
-  std::optional<std::uint64_t> epoch;          // must be this number
-  std::optional<std::uint64_t> epoch_at_most;  // must be no higher
+  std::optional<std::uint64_t> epoch;                                   // must be this number
+  std::optional<std::uint64_t> epoch_at_most;                           // must be no higher
   std::vector<std::pair<std::string, std::string>> attributes;          // to be set
   std::vector<std::pair<std::string, std::vector<std::byte>>> entries;  // of the object's map, to be set
   std::vector<std::string> dropped_entries;                             // to be removed
-  bool clear = false;                 // all data goes first
-  std::optional<std::uint64_t> size;  // to be set; what is new reads as zeros
+  bool clear = false;                                                   // all data goes first
+  std::optional<std::uint64_t> size;                                    // to be set; what is new reads as zeros
   std::uint64_t offset = 0;
   Bytes data;           // to be written at `offset`; copied by submit(); empty: none
   bool remove = false;  // the object, and with it everything else in here

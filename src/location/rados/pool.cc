@@ -13,8 +13,8 @@
 namespace holdfast::location::rados {
 namespace {
 
-constexpr std::size_t kMostRaising = 64;   // segments' epochs on their way to be raised
-constexpr std::size_t kMostRenewals = 8;   // on their way
+constexpr std::size_t kMostRaising = 64;  // segments' epochs on their way to be raised
+constexpr std::size_t kMostRenewals = 8;  // on their way
 constexpr std::size_t kMostBlob = 1U << 20;
 constexpr Duration kRecoveryTime = std::chrono::seconds(10);  // after that what was read is not needed again
 
@@ -428,7 +428,7 @@ void Pool::step(ObjectWrite write, std::optional<Token> token, std::string what,
 
 void Pool::write(Token token, SegmentNumber segment, std::uint64_t offset, Bytes bytes) {
   HF_ASSERT(owned_ && !bytes.empty() && bytes.size() % kBlock == 0 && offset % kBlock == 0);
-  ahead_.forget(segment);
+  ahead_.forget(segment, offset, bytes.size());
   ++in_flight_;
   ObjectWrite write;
   write.object = segment_object(log_, segment);
@@ -520,13 +520,11 @@ void Pool::recycle(Token token, SegmentNumber from, SegmentNumber to) {
   if (found == head_.segments.end()) {
     return finish(token, Error{Error::Kind::kIo, fmt::format("{}: no segment {}", place_, from.value)});
   }
-  // Both at once, and done when both are; the token goes with the second to end, an error with the first.
-  const auto left = std::make_shared<int>(2);
-  const Next done = [this, token, left] {
-    if (--*left == 0) finish(token, std::nullopt);
-  };
-  make_segment(to, found->second.size, token, done);
-  remove_segment(from, std::nullopt, done);
+  // The old one goes behind our back: left over, it would be an empty segment to the next owner as well.
+  make_segment(to, found->second.size, token, [this, from, token] {
+    finish(token, std::nullopt);
+    remove_segment(from, std::nullopt, [] {});
+  });
 }
 
 void Pool::remove(Token token, SegmentNumber segment) {

@@ -84,7 +84,7 @@ class Pool final : public Location {
 
   void write(Token token, SegmentNumber segment, std::uint64_t offset, Bytes bytes) override;
   void prepare(Token token, SegmentNumber segment, std::uint64_t size) override;
-  // Makes `to` anew and removes `from`, at once: an object costs nothing before it is written to.
+  // Makes `to` anew, and then removes `from` in the background: an object costs nothing before it is written to.
   void recycle(Token token, SegmentNumber from, SegmentNumber to) override;
   void remove(Token token, SegmentNumber segment) override;
   void replace_blob(Token token, const std::string& blob, Bytes content) override;
@@ -136,7 +136,7 @@ class Pool final : public Location {
   std::map<std::uint64_t, std::optional<Finished>> answers_;  // awaited
   LeaseWatch watch_;
   ReadAhead ahead_;
-  Time forget_at_ = kNever;  // what was read
+  Time forget_at_ = kNever;                           // what was read
   std::map<std::uint64_t, ReadAhead::Piece> pieces_;  // on their way, by tag
   std::deque<Completion> finished_;
   std::size_t in_flight_ = 0;

@@ -53,6 +53,10 @@ class ReadAhead {
   void forget(SegmentNumber segment) {
     std::erase_if(pieces_, [segment](const auto& entry) { return entry.first.segment == segment; });
   }
+  void forget(SegmentNumber segment, std::uint64_t offset, std::size_t size) {
+    for (std::uint64_t index = offset / kPiece; index * kPiece < offset + size; ++index)
+      pieces_.erase({segment, index});
+  }
   void clear() { pieces_.clear(); }
 
  private:

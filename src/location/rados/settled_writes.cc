@@ -33,8 +33,8 @@ void SettledWrites::finished(const Finished& finished) {
     writes_.erase(found);
     return done(Finished());
   }
-  const bool unknown = finished.outcome == Outcome::kUnknown ||
-                       (finished.outcome == Outcome::kFull && !found->second.tell_full);
+  const bool unknown =
+      finished.outcome == Outcome::kUnknown || (finished.outcome == Outcome::kFull && !found->second.tell_full);
   if (unknown && !given_up_) {
     const Time now = store_.now();
     if (!unsettled_) since_ = now;

@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""Takeover on a real Ceph cluster, once of each kind: a client's connections live on, and nothing of them is lost or doubled.
+
+`make soak` measures twenty of each (takeover_table.py)."""
+
+import unittest
+
+import case
+import lab
+import takeover
+
+
+class TakeoverTest(unittest.TestCase):
+    """One group for all: the failures come one after the other."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = lab.Directory(takeover.directory("takeover_test"))
+        cls.addClassCleanup(cls.directory.remove)
+        cls.group = takeover.Group(cls.directory)
+        cls.group.__enter__()
+        cls.addClassCleanup(cls.group.stack.close)
+
+    def survive(self, kind, congestion="cubic"):
+        try:
+            result = self.group.run(kind, congestion)
+        except BaseException:
+            print(self.group.logs())
+            raise
+        print(f"client's stall {result['stall_ms']:.0f} ms, new owner ready after {result['ready_ms']:.0f} ms", flush=True)
+
+    def test_planned_handovers_in_a_row(self):
+        for _ in range(3):
+            self.survive("hand_over")
+
+    def test_the_owner_is_killed(self):
+        self.survive("kill", "bbr")
+
+    def test_the_owner_is_stopped_and_wakes_up_later(self):
+        owner = self.group.owner
+        lost = len(owner.node.events("ownership-lost"))
+        self.survive("freeze")
+        self.assertEqual(len(owner.node.events("ownership-lost")), lost + 1)
+
+    def test_the_owners_network_is_cut(self):
+        self.survive("cut_network")
+
+    def test_the_owners_way_to_storage_is_cut(self):
+        owner = self.group.owner
+        lapsed = len(owner.node.events("lease-lapsed"))
+        self.survive("cut_storage")
+        self.assertGreater(len(owner.node.events("lease-lapsed")), lapsed, "it did not say that it could not renew")
+
+    def test_a_whole_zone_is_lost(self):
+        self.survive("lose_zone", "bbr")
+
+    def test_sigterm_hands_over_too(self):
+        self.survive("terminate")
+
+    def test_a_client_is_served_by_one_of_two_that_start_at_once(self):
+        """Both see that the log is free; one gets it."""
+        owner, other = self.group.owner, self.group.others()[0]
+        served = sum(len(machine.node.events("ready")) for machine in (owner, other))
+        for machine in (owner, other):
+            machine.node.kill_keeper()
+        with_logs = [machine.begin() for machine in (owner, other)]
+        lab.wait_for(lambda: sum(len(machine.node.events("ready")) for machine in with_logs) > served, 30, self.group.logs)
+        self.group.find_owner()
+        self.assertEqual(sum(len(machine.node.events("ready")) for machine in with_logs), served + 1)
+        self.survive("hand_over")
+
+
+if __name__ == "__main__":
+    case.main()

@@ -1,0 +1,158 @@
+// Tries to get a write of a former owner past the fence, on a real cluster: one run after the other, as fence_test.py says
+// on standard input. Each run: an owner with writes in flight, a successor that takes the log and reads all of it, and then
+// the former owner's writes, which go on landing, or being refused, for as long as they like.
+//
+//   holdfast-pool-fence ADDRESS        reads lines: "run LOG", and "go" wherever it has printed "ready …"
+//
+// What must hold: whatever the former owner was told is done is in what the successor has read; and after that nothing
+// changes any more.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstring>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "location/rados/open.h"
+
+namespace holdfast::location::rados {
+namespace {
+
+constexpr std::uint64_t kSegmentSize = 8U << 20;
+constexpr std::size_t kWrite = 64U << 10;
+constexpr std::size_t kSegments = 3;
+constexpr std::size_t kSettled = 8;    // writes that are waited for
+constexpr std::size_t kInFlight = 48;  // writes that are not
+
+struct Side {
+  std::unique_ptr<Ring> ring;
+  std::unique_ptr<Pool> pool;
+};
+
+[[noreturn]] void give_up(const std::string& why) {
+  fmt::print("error {}\n", why);
+  std::exit(1);
+}
+
+Side open_side(const Address& address, const std::string& identity) {
+  Side side;
+  auto ring = Ring::create();
+  if (!ring) give_up(ring.error().message);
+  side.ring = *std::move(ring);
+  Self self;
+  self.identity = self.host = identity;
+  self.lease = std::chrono::milliseconds(100);
+  auto pool = open_pool(address, self, *side.ring);
+  if (!pool) give_up(pool.error().message);
+  side.pool = *std::move(pool);
+  return side;
+}
+
+void tell_and_wait(const std::string& what) {
+  fmt::print("ready {}\n", what);
+  std::fflush(stdout);
+  std::string line;
+  if (!std::getline(std::cin, line) || line != "go") std::exit(2);
+}
+
+// Counts completions; returns how many came without an error. Tokens of these are added.
+std::size_t drain(Pool& pool, std::vector<Token>& done, std::vector<Token>& refused) {
+  Completion completions[16];
+  std::size_t count = 0;
+  while (const std::size_t n = pool.poll(completions)) {
+    for (std::size_t i = 0; i < n; ++i) (completions[i].error ? refused : done).push_back(completions[i].token);
+    count += n;
+  }
+  return count;
+}
+
+void wait_for_all(Pool& pool, std::vector<Token>& done, std::vector<Token>& refused) {
+  while (pool.in_flight() > 0) {
+    if (drain(pool, done, refused) == 0) pool.wait();
+  }
+}
+
+std::vector<std::byte> contents(Token token) {
+  std::vector<std::byte> bytes(kWrite);
+  for (std::size_t i = 0; i + sizeof token <= bytes.size(); i += sizeof token) {
+    std::memcpy(bytes.data() + i, &token, sizeof token);
+  }
+  return bytes;
+}
+
+// Where write number `token` (from 1) goes: in turn to each segment.
+SegmentNumber segment_of(Token token) { return SegmentNumber{1 + token % kSegments}; }
+std::uint64_t offset_of(Token token) { return token / kSegments * kWrite; }
+
+std::vector<std::vector<std::byte>> read_all(Pool& pool) {
+  std::vector<std::vector<std::byte>> all;
+  for (std::uint64_t number = 1; number <= kSegments; ++number) {
+    std::vector<std::byte> bytes(kSegmentSize);
+    // In pieces that are not kept, so that a second look is one.
+    for (std::size_t at = 0; at < bytes.size(); at += kWrite) {
+      auto read = pool.read(SegmentNumber{number}, at, MutableBytes(bytes).subspan(at, kWrite));
+      if (!read) give_up(read.error().message);
+    }
+    all.push_back(std::move(bytes));
+  }
+  return all;
+}
+
+void run(Address address, const std::string& log) {
+  address.log = log;
+  Side former = open_side(address, "aaaa"), successor = open_side(address, "bbbb");
+  if (auto locked = former.pool->lock(std::chrono::seconds(30)); !locked) give_up(locked.error().message);
+  std::vector<Token> done, refused;
+  for (std::uint64_t number = 1; number <= kSegments; ++number) {
+    former.pool->prepare(0, SegmentNumber{number}, kSegmentSize);
+  }
+  wait_for_all(*former.pool, done, refused);
+  std::vector<std::vector<std::byte>> buffers;
+  Token token = 0;
+  const auto write = [&] {
+    buffers.push_back(contents(++token));
+    former.pool->write(token, segment_of(token), offset_of(token), buffers.back());
+  };
+  for (std::size_t i = 0; i < kSettled; ++i) write();
+  wait_for_all(*former.pool, done, refused);
+  if (!refused.empty()) give_up("the owner's own writes are refused");
+  done.clear();
+
+  tell_and_wait("to write");  // an OSD may be stopped now
+  for (std::size_t i = 0; i < kInFlight; ++i) write();
+  tell_and_wait("to take over");
+  if (auto locked = successor.pool->lock(std::chrono::seconds(60)); !locked) give_up(locked.error().message);
+  const auto seen = read_all(*successor.pool);
+  tell_and_wait("to look again");  // the OSD goes on now
+  wait_for_all(*former.pool, done, refused);
+  const auto later = read_all(*successor.pool);
+
+  std::size_t landed = 0, missing = 0;
+  for (Token each = 1; each <= token; ++each) {
+    const auto wanted = contents(each);
+    const auto& segment = seen[segment_of(each).value - 1];
+    const bool there = std::memcmp(segment.data() + offset_of(each), wanted.data(), kWrite) == 0;
+    landed += each > kSettled && there ? 1 : 0;
+    const bool told = each <= kSettled || std::ranges::find(done, each) != done.end();
+    missing += told && !there ? 1 : 0;
+  }
+  fmt::print("result done={} refused={} landed={} missing={} changed={} fenced={}\n", done.size(), refused.size(), landed,
+             missing, seen != later, former.pool->fenced());
+  std::fflush(stdout);
+}
+
+}  // namespace
+}  // namespace holdfast::location::rados
+
+int main(int argc, char** argv) {
+  using namespace holdfast::location::rados;
+  const auto address = argc == 2 ? parse_address(argv[1]) : std::unexpected(std::string("an address is wanted"));
+  if (!address) {
+    fmt::print("error {}\n", address.error());
+    return 2;
+  }
+  for (std::string line; std::getline(std::cin, line);) {
+    if (line.starts_with("run ")) run(*address, line.substr(4));
+  }
+}

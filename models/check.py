@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Checks the model of the N-way handshake (handshake.pml) with Spin: the model as it is must be clean, each seeded bug must be
-caught by the property that it breaks, and what must be possible must be reached.
+"""Checks the models of the N-way handshake (handshake.pml) and of a log's ownership in RADOS (ownership.pml) with Spin: a model as
+it is must be clean, each seeded bug must be caught by the property that it breaks, and what must be possible must be reached.
 
     models/check.py                  everything, N = 3..8: hours on two cores
     models/check.py --quick          what ctest runs: about a minute of processor time
@@ -26,7 +26,10 @@ import threading
 import time
 from pathlib import Path
 
-MODEL = Path(__file__).resolve().parent / "handshake.pml"
+MODELS = Path(__file__).resolve().parent
+HANDSHAKE, OWNERSHIP = "handshake", "ownership"
+# How a model is told its size, which the table calls N.
+SIZE = {HANDSHAKE: "N", OWNERSHIP: "TENURES"}
 GIB = 1 << 30
 
 # How a run may end: clean, or with the name of what failed.
@@ -38,9 +41,13 @@ ENDS = "ends_open_or_closed"
 CAUSE = "no_error_without_cause"
 LIVELOCK = "acceptance cycle"
 REACHED = "never_reached"
+KEPT = "acknowledged_is_kept"
+ONCE = "acknowledged_once"
+FENCED = "old_writes_are_fenced"
 # What to call them in the table.
 TITLES = {AGREE: "(1) agreement", COPIES: "(2) copies", ASKED: "(3) asked for", ENDS: "(4) ends", LIVELOCK: "(4) livelock",
-          CAUSE: "(5) cause", REACHED: "reached", CLEAN: "clean"}
+          CAUSE: "(5) cause", KEPT: "(a) kept", ONCE: "(b) once", FENCED: "(c) fenced",
+          REACHED: "reached", CLEAN: "clean"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,19 +57,26 @@ class Run:
     expected: str = CLEAN
     settings: tuple = ()  # ("NAME", value) for spin's -D
     liveness: bool = False
+    model: str = HANDSHAKE
 
     @property
     def large(self):
         """Worth the optimizer's ten seconds."""
+        if self.model == OWNERSHIP:
+            return self.expected == CLEAN and self.n > 2
         return self.expected == CLEAN and (self.n > 6 or dict(self.settings).get("CALLS") != 1)
 
     @property
     def title(self):
-        return f"N={self.n} {self.name}" + (" (liveness)" if self.liveness else "")
+        return f"{SIZE[self.model].lower() if self.model == OWNERSHIP else 'N'}={self.n} {self.name}" + (" (liveness)" if self.liveness else "")
 
 
 def run(n, name, expected=CLEAN, liveness=False, **settings):
     return Run(n, name, expected, tuple(settings.items()), liveness)
+
+
+def tenures(n, name, expected=CLEAN, **settings):
+    return Run(n, name, expected, tuple(settings.items()), model=OWNERSHIP)
 
 
 ONE = {"CALLS": 1, "ANSWERS": 1}
@@ -204,6 +218,36 @@ def full():
     return sorted(runs, key=lambda r: r.n) + seeded_bugs() + limits()
 
 
+def ownership_quick():
+    return [
+        tenures(2, "ownership"),
+        tenures(2, "bug: no guard on writes", FENCED, BUG_NO_GUARD=1),
+        tenures(2, "bug: end read before segments are raised", FENCED, BUG_READ_BEFORE_RAISE=1),
+        tenures(2, "bug: segments raised before head", FENCED, BUG_RAISE_BEFORE_HEAD=1),
+        tenures(2, "bug: segment used before made", ONCE, BUG_USED_BEFORE_MADE=1),
+        tenures(2, "bug: head not told of segments", ONCE, BUG_HEAD_NOT_TOLD=1),
+        tenures(2, "bug: time-out not settled", ONCE, BUG_UNSETTLED=1),
+        tenures(2, "bug: blind take", FENCED, BUG_BLIND_TAKE=1),
+        tenures(2, "bug: lease without fence", FENCED, BUG_LEASE_ONLY=1),
+        tenures(2, "bug: lease without fence, clocks drift", FENCED, BUG_LEASE_ONLY=2),
+        tenures(2, "bug: append", KEPT, BUG_APPEND=1),
+        tenures(2, "bug: made segment made again", KEPT, BUG_MAKING_AGAIN=1),
+        tenures(2, "bug: any segment removed", FENCED, BUG_REMOVE_ANY=1),
+        tenures(2, "possible: last tenure acknowledges", REACHED, REACH_THIRD=1),
+        tenures(2, "possible: a write is settled", REACHED, REACH_SETTLED=1),
+        tenures(2, "possible: stranger's segment", REACHED, REACH_STRANGER=1),
+    ]
+
+
+def ownership_full():
+    return ownership_quick() + [
+        tenures(2, "ownership, 4 batches, 2 time-outs", BATCHES=4, TIMEOUTS=2),
+        tenures(3, "ownership, 2 batches", BATCHES=2, PER_SEGMENT=1),
+        tenures(3, "ownership"),
+        tenures(3, "possible: third tenure acknowledges", REACHED, REACH_THIRD=1),
+    ]
+
+
 @dataclasses.dataclass
 class Result:
     run: Run
@@ -219,7 +263,7 @@ class Result:
         return self.verdict == self.run.expected
 
     def as_dict(self):
-        return {"n": self.run.n, "variant": self.run.name, "liveness": self.run.liveness,
+        return {"model": self.run.model, "n": self.run.n, "variant": self.run.name, "liveness": self.run.liveness,
                 "settings": dict(self.run.settings), "expected": self.run.expected, "verdict": self.verdict,
                 "states": self.states, "transitions": self.transitions, "depth": self.depth,
                 "seconds": round(self.seconds, 2), "as_expected": self.as_expected, "note": self.note}
@@ -230,7 +274,7 @@ def verify(task, directory, optimize, memory, limit):
     started = time.monotonic()
     result = Result(task, "not run")
     directory.mkdir(parents=True, exist_ok=True)
-    defines = [f"-DN={task.n}", *(f"-D{name}={value}" for name, value in task.settings)]
+    defines = [f"-D{SIZE[task.model]}={task.n}", *(f"-D{name}={value}" for name, value in task.settings)]
     if task.liveness:
         defines.append("-DLIVENESS")
     # Partial-order reduction is on, as always with Spin. COLLAPSE compresses states without loss.
@@ -238,11 +282,12 @@ def verify(task, directory, optimize, memory, limit):
     if not task.liveness:
         flags.append("-DSAFETY")
     steps = (
-        ["spin", "-a", *defines, str(MODEL)],
+        ["spin", "-a", *defines, str(MODELS / f"{task.model}.pml")],
         ["gcc", *flags, "-o", "pan", "pan.c"],
         # A table that fits; a stack that is not cut off (pan says so if it is).
         ["./pan", "-w24" if task.large else "-w18", "-m3000000" if task.large else "-m300000",
-         *(["-a"] if task.liveness else [])],
+         *(["-a"] if task.liveness else []),
+         *(["-E"] if task.model == OWNERSHIP else [])],  # who lost the race waits for ever, as it should
     )
     output = ""
     for command in steps:
@@ -300,10 +345,10 @@ def summary(results):
     """For README.md: what was explored to the end, a line for each N."""
     lines = ["| N | runs explored to the end | states | transitions | largest run, states |", "| ---: | ---: | ---: | ---: | --- |"]
     clean = [r for r in results if r.verdict == CLEAN and r.as_expected]
-    for n in sorted({r.run.n for r in clean}):
-        of_n = [r for r in clean if r.run.n == n]
+    for model, n in sorted({(r.run.model, r.run.n) for r in clean}):
+        of_n = [r for r in clean if (r.run.model, r.run.n) == (model, n)]
         most = max(of_n, key=lambda r: r.states)
-        lines.append(f"| {n} | {len(of_n)} | {sum(r.states for r in of_n):,} | {sum(r.transitions for r in of_n):,} | "
+        lines.append(f"| {n if model == HANDSHAKE else f'{n} tenures'} | {len(of_n)} | {sum(r.states for r in of_n):,} | {sum(r.transitions for r in of_n):,} | "
                      f"{most.run.name}, {most.states:,} |")
     caught = sum(1 for r in results if r.run.expected != CLEAN and r.as_expected)
     return "\n".join(lines) + f"\n\n{caught} more runs ended as they should: bugs caught, limits shown, what must be possible reached."
@@ -316,8 +361,9 @@ def folder_of(task):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small N and bounds, and every seeded bug")
+    parser.add_argument("--model", choices=tuple(SIZE), help="one of them (default: both)")
     parser.add_argument("--only", metavar="WORD", help="the runs whose title contains it")
-    parser.add_argument("--n", type=int, choices=range(3, 9), help="the runs with this N")
+    parser.add_argument("--n", type=int, choices=range(2, 9), help="the runs with this N, or so many tenures")
     parser.add_argument("--list", action="store_true", help="show the runs and stop")
     parser.add_argument("--summary", action="store_true", help="print a Markdown table by N instead, for README.md")
     parser.add_argument("--json", action="store_true", help="print the results as JSON instead of the table")
@@ -327,7 +373,11 @@ def main():
     parser.add_argument("--directory", type=Path, help="where the verifiers go and stay (default: a temporary directory)")
     arguments = parser.parse_args()
 
-    runs = quick() if arguments.quick else full()
+    runs = []
+    if arguments.model in (None, HANDSHAKE):
+        runs += quick() if arguments.quick else full()
+    if arguments.model in (None, OWNERSHIP):
+        runs += ownership_quick() if arguments.quick else ownership_full()
     if arguments.n:
         runs = [r for r in runs if r.n == arguments.n]
     if arguments.only:
@@ -364,7 +414,7 @@ def main():
         print(summary(results) if arguments.summary else table(results))
         for r in surprises:
             print(f"\n{r.run.title}: {r.note or r.verdict}")
-            if (directory / folder_of(r.run) / "handshake.pml.trail").exists():
+            if (directory / folder_of(r.run) / f"{r.run.model}.pml.trail").exists():
                 print(f"  what led there: cd {directory / folder_of(r.run)} && ./pan -r -n")
         print(f"\n{len(results)} runs, {len(surprises)} not as expected, {processor:.0f} s of processor time")
     if not arguments.directory and not surprises:

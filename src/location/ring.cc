@@ -16,6 +16,7 @@ namespace {
 
 constexpr unsigned kTagBits = 48;
 constexpr unsigned kDispatchBatch = 64;
+constexpr Duration kBetweenRemovals = std::chrono::milliseconds(1);
 constexpr unsigned kMaxWorkers = 256;  // four for each of 64 locations, of each kind
 
 // From the quickest set-up to the plainest: older kernels refuse flags that they do not know.
@@ -177,11 +178,13 @@ Readiness::Readiness(Ring& ring, int fd, short events)
     : ring_(ring), fd_(fd), events_(events), user_(ring.add(*this)) {}
 
 Readiness::~Readiness() {
-  if (armed_) {
+  // A removal fails while the kernel is at waking the poll up, and that may come to nothing: a timer was set anew, say.
+  while (armed_) {
     ring_.queue(user_, 1,
                 [this](io_uring_sqe* sqe) { io_uring_prep_poll_remove(sqe, std::uint64_t{user_} << kTagBits); });
-    while (ring_.outstanding(user_) > 0) ring_.wait(Duration::max());
+    ring_.wait(kBetweenRemovals);
   }
+  while (ring_.outstanding(user_) > 0) ring_.wait(Duration::max());
   ring_.remove(user_);
 }
 

@@ -1,20 +1,21 @@
-"""Former owners of a pool's log that still write (tests/location/fence): what is done to the OSDs meanwhile."""
+"""Former owners of a pool's log that still write, and their successors (tests/location/fence)."""
 
 import os
-import re
+import signal
 import subprocess
 
 import lab
 import rados_cluster
 
 PROGRAM = os.environ.get("HOLDFAST_POOL_FENCE", os.path.join(os.path.dirname(lab.BINARY), "holdfast-pool-fence"))
+IN_FLIGHT = 48
 
 
-class Fence:
-    def __init__(self, cluster):
-        self.cluster = cluster
-        self.runs = 0
-        self.process = subprocess.Popen([PROGRAM, f"rados:{rados_cluster.POOL}/fence?conf={cluster.conf}"], text=True,
+class Owner:
+    """One of the two programs."""
+
+    def __init__(self, cluster, role):
+        self.process = subprocess.Popen([PROGRAM, f"rados:{rados_cluster.POOL}/fence?conf={cluster.conf}", role], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=lab.die_with_parent)
 
     def close(self):
@@ -27,30 +28,54 @@ class Fence:
         self.process.stdin.write(text + "\n")
         self.process.stdin.flush()
 
-    def hear(self, wanted):
+    def hear(self, *wanted):
         line = self.process.stdout.readline().strip()
         if not line.startswith(wanted):
-            raise AssertionError(f"wanted {wanted!r}, heard {line!r}")
+            raise AssertionError(f"wanted {wanted}, heard {line!r}")
         return line
 
-    def run(self, pause=None):
-        """One former owner with 48 writes in flight, and one successor. `pause`: the OSD that is stopped before they are
-        written, and goes on when the successor has read everything."""
+    def numbers(self, wanted):
+        return {int(word) for word in self.hear(wanted).split()[1:]}
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+
+class Fence:
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.runs = 0
+        self.former, self.successor = Owner(cluster, "former"), Owner(cluster, "successor")
+
+    def close(self):
+        self.former.close()
+        self.successor.close()
+
+    def run(self, osd=None, freeze=False):
+        """One former owner with 48 writes in flight, and one that takes over from it. `osd`: is stopped before they are written,
+        and goes on once the successor has read everything; so does the former owner, with `freeze`."""
         self.runs += 1
-        self.say(f"run log{self.runs}")
-        self.hear("ready to write")
-        if pause is not None:
-            self.cluster.pause_osd(pause)
+        former, successor = self.former, self.successor
+        former.say(f"run log{self.runs}")
+        former.hear("ready to write")
+        if osd is not None:
+            self.cluster.pause_osd(osd)
         try:
-            self.say("go")
-            self.hear("ready to take over")
-            self.say("go")
-            self.hear("ready to look again")
+            former.say("go")
+            former.hear("ready in flight")
+            if freeze:
+                former.signal(signal.SIGSTOP)
+            successor.say(f"run log{self.runs}")
+            there = successor.numbers("there")
         finally:
-            if pause is not None:
-                self.cluster.resume_osd(pause)
-        self.say("go")
-        result = self.hear("result")
-        if pause is not None:
+            if osd is not None:
+                self.cluster.resume_osd(osd)
+            former.signal(signal.SIGCONT)
+        former.say("go")
+        done = former.numbers("done")
+        fenced = former.hear("fenced", "unaware") == "fenced"
+        if osd is not None:
             self.cluster.wait()
-        return {key: int(value) if value.isdigit() else value == "true" for key, value in re.findall(r"(\w+)=(\w+)", result)}
+        successor.say("go")
+        changed = successor.hear("same", "changed") == "changed"
+        return {"done": len(done), "there": len(there), "missing": sorted(done - there), "changed": changed, "fenced": fenced}

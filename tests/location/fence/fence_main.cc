@@ -1,11 +1,13 @@
-// Tries to get a write of a former owner past the fence, on a real cluster: one run after the other, as fence_test.py says
-// on standard input. Each run: an owner with writes in flight, a successor that takes the log and reads all of it, and then
-// the former owner's writes, which go on landing, or being refused, for as long as they like.
+// Tries to get a write of a former owner past the fence, on a real cluster: two programs, each an owner, which fence.py
+// starts, stops and tells what to do, and one run after the other.
 //
-//   holdfast-pool-fence ADDRESS        reads lines: "run LOG", and "go" wherever it has printed "ready …"
+//   holdfast-pool-fence ADDRESS former       "run LOG": takes the log, writes, says "ready to write"; "go": leaves 48 writes on
+//                                            their way and says "ready in flight"; "go": waits for them, "done N N …"
+//   holdfast-pool-fence ADDRESS successor    "run LOG": takes the log and reads all of it, says "there N N …"; "go": reads it
+//                                            again, "changed" or "same"
 //
-// What must hold: whatever the former owner was told is done is in what the successor has read; and after that nothing
-// changes any more.
+// Writes are numbered from 1. What must hold: whatever the former owner was told is done is there for the successor; and
+// after that nothing changes any more.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -49,9 +51,13 @@ Side open_side(const Address& address, const std::string& identity) {
   return side;
 }
 
-void tell_and_wait(const std::string& what) {
-  fmt::print("ready {}\n", what);
+void tell(const std::string& what) {
+  fmt::print("{}\n", what);
   std::fflush(stdout);
+}
+
+void tell_and_wait(const std::string& what) {
+  tell(what);
   std::string line;
   if (!std::getline(std::cin, line) || line != "go") std::exit(2);
 }
@@ -110,47 +116,56 @@ void take(Pool& pool) {
   }
 }
 
-void run(Address address, const std::string& log) {
-  address.log = log;
-  Side former = open_side(address, "aaaa"), successor = open_side(address, "bbbb");
-  if (auto locked = former.pool->lock(std::chrono::seconds(30)); !locked) give_up(locked.error().message);
+std::string list(std::string text, std::vector<Token> tokens) {
+  std::ranges::sort(tokens);
+  for (const Token token : tokens) text += fmt::format(" {}", token);
+  return text;
+}
+
+void former(const Address& address) {
+  const Side side = open_side(address, "aaaa");
+  Pool& pool = *side.pool;
+  if (auto locked = pool.lock(std::chrono::seconds(30)); !locked) give_up(locked.error().message);
   std::vector<Token> done, refused;
-  for (std::uint64_t number = 1; number <= kSegments; ++number) {
-    former.pool->prepare(0, SegmentNumber{number}, kSegmentSize);
-  }
-  wait_for_all(*former.pool, done, refused);
+  for (std::uint64_t number = 1; number <= kSegments; ++number) pool.prepare(0, SegmentNumber{number}, kSegmentSize);
+  wait_for_all(pool, done, refused);
   std::vector<std::vector<std::byte>> buffers;
   Token token = 0;
+  done.clear();
   const auto write = [&] {
     buffers.push_back(contents(++token));
-    former.pool->write(token, segment_of(token), offset_of(token), buffers.back());
+    pool.write(token, segment_of(token), offset_of(token), buffers.back());
   };
   for (std::size_t i = 0; i < kSettled; ++i) write();
-  wait_for_all(*former.pool, done, refused);
+  wait_for_all(pool, done, refused);
   if (!refused.empty()) give_up("the owner's own writes are refused");
-  done.clear();
-
-  tell_and_wait("to write");  // an OSD may be stopped now
+  tell_and_wait("ready to write");  // an OSD may be stopped now
   for (std::size_t i = 0; i < kInFlight; ++i) write();
-  tell_and_wait("to take over");
-  take(*successor.pool);
-  const auto seen = read_all(*successor.pool);
-  tell_and_wait("to look again");  // the OSD goes on now
-  wait_for_all(*former.pool, done, refused);
-  const auto later = read_all(*successor.pool);
-
-  std::size_t landed = 0, missing = 0;
-  for (Token each = 1; each <= token; ++each) {
-    const auto wanted = contents(each);
-    const auto& segment = seen[segment_of(each).value - 1];
-    const bool there = std::memcmp(segment.data() + offset_of(each), wanted.data(), kWrite) == 0;
-    landed += each > kSettled && there ? 1 : 0;
-    const bool told = each <= kSettled || std::ranges::find(done, each) != done.end();
-    missing += told && !there ? 1 : 0;
+  tell_and_wait("ready in flight");  // and so may we
+  wait_for_all(pool, done, refused);
+  tell(list("done", done));
+  // Until it knows, if it does not yet.
+  const Time bound = pool.store().now() + std::chrono::seconds(20);
+  while (!pool.fenced() && pool.store().now() < bound) {
+    pool.wait();
+    drain(pool, done, refused);
   }
-  fmt::print("result done={} refused={} landed={} missing={} changed={} fenced={}\n", done.size(), refused.size(), landed,
-             missing, seen != later, former.pool->fenced());
-  std::fflush(stdout);
+  tell(pool.fenced() ? "fenced" : "unaware");
+}
+
+void successor(const Address& address) {
+  const Side side = open_side(address, "bbbb");
+  Pool& pool = *side.pool;
+  take(pool);
+  const auto seen = read_all(pool);
+  std::vector<Token> there;
+  for (Token token = 1; token <= kSettled + kInFlight; ++token) {
+    const auto wanted = contents(token);
+    const auto& segment = seen[segment_of(token).value - 1];
+    if (std::memcmp(segment.data() + offset_of(token), wanted.data(), kWrite) == 0) there.push_back(token);
+  }
+  tell_and_wait(list("there", there));
+  tell(read_all(pool) == seen ? "same" : "changed");
 }
 
 }  // namespace
@@ -158,12 +173,16 @@ void run(Address address, const std::string& log) {
 
 int main(int argc, char** argv) {
   using namespace holdfast::location::rados;
-  const auto address = argc == 2 ? parse_address(argv[1]) : std::unexpected(std::string("an address is wanted"));
-  if (!address) {
-    fmt::print("error {}\n", address.error());
-    return 2;
-  }
+  auto address = argc == 3 ? parse_address(argv[1]) : std::unexpected(std::string("an address and a role are wanted"));
+  if (!address) give_up(address.error());
+  const std::string role = argv[2];
   for (std::string line; std::getline(std::cin, line);) {
-    if (line.starts_with("run ")) run(*address, line.substr(4));
+    if (!line.starts_with("run ")) give_up("told " + line);
+    address->log = line.substr(4);
+    if (role == "former") {
+      former(*address);
+    } else {
+      successor(*address);
+    }
   }
 }

@@ -3,12 +3,13 @@
 import os
 import signal
 import subprocess
+import unittest
 
 import lab
 import rados_cluster
 
 PROGRAM = os.environ.get("HOLDFAST_POOL_FENCE", os.path.join(os.path.dirname(lab.BINARY), "holdfast-pool-fence"))
-IN_FLIGHT = 48
+SETTLED, IN_FLIGHT = 8, 128  # writes
 
 
 class Owner:
@@ -42,6 +43,8 @@ class Owner:
 
 
 class Fence:
+    """Both of them."""
+
     def __init__(self, cluster):
         self.cluster = cluster
         self.runs = 0
@@ -51,9 +54,15 @@ class Fence:
         self.former.close()
         self.successor.close()
 
-    def run(self, osd=None, freeze=False):
-        """One former owner with 48 writes in flight, and one that takes over from it. `osd`: is stopped before they are written,
-        and goes on once the successor has read everything; so does the former owner, with `freeze`."""
+    def clear_blocklist(self):
+        with self.cluster.connect() as client:
+            lab.wait_for(lambda: client.mon("osd dump")["blocklist"], 10, lambda: "the former owner is not put on the blocklist")
+            client.mon("osd blocklist clear")
+
+    def run(self, osd=None, freeze=False, forgive=False):
+        """One former owner with 128 writes in flight, and one that takes over from it. `osd`: is stopped before they are written,
+        and goes on once the successor has read everything; so does the former owner, with `freeze`. `forgive`: the blocklist is
+        cleared before that, as it is when an entry has expired."""
         self.runs += 1
         former, successor = self.former, self.successor
         former.say(f"run log{self.runs}")
@@ -67,6 +76,8 @@ class Fence:
                 former.signal(signal.SIGSTOP)
             successor.say(f"run log{self.runs}")
             there = successor.numbers("there")
+            if forgive:
+                self.clear_blocklist()
         finally:
             if osd is not None:
                 self.cluster.resume_osd(osd)
@@ -79,3 +90,24 @@ class Fence:
         successor.say("go")
         changed = successor.hear("same", "changed") == "changed"
         return {"done": len(done), "there": len(there), "missing": sorted(done - there), "changed": changed, "fenced": fenced}
+
+
+class FenceCase(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = rados_cluster.Cluster()
+        cls.addClassCleanup(cls.cluster.destroy)
+        cls.cluster.start()
+
+    def setUp(self):
+        self.fence = Fence(self.cluster)
+        self.addCleanup(self.fence.close)
+        self.late = 0  # writes that were refused
+
+    def check(self, **how):
+        result = self.fence.run(**how)
+        print(result, flush=True)
+        self.assertEqual(result["missing"], [], f"writes that the owner was told are done are not there: {result}")
+        self.assertFalse(result["changed"], f"a write landed after the successor had read: {result}")
+        self.assertTrue(result["fenced"], f"the former owner does not know that it is one: {result}")
+        self.late += SETTLED + IN_FLIGHT - result["done"]

@@ -8,6 +8,7 @@ import time
 
 import case
 import durable_send
+import fence
 import flood
 import survival
 import ways_gone
@@ -27,6 +28,18 @@ class DurableSendSoak(durable_send.DurableSend):
 
     def test_a_node_and_its_sender_die_a_hundred_times(self):
         print(self.between_two_nodes(size=256 * case.MIB, kills=100, seed=self.seed()), "senders killed", file=sys.stderr)
+
+
+class FenceSoakTest(fence.FenceCase):
+    def test_a_hundred_former_owners_behind_stopped_osds(self):
+        for run in range(100):
+            self.check(osd=run % 3, freeze=run % 2 == 1, forgive=run % 4 == 3)
+        print(f"{self.late} of {100 * fence.IN_FLIGHT} writes came too late", file=sys.stderr)
+
+    def test_a_thousand_former_owners_that_wake_up_later(self):
+        for run in range(1000):
+            self.check(freeze=run % 4 > 0, forgive=run % 4 == 3)
+        print(f"{self.late} of {1000 * fence.IN_FLIGHT} writes came too late", file=sys.stderr)
 
 
 class SoakTest(survival.Survival):

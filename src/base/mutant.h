@@ -76,6 +76,7 @@ enum class Mutant : std::uint8_t {
   kPoolUsedUnnamed,  // a segment is written to before the head says that it is in use
   kPoolUnsettled,    // after a time-out what follows is written before it is known what happened
   kPoolTimeoutDone,  // a time-out counts as done
+  kPoolOutOfTurn,    // a segment is made while what is left of another owner's of that number is being removed
   kCount
 };
 // From here on they are the model checker's, before that the simulator's.

@@ -64,7 +64,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "pool-takes-blind",
                                                                                            "pool-used-unnamed",
                                                                                            "pool-unsettled",
-                                                                                           "pool-timeout-done"};
+                                                                                           "pool-timeout-done",
+                                                                                           "pool-out-of-turn"};
 
 }  // namespace
 

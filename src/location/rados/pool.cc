@@ -13,8 +13,8 @@
 namespace holdfast::location::rados {
 namespace {
 
-constexpr std::size_t kMostRaising = 64;   // segments' epochs on their way to be raised
-constexpr std::size_t kMostRenewals = 8;   // on their way
+constexpr std::size_t kMostRaising = 64;  // segments' epochs on their way to be raised
+constexpr std::size_t kMostRenewals = 8;  // on their way
 constexpr std::size_t kMostBlob = 1U << 20;
 
 }  // namespace
@@ -162,7 +162,8 @@ Result<bool> Pool::take(const Head& seen) {
     if (entry.state != SegmentState::kMade) unfinished.push_back(SegmentNumber{number});
   }
   owned_ = true;
-  for (const SegmentNumber segment : unfinished) remove_segment(segment, std::nullopt, [] {});
+  // Nobody waits for it.
+  for (const SegmentNumber segment : unfinished) remove_segment(segment, [](const std::optional<Error>&) {});
   return true;
 }
 
@@ -327,20 +328,44 @@ Result<void> Pool::remove_blob(const std::string& blob) {
 
 // ---- While the log runs ----
 
-// Without a token nobody waits for it.
-void Pool::finish(std::optional<Token> token, std::optional<Error> error) {
-  if (token) finished_.push_back({*token, std::move(error)});
+Pool::Ended Pool::completion(Token token) {
+  return [this, token](std::optional<Error> error) { finished_.push_back({token, std::move(error)}); };
+}
+
+// Changes to one segment or one blob are several operations, on different objects, or the same one twice where it was
+// unknown what had become of it: two changes that overlap could leave what neither wants. So a segment that is still
+// being removed is not made before it is gone.
+void Pool::in_turn(const std::string& entry, Next begin) {
+  const auto [at, first] = changing_.try_emplace(entry);
+  if (first || HF_MUTANT(kPoolOutOfTurn)) {
+    begin();
+  } else {
+    at->second.push_back(std::move(begin));
+  }
+}
+
+void Pool::turn_over(const std::string& entry) {
+  const auto found = changing_.find(entry);
+  if (found == changing_.end()) return;
+  if (found->second.empty()) {
+    changing_.erase(found);
+    return;
+  }
+  const Next next = std::move(found->second.front());
+  found->second.pop_front();
+  next();
 }
 
 // One step of a sequence, with the epoch asserted. After an error the sequence ends.
-void Pool::step(ObjectWrite write, std::optional<Token> token, std::string what, Next next, bool tell_full,
+void Pool::step(ObjectWrite write, std::string what, Ended ended, Next next, bool tell_full,
                 std::optional<Outcome> also_good) {
   writes_.begin(
       std::move(write),
-      [this, token, what = std::move(what), next = std::move(next), also_good](const Finished& finished) {
+      [this, what = std::move(what), ended = std::move(ended), next = std::move(next),
+       also_good](const Finished& finished) {
         if (finished.outcome == Outcome::kGuard || finished.outcome == Outcome::kShutOut) fence_off(finished.outcome);
         if (finished.outcome != Outcome::kDone && finished.outcome != also_good) {
-          return finish(token, error_of(finished, place_, what));
+          return ended(error_of(finished, place_, what));
         }
         next();
       },
@@ -355,8 +380,8 @@ void Pool::write(Token token, SegmentNumber segment, std::uint64_t offset, Bytes
   if (!HF_MUTANT(kPoolNoGuard)) write.epoch = epoch_;
   write.offset = offset;
   write.data = bytes;
-  step(std::move(write), token, fmt::format("write to segment {}", segment.value),
-       [this, token] { finish(token, std::nullopt); });
+  const Ended ended = completion(token);
+  step(std::move(write), fmt::format("write to segment {}", segment.value), ended, [ended] { ended(std::nullopt); });
 }
 
 ObjectWrite Pool::segment_entry_write(SegmentNumber segment, std::optional<SegmentEntry> entry) const {
@@ -369,9 +394,19 @@ ObjectWrite Pool::segment_entry_write(SegmentNumber segment, std::optional<Segme
   return write;
 }
 
+void Pool::make_segment(SegmentNumber segment, std::uint64_t size, Ended ended) {
+  const std::string entry = segment_entry(segment);
+  in_turn(entry, [this, segment, size, entry, ended = std::move(ended)] {
+    make_now(segment, size, [this, entry, ended](std::optional<Error> error) {
+      turn_over(entry);
+      ended(std::move(error));
+    });
+  });
+}
+
 // The head names it; its object is made; the head says that it is in use. A former owner's attempt may have left, or
 // may yet make, an object of that name, to which nothing was ever written: it is taken over.
-void Pool::make_segment(SegmentNumber segment, std::uint64_t size, std::optional<Token> token, Next next) {
+void Pool::make_now(SegmentNumber segment, std::uint64_t size, Ended ended) {
   const std::string what = fmt::format("make segment {}", segment.value);
   const auto object = [this, segment, size](bool anew) {
     ObjectWrite write;
@@ -383,78 +418,97 @@ void Pool::make_segment(SegmentNumber segment, std::uint64_t size, std::optional
     write.size = size;
     return write;
   };
-  const Next in_use = [this, segment, size, token, what, next] {
+  const Next in_use = [this, segment, size, ended, what] {
     const SegmentEntry entry{SegmentState::kMade, size};
-    const Next noted = [this, segment, entry, next] {
+    const Next noted = [this, segment, entry, ended] {
       head_.segments[segment.value] = entry;
-      next();
+      ended(std::nullopt);
     };
     if (HF_MUTANT(kPoolUsedUnnamed)) return noted();
-    step(segment_entry_write(segment, entry), token, what, noted, true);
+    step(segment_entry_write(segment, entry), what, ended, noted, true);
   };
-  const Next make_object = [this, object, in_use, token, what] {
-    const auto made = [this, object, in_use, token, what](const Finished& finished) {
-      if (finished.outcome == Outcome::kExists) return step(object(false), token, what, in_use, true);
-      if (finished.outcome != Outcome::kDone) return finish(token, error_of(finished, place_, what));
+  const Next make_object = [this, object, in_use, ended, what] {
+    const auto made = [this, object, in_use, ended, what](const Finished& finished) {
+      if (finished.outcome == Outcome::kExists) return step(object(false), what, ended, in_use, true);
+      if (finished.outcome != Outcome::kDone) return ended(error_of(finished, place_, what));
       in_use();
     };
     writes_.begin(object(true), made, true);
   };
-  step(segment_entry_write(segment, SegmentEntry{SegmentState::kMaking, size}), token, what, make_object, true);
+  step(segment_entry_write(segment, SegmentEntry{SegmentState::kMaking, size}), what, ended, make_object, true);
+}
+
+void Pool::remove_segment(SegmentNumber segment, Ended ended) {
+  const std::string entry = segment_entry(segment);
+  in_turn(entry, [this, segment, entry, ended = std::move(ended)] {
+    remove_now(segment, [this, entry, ended](std::optional<Error> error) {
+      turn_over(entry);
+      ended(std::move(error));
+    });
+  });
 }
 
 // The head says so, its object goes, the head forgets it.
-void Pool::remove_segment(SegmentNumber segment, std::optional<Token> token, Next next) {
+void Pool::remove_now(SegmentNumber segment, Ended ended) {
   const std::string what = fmt::format("remove segment {}", segment.value);
   const auto found = head_.segments.find(segment.value);
   const std::uint64_t size = found == head_.segments.end() ? 0 : found->second.size;
   if (found != head_.segments.end()) head_.segments.erase(found);
-  const Next forget = [this, segment, token, what, next] {
-    step(segment_entry_write(segment, std::nullopt), token, what, next);
+  const Next forget = [this, segment, what, ended] {
+    step(segment_entry_write(segment, std::nullopt), what, ended, [ended] { ended(std::nullopt); });
   };
-  const Next remove_object = [this, segment, token, what, forget] {
+  const Next remove_object = [this, segment, what, ended, forget] {
     ObjectWrite write;
     write.object = segment_object(log_, segment);
     write.epoch_at_most = epoch_;
     write.remove = true;
-    step(std::move(write), token, what, forget, false, Outcome::kAbsent);
+    step(std::move(write), what, ended, forget, false, Outcome::kAbsent);
   };
-  step(segment_entry_write(segment, SegmentEntry{SegmentState::kRemoving, size}), token, what, remove_object);
+  step(segment_entry_write(segment, SegmentEntry{SegmentState::kRemoving, size}), what, ended, remove_object);
 }
 
 void Pool::prepare(Token token, SegmentNumber segment, std::uint64_t size) {
   HF_ASSERT(owned_ && size > 0 && size % kBlock == 0);
   ++in_flight_;
-  make_segment(segment, size, token, [this, token] { finish(token, std::nullopt); });
+  make_segment(segment, size, completion(token));
 }
 
 void Pool::recycle(Token token, SegmentNumber from, SegmentNumber to) {
   HF_ASSERT(owned_);
   ++in_flight_;
+  const Ended ended = completion(token);
   const auto found = head_.segments.find(from.value);
   if (found == head_.segments.end()) {
-    return finish(token, Error{Error::Kind::kIo, fmt::format("{}: no segment {}", place_, from.value)});
+    return ended(Error{Error::Kind::kIo, fmt::format("{}: no segment {}", place_, from.value)});
   }
-  make_segment(to, found->second.size, token, [this, from, token] {
-    remove_segment(from, token, [this, token] { finish(token, std::nullopt); });
+  make_segment(to, found->second.size, [this, from, ended](std::optional<Error> error) {
+    if (error) return ended(std::move(error));
+    remove_segment(from, ended);
   });
 }
 
 void Pool::remove(Token token, SegmentNumber segment) {
   HF_ASSERT(owned_);
   ++in_flight_;
-  remove_segment(segment, token, [this, token] { finish(token, std::nullopt); });
+  remove_segment(segment, completion(token));
 }
 
 void Pool::replace_blob(Token token, const std::string& blob, Bytes content) {
   HF_ASSERT(owned_ && content.size() <= kMostBlob);
   ++in_flight_;
+  const std::string entry = blob_entry(blob);
   ObjectWrite write = on_head();
   std::vector<std::byte> copy(content.begin(), content.end());
-  write.entries.emplace_back(blob_entry(blob), copy);
-  step(std::move(write), token, fmt::format("write blob {}", blob), [this, token, blob, copy = std::move(copy)] {
-    head_.blobs[blob] = copy;
-    finish(token, std::nullopt);
+  write.entries.emplace_back(entry, copy);
+  const Ended ended = [this, entry, done = completion(token)](std::optional<Error> error) {
+    turn_over(entry);
+    done(std::move(error));
+  };
+  in_turn(entry, [this, write = std::move(write), blob, ended, copy = std::move(copy)] {
+    step(write, fmt::format("write blob {}", blob), ended, [this, blob, ended, copy] {
+      head_.blobs[blob] = copy;
+      ended(std::nullopt);
+    });
   });
 }
 

@@ -13,8 +13,9 @@
 #pragma once
 
 #include <deque>
+#include <functional>
+#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -105,11 +106,16 @@ class Pool final : public Location {
   ObjectWrite segment_entry_write(SegmentNumber segment, std::optional<SegmentEntry> entry) const;
 
   using Next = std::function<void()>;
-  void make_segment(SegmentNumber segment, std::uint64_t size, std::optional<Token> token, Next next);
-  void remove_segment(SegmentNumber segment, std::optional<Token> token, Next next);
-  void step(ObjectWrite write, std::optional<Token> token, std::string what, Next next, bool tell_full = false,
+  using Ended = std::function<void(std::optional<Error>)>;
+  Ended completion(Token token);
+  void in_turn(const std::string& entry, Next begin);
+  void turn_over(const std::string& entry);
+  void make_segment(SegmentNumber segment, std::uint64_t size, Ended ended);
+  void make_now(SegmentNumber segment, std::uint64_t size, Ended ended);
+  void remove_segment(SegmentNumber segment, Ended ended);
+  void remove_now(SegmentNumber segment, Ended ended);
+  void step(ObjectWrite write, std::string what, Ended ended, Next next, bool tell_full = false,
             std::optional<Outcome> also_good = std::nullopt);
-  void finish(std::optional<Token> token, std::optional<Error> error);
 
   const std::string place_, log_, head_name_;
   std::unique_ptr<ObjectStore> store_;
@@ -125,6 +131,8 @@ class Pool final : public Location {
   Head head_;                               // as it is, where we own it
   std::uint64_t next_tag_ = 1;
   std::map<std::uint64_t, std::optional<Finished>> answers_;  // awaited
+  // What is being changed of the head's entries, and the changes that wait for it: of one entry only one at a time.
+  std::map<std::string, std::deque<Next>> changing_;
   std::deque<Completion> finished_;
   std::size_t in_flight_ = 0;
 };

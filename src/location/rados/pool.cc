@@ -56,7 +56,7 @@ Finished Pool::ask(const ObjectWrite& write) {
 
 Finished Pool::await(std::uint64_t tag) {
   while (!answers_.at(tag)) {
-    store_->wait(std::min(lease_.due(), writes_.wake_at()));
+    store_->wait(due());
     work();
   }
   Finished finished = *std::move(answers_.at(tag));
@@ -88,8 +88,11 @@ void Pool::tick(Time now) {
     if (now >= lease_.due()) renew(now);
     lapsed_ = owned_ && !lease_.good(now);
   }
-  store_->wake_at(std::min(epoch_ != 0 && !fenced_ ? lease_.due() : kNever, writes_.wake_at()));
+  store_->wake_at(due());
 }
+
+// Only an owner has something to renew: a time that has gone by is nothing to wait for.
+Time Pool::due() const { return std::min(epoch_ != 0 && !fenced_ ? lease_.due() : kNever, writes_.wake_at()); }
 
 // ---- Ownership ----
 
@@ -127,6 +130,7 @@ Result<bool> Pool::take(const Head& seen) {
   HF_ASSERT(!owned_);
   const std::uint64_t epoch = seen.epoch + 1;
   renewal_ = 0;
+  writes_.begin_anew();  // an attempt before this one may have been given up
   ObjectWrite write;
   write.object = head_name_;
   if (seen.epoch == 0) {
@@ -141,17 +145,12 @@ Result<bool> Pool::take(const Head& seen) {
   if (taken.outcome == Outcome::kGuard || taken.outcome == Outcome::kExists) return false;
   if (taken.outcome != Outcome::kDone) return wrong(taken, "take the log");
   epoch_ = epoch;
-  fenced_ = false;
   lease_.begin(begun);
-  // What the head lists now can grow no more by an older owner's hand.
-  auto head = look();
-  if (!head) return std::unexpected(head.error());
-  if (head->epoch != epoch_) return false;
-  head_ = *std::move(head);
-  auto raised = raise_segments();
-  if (!raised || !*raised) {
-    epoch_ = 0;
-    return raised;
+  auto fenced_off = fence_off_others();
+  if (!fenced_off || !*fenced_off) {
+    epoch_ = 0;  // nothing to renew: what we have not fenced off is not ours
+    fenced_ = false;
+    return fenced_off;
   }
   const bool from_another =
       seen.owner && seen.owner->state == Owner::State::kActive && seen.owner->identity != self_.identity;
@@ -165,6 +164,15 @@ Result<bool> Pool::take(const Head& seen) {
   // Nobody waits for it.
   for (const SegmentNumber segment : unfinished) remove_segment(segment, [](const std::optional<Error>&) {});
   return true;
+}
+
+Result<bool> Pool::fence_off_others() {
+  // What the head lists now can grow no more by an older owner's hand.
+  auto head = look();
+  if (!head) return std::unexpected(head.error());
+  if (head->epoch != epoch_) return false;
+  head_ = *std::move(head);
+  return raise_segments();
 }
 
 Result<bool> Pool::raise_segments() {
@@ -204,16 +212,16 @@ void Pool::renew(Time now) {
   ObjectWrite write = on_head();
   write.attributes = {{kAttributeOwner, encode(owner_record(Owner::State::kActive))}};
   const std::uint64_t tag = next_tag_++ << 3 | kRenewal;
-  renewals_[tag] = now;
+  renewals_[tag] = {epoch_, now};
   store_->submit(tag, write);
 }
 
 void Pool::renewal_ended(const Finished& finished) {
   const auto found = renewals_.find(finished.tag);
   HF_ASSERT(found != renewals_.end());
-  const Time begun = found->second;
+  const auto [epoch, begun] = found->second;
   renewals_.erase(found);
-  if (epoch_ == 0) return;  // given back meanwhile
+  if (epoch != epoch_) return;  // given back or given up meanwhile
   switch (finished.outcome) {
     case Outcome::kDone:
       lease_.renewed(begun);
@@ -523,7 +531,7 @@ std::size_t Pool::poll(std::span<Completion> out) {
 }
 
 void Pool::wait() {
-  if (finished_.empty() || lapsed_) store_->wait(std::min(lease_.due(), writes_.wake_at()));
+  if (finished_.empty() || lapsed_) store_->wait(due());
   work();
 }
 

@@ -48,7 +48,8 @@ class Pool final : public Location {
 
   // What the head says now; epoch 0 where there is none. Blocks.
   Result<Head> look();
-  // Takes the log from the owner that `seen` speaks of, and fences it off; blocks. False: somebody else was quicker.
+  // Takes the log from the owner that `seen` speaks of, and fences it off; blocks. False: somebody else was quicker, or
+  // has taken it from us before that was done; it may be tried again.
   Result<bool> take(const Head& seen);
   bool owned() const { return owned_; }
   // Somebody else has taken the log, or the cluster has shut us out: for good.
@@ -97,9 +98,11 @@ class Pool final : public Location {
   Finished await(std::uint64_t tag);
   void work();
   void tick(Time now);
+  Time due() const;
   void renew(Time now);
   void renewal_ended(const Finished& finished);
   void fence_off(Outcome outcome);
+  Result<bool> fence_off_others();
   Result<bool> raise_segments();
   Owner owner_record(Owner::State state) const;
   ObjectWrite on_head() const;
@@ -124,11 +127,10 @@ class Pool final : public Location {
   SettledWrites writes_;
 
   bool owned_ = false, fenced_ = false, lapsed_ = false;
-  std::string why_fenced_;
   std::uint64_t epoch_ = 0;
   std::uint64_t renewal_ = 0;
-  std::map<std::uint64_t, Time> renewals_;  // on their way: tag, when begun
-  Head head_;                               // as it is, where we own it
+  std::map<std::uint64_t, std::pair<std::uint64_t, Time>> renewals_;  // on their way, by tag: epoch, when begun
+  Head head_;                                                         // as it is, where we own it
   std::uint64_t next_tag_ = 1;
   std::map<std::uint64_t, std::optional<Finished>> answers_;  // awaited
   // What is being changed of the head's entries, and the changes that wait for it: of one entry only one at a time.

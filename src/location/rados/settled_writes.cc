@@ -33,8 +33,8 @@ void SettledWrites::finished(const Finished& finished) {
     writes_.erase(found);
     return done(Finished());
   }
-  const bool unknown = finished.outcome == Outcome::kUnknown ||
-                       (finished.outcome == Outcome::kFull && !found->second.tell_full);
+  const bool unknown =
+      finished.outcome == Outcome::kUnknown || (finished.outcome == Outcome::kFull && !found->second.tell_full);
   if (unknown && !given_up_) {
     const Time now = store_.now();
     if (!unsettled_) since_ = now;
@@ -99,6 +99,13 @@ void SettledWrites::give_up(Outcome outcome) {
   Finished finished;
   finished.outcome = outcome;
   for (const Done& done : ended) done(finished);
+}
+
+void SettledWrites::begin_anew() {
+  HF_ASSERT(idle());
+  given_up_.reset();
+  unsettled_ = full_ = false;
+  retry_at_ = kNever;
 }
 
 }  // namespace holdfast::location::rados

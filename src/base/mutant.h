@@ -70,13 +70,14 @@ enum class Mutant : std::uint8_t {
   kWaysNeverStops,        // steps are repeated for ever
   kWaysGivesUpSilently,   // and then the connection stays as it is
   // location, a pool and its owners: for the simulation of these alone (tests/location)
-  kPoolNoGuard,      // writes do not assert the owner's epoch
-  kPoolNoFence,      // a new owner does not raise the segments' epochs
-  kPoolTakesBlind,   // a log is taken whoever has taken it meanwhile
-  kPoolUsedUnnamed,  // a segment is written to before the head says that it is in use
-  kPoolUnsettled,    // after a time-out what follows is written before it is known what happened
-  kPoolTimeoutDone,  // a time-out counts as done
-  kPoolOutOfTurn,    // a segment is made while what is left of another owner's of that number is being removed
+  kPoolNoGuard,        // writes do not assert the owner's epoch
+  kPoolNoFence,        // a new owner does not raise the segments' epochs
+  kPoolTakesBlind,     // a log is taken whoever has taken it meanwhile
+  kPoolUsedUnnamed,    // a segment is written to before the head says that it is in use
+  kPoolUnsettled,      // after a time-out what follows is written before it is known what happened
+  kPoolTimeoutDone,    // a time-out counts as done
+  kPoolLapsedReports,  // an owner whose lease has run out reports what is done
+  kPoolOutOfTurn,      // a segment is made while what is left of another owner's of that number is being removed
   kCount
 };
 // From here on they are the model checker's, before that the simulator's.

@@ -65,6 +65,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "pool-used-unnamed",
                                                                                            "pool-unsettled",
                                                                                            "pool-timeout-done",
+                                                                                           "pool-lapsed-reports",
                                                                                            "pool-out-of-turn"};
 
 }  // namespace

@@ -239,6 +239,7 @@ void Pool::renewal_ended(const Finished& finished) {
 void Pool::fence_off(Outcome outcome) {
   if (fenced_) return;
   fenced_ = true;
+  fenced_by_ = outcome;
   lapsed_ = false;
   writes_.give_up(outcome);
 }
@@ -522,9 +523,17 @@ void Pool::replace_blob(Token token, const std::string& blob, Bytes content) {
 
 std::size_t Pool::poll(std::span<Completion> out) {
   work();
-  if (lapsed_) return 0;
+  if (lapsed_ && !HF_MUTANT(kPoolLapsedReports)) return 0;
   const std::size_t count = std::min(out.size(), finished_.size());
   std::move(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(count), out.begin());
+  if (fenced_ && !HF_MUTANT(kPoolLapsedReports)) {
+    // What is done stays, but whoever has the log now speaks for it.
+    Finished fenced;
+    fenced.outcome = fenced_by_;
+    for (Completion& completion : out.first(count)) {
+      if (!completion.error) completion.error = error_of(fenced, place_, "go on");
+    }
+  }
   finished_.erase(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(count));
   in_flight_ -= count;
   return count;

@@ -127,6 +127,7 @@ class Pool final : public Location {
   SettledWrites writes_;
 
   bool owned_ = false, fenced_ = false, lapsed_ = false;
+  Outcome fenced_by_ = Outcome::kGuard;
   std::uint64_t epoch_ = 0;
   std::uint64_t renewal_ = 0;
   std::map<std::uint64_t, std::pair<std::uint64_t, Time>> renewals_;  // on their way, by tag: epoch, when begun

@@ -250,8 +250,8 @@ Result<void> Pool::release() {
   ObjectWrite write = on_head();
   write.attributes = {{kAttributeOwner, encode(owner_record(Owner::State::kReleased))}};
   owned_ = false;
+  epoch_ = 0;  // a renewal begun now would take the log once more
   const Finished finished = ask(write);
-  epoch_ = 0;
   store_->notify(head_name_);
   if (finished.outcome != Outcome::kDone) return wrong(finished, "give the log back");
   return {};

@@ -112,7 +112,7 @@ Owner Pool::owner_record(Owner::State state) const {
 ObjectWrite Pool::on_head() const {
   ObjectWrite write;
   write.object = head_name_;
-  write.epoch = epoch_;
+  if (!HF_MUTANT(kPoolHeadUnguarded)) write.epoch = epoch_;
   return write;
 }
 
@@ -146,7 +146,7 @@ Result<bool> Pool::take(const Head& seen) {
   if (taken.outcome != Outcome::kDone) return wrong(taken, "take the log");
   epoch_ = epoch;
   lease_.begin(begun);
-  auto fenced_off = fence_off_others();
+  auto fenced_off = fence_off_others(seen);
   if (!fenced_off || !*fenced_off) {
     epoch_ = 0;  // nothing to renew: what we have not fenced off is not ours
     fenced_ = false;
@@ -166,7 +166,12 @@ Result<bool> Pool::take(const Head& seen) {
   return true;
 }
 
-Result<bool> Pool::fence_off_others() {
+Result<bool> Pool::fence_off_others(const Head& seen) {
+  if (HF_MUTANT(kPoolLooksBefore)) {
+    head_ = seen;
+    head_.epoch = epoch_;
+    return raise_segments();
+  }
   // What the head lists now can grow no more by an older owner's hand.
   auto head = look();
   if (!head) return std::unexpected(head.error());
@@ -187,6 +192,10 @@ Result<bool> Pool::raise_segments() {
     write.object = segment_object(log_, segment);
     write.epoch_at_most = epoch_;
     write.attributes = {{kAttributeEpoch, encode_epoch(epoch_)}};
+    if (HF_MUTANT(kPoolFenceUnawaited)) {
+      writes_.begin(std::move(write), [](const Finished&) {});
+      continue;
+    }
     ++on_their_way;
     writes_.begin(std::move(write), [&, segment](const Finished& finished) {
       --on_their_way;
@@ -421,7 +430,7 @@ void Pool::make_now(SegmentNumber segment, std::uint64_t size, Ended ended) {
     ObjectWrite write;
     write.object = segment_object(log_, segment);
     write.existence = anew ? ObjectWrite::Existence::kNew : ObjectWrite::Existence::kRequired;
-    if (!anew) write.epoch_at_most = epoch_;
+    if (!anew && !HF_MUTANT(kPoolMakesBlind)) write.epoch_at_most = epoch_;
     write.clear = !anew;
     write.attributes = {{kAttributeEpoch, encode_epoch(epoch_)}};
     write.size = size;
@@ -469,7 +478,7 @@ void Pool::remove_now(SegmentNumber segment, Ended ended) {
   const Next remove_object = [this, segment, what, ended, forget] {
     ObjectWrite write;
     write.object = segment_object(log_, segment);
-    write.epoch_at_most = epoch_;
+    if (!HF_MUTANT(kPoolRemovesBlind)) write.epoch_at_most = epoch_;
     write.remove = true;
     step(std::move(write), what, ended, forget, false, Outcome::kAbsent);
   };

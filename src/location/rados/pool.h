@@ -102,7 +102,7 @@ class Pool final : public Location {
   void renew(Time now);
   void renewal_ended(const Finished& finished);
   void fence_off(Outcome outcome);
-  Result<bool> fence_off_others();
+  Result<bool> fence_off_others(const Head& seen);
   Result<bool> raise_segments();
   Owner owner_record(Owner::State state) const;
   ObjectWrite on_head() const;

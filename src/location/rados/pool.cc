@@ -271,10 +271,11 @@ Result<void> Pool::lock(Duration bound) {
   const Time give_up = store_->now() + bound;
   LeaseWatch watch;
   while (!owned_) {
+    const Time asked = store_->now();
     auto seen = look();
     if (!seen) return std::unexpected(seen.error());
     const bool ours = seen->owner && seen->owner->identity == self_.identity;
-    if (ours || watch.free(*seen, store_->now())) {
+    if (ours || watch.free(*seen, asked, store_->now())) {
       auto taken = take(*seen);
       if (!taken) return std::unexpected(taken.error());
       continue;

@@ -14,7 +14,9 @@ namespace {
 constexpr std::string_view kSegmentPrefix = "segment-";
 constexpr std::string_view kBlobPrefix = "blob-";
 constexpr std::size_t kMostOwner = 4096;  // bytes of the record
+constexpr std::size_t kMostText = 512;    // bytes of a value in it
 constexpr std::size_t kSegmentEntrySize = 9;
+constexpr std::uint64_t kNoEpoch = ~std::uint64_t{0};
 
 template <class Number>
 std::optional<Number> number(std::string_view text, int base = 10) {
@@ -26,6 +28,13 @@ std::optional<Number> number(std::string_view text, int base = 10) {
 
 bool is_printable(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > ' ' && c < 127; });
+}
+
+// As decode_owner() takes it, whatever a host is called: nobody else could take the log otherwise.
+std::string printable(std::string text) {
+  text.resize(std::min(text.size(), kMostText));
+  std::ranges::replace_if(text, [](char c) { return c <= ' ' || c >= 127; }, '?');
+  return text;
 }
 
 std::optional<Owner> decode_owner(std::string_view text) {
@@ -81,8 +90,9 @@ std::string blob_entry(const std::string& blob) { return std::string(kBlobPrefix
 
 std::string encode(const Owner& owner) {
   return fmt::format("state={}\nidentity={}\nhost={}\nprocess={}\nclient={}\nmac={}\nlease={}\nrenewal={}\n",
-                     owner.state == Owner::State::kActive ? "active" : "released", owner.identity, owner.host,
-                     owner.process, owner.client, owner.mac, owner.lease, owner.renewal);
+                     owner.state == Owner::State::kActive ? "active" : "released", printable(owner.identity),
+                     printable(owner.host), owner.process, printable(owner.client), printable(owner.mac), owner.lease,
+                     owner.renewal);
 }
 
 std::vector<std::byte> encode(const SegmentEntry& entry) {
@@ -103,7 +113,8 @@ Result<Head> decode_head(const Finished& read, const std::string& place) {
                 fmt::format("{}: an object with a log's name that is none: give another namespace or log", place));
   }
   const auto value = number<std::uint64_t>(epoch->second);
-  if (!value || *value == 0) return broken("epoch");
+  // Guards compare text: a number that is written in another way would never be met, and there must be a next one.
+  if (!value || *value == 0 || *value == kNoEpoch || epoch->second != encode_epoch(*value)) return broken("epoch");
   head.epoch = *value;
   if (const auto owner = read.attributes.find(kAttributeOwner); owner != read.attributes.end()) {
     head.owner = decode_owner(owner->second);
@@ -117,7 +128,7 @@ Result<Head> decode_head(const Finished& read, const std::string& place) {
     const bool is_segment = key.starts_with(kSegmentPrefix) && key.size() == kSegmentPrefix.size() + 16;
     const auto segment = is_segment ? number<std::uint64_t>(key.substr(kSegmentPrefix.size()), 16) : std::nullopt;
     const auto entry = segment ? decode_segment(bytes) : std::nullopt;
-    if (!entry) return broken("list of segments");
+    if (!entry || key != segment_entry(SegmentNumber{*segment})) return broken("list of segments");
     head.segments.emplace(*segment, *entry);
   }
   return head;

@@ -427,6 +427,9 @@ void Pool::make_segment(SegmentNumber segment, std::uint64_t size, Ended ended) 
 // may yet make, an object of that name, to which nothing was ever written: it is taken over.
 void Pool::make_now(SegmentNumber segment, std::uint64_t size, Ended ended) {
   const std::string what = fmt::format("make segment {}", segment.value);
+  if (head_.segments.contains(segment.value)) {  // in use: it would be made empty
+    return ended(Error{Error::Kind::kIo, fmt::format("{}: cannot {}: it is there", place_, what)});
+  }
   const auto object = [this, segment, size](bool anew) {
     ObjectWrite write;
     write.object = segment_object(log_, segment);

@@ -56,7 +56,8 @@ class Pool final : public Location {
   bool fenced() const { return fenced_; }
   // We own the log, and have not been able to say so for nearly a lease: nothing is reported as done.
   bool lapsed() const { return owned_ && !fenced_ && lapsed_; }
-  // The head says that anybody may take the log now. Only where nothing is in flight; blocks, at most about a lease.
+  // The head says that anybody may take the log now. Only where nothing is in flight; blocks until
+  // that is answered, or known not to be.
   Result<void> release();
   // A time-out's outcome is being found out, or there is no room.
   bool unsettled() const { return writes_.unsettled(); }
@@ -69,7 +70,7 @@ class Pool final : public Location {
   const std::string& name() const override { return place_; }
   // Waits as long as an owner renews its lease, up to `bound`; a lease that runs out is taken.
   Result<void> lock(Duration bound) override;
-  // Watches the head for up to a lease.
+  // We hold the log; whether another one does is for lock() and for readers to find out.
   bool has_owner() const override;
   Result<std::vector<SegmentInfo>> segments() override;
   Result<void> read(SegmentNumber segment, std::uint64_t offset, MutableBytes into) override;

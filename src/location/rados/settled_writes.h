@@ -44,7 +44,7 @@ class SettledWrites {
   void begin_anew();
 
  private:
-  enum class State : std::uint8_t { kWaiting, kOnItsWay, kUnknown };
+  enum class State : std::uint8_t { kWaiting, kOnItsWay, kUnknown, kNoRoom };
   struct Write {
     ObjectWrite write;
     Done done;

@@ -355,24 +355,41 @@ Pool::Ended Pool::completion(Token token) {
 // unknown what had become of it: two changes that overlap could leave what neither wants. So a segment that is still
 // being removed is not made before it is gone.
 void Pool::in_turn(const std::string& entry, Next begin) {
+  if (HF_MUTANT(kPoolOutOfTurn)) return begin();
   const auto [at, first] = changing_.try_emplace(entry);
-  if (first || HF_MUTANT(kPoolOutOfTurn)) {
-    begin();
+  if (first) {
+    begin_change(entry, std::move(begin));
   } else {
-    at->second.push_back(std::move(begin));
+    at->second.waiting.push_back(std::move(begin));
   }
 }
 
 void Pool::turn_over(const std::string& entry) {
   const auto found = changing_.find(entry);
   if (found == changing_.end()) return;
-  if (found->second.empty()) {
-    changing_.erase(found);
-    return;
+  if (found->second.beginning) {
+    found->second.over = true;
+  } else {
+    begin_change(entry, {});
   }
-  const Next next = std::move(found->second.front());
-  found->second.pop_front();
-  next();
+}
+
+// Where nothing is sent any more a change is over before it has begun: a loop, not a recursion.
+void Pool::begin_change(const std::string& entry, Next next) {
+  Change& change = changing_.at(entry);
+  while (true) {
+    if (!next) {
+      if (change.waiting.empty()) break;
+      next = std::move(change.waiting.front());
+      change.waiting.pop_front();
+    }
+    change.beginning = true;
+    change.over = false;
+    std::exchange(next, {})();
+    change.beginning = false;
+    if (!change.over) return;
+  }
+  changing_.erase(entry);
 }
 
 // One step of a sequence, with the epoch asserted. After an error the sequence ends.

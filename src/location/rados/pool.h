@@ -114,6 +114,7 @@ class Pool final : public Location {
   Ended completion(Token token);
   void in_turn(const std::string& entry, Next begin);
   void turn_over(const std::string& entry);
+  void begin_change(const std::string& entry, Next next);
   void make_segment(SegmentNumber segment, std::uint64_t size, Ended ended);
   void make_now(SegmentNumber segment, std::uint64_t size, Ended ended);
   void remove_segment(SegmentNumber segment, Ended ended);
@@ -135,8 +136,12 @@ class Pool final : public Location {
   Head head_;                                                         // as it is, where we own it
   std::uint64_t next_tag_ = 1;
   std::map<std::uint64_t, std::optional<Finished>> answers_;  // awaited
-  // What is being changed of the head's entries, and the changes that wait for it: of one entry only one at a time.
-  std::map<std::string, std::deque<Next>> changing_;
+  // Of one entry of the head one change at a time.
+  struct Change {
+    std::deque<Next> waiting;
+    bool beginning = false, over = false;
+  };
+  std::map<std::string, Change> changing_;
   std::deque<Completion> finished_;
   std::size_t in_flight_ = 0;
 };

@@ -70,12 +70,19 @@ enum class Mutant : std::uint8_t {
   kWaysNeverStops,        // steps are repeated for ever
   kWaysGivesUpSilently,   // and then the connection stays as it is
   // location, a pool and its owners: for the simulation of these alone (tests/location)
-  kPoolNoGuard,      // writes do not assert the owner's epoch
-  kPoolNoFence,      // a new owner does not raise the segments' epochs
-  kPoolTakesBlind,   // a log is taken whoever has taken it meanwhile
-  kPoolUsedUnnamed,  // a segment is written to before the head says that it is in use
-  kPoolUnsettled,    // after a time-out what follows is written before it is known what happened
-  kPoolTimeoutDone,  // a time-out counts as done
+  kPoolNoGuard,         // writes do not assert the owner's epoch
+  kPoolNoFence,         // a new owner does not raise the segments' epochs
+  kPoolTakesBlind,      // a log is taken whoever has taken it meanwhile
+  kPoolUsedUnnamed,     // a segment is written to before the head says that it is in use
+  kPoolUnsettled,       // after a time-out what follows is written before it is known what happened
+  kPoolTimeoutDone,     // a time-out counts as done
+  kPoolLapsedReports,   // an owner whose lease has run out reports what is done
+  kPoolOutOfTurn,       // a segment is made while what is left of another owner's of that number is being removed
+  kPoolLooksBefore,     // a new owner knows the segments that there were before it took the log
+  kPoolFenceUnawaited,  // a new owner reads while the segments' epochs are still being raised
+  kPoolHeadUnguarded,   // what is written to the head does not assert the owner's epoch
+  kPoolMakesBlind,      // an object that is there already is made anew whoever has it
+  kPoolRemovesBlind,    // a segment's object is removed whoever has it
   kCount
 };
 // From here on they are the model checker's, before that the simulator's.

@@ -64,7 +64,14 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "pool-takes-blind",
                                                                                            "pool-used-unnamed",
                                                                                            "pool-unsettled",
-                                                                                           "pool-timeout-done"};
+                                                                                           "pool-timeout-done",
+                                                                                           "pool-lapsed-reports",
+                                                                                           "pool-out-of-turn",
+                                                                                           "pool-looks-before",
+                                                                                           "pool-fence-unawaited",
+                                                                                           "pool-head-unguarded",
+                                                                                           "pool-makes-blind",
+                                                                                           "pool-removes-blind"};
 
 }  // namespace
 

@@ -29,13 +29,14 @@ Standby::View Standby::look() {
   bool all_free = true;
   Duration pause = kWhereFree;
   for (auto* const pool : pools_) {
+    const Time asked = pool->store().now();
     const auto head = pool->look();
     if (!head) {
       problem_ = head.error().message;
       continue;
     }
     ++readable;
-    const bool free = pool->may_take(*head);
+    const bool free = pool->may_take(*head, asked);
     fresh_ = fresh_ && !head->owner;
     if (head->owner && head->owner->state == Owner::State::kActive) {
       owner_ = head->owner;

@@ -12,9 +12,12 @@ namespace holdfast::location::rados {
 namespace {
 
 constexpr std::string_view kSegmentPrefix = "segment-";
+constexpr std::string_view kMakingPrefix = "making-";
 constexpr std::string_view kBlobPrefix = "blob-";
 constexpr std::size_t kMostOwner = 4096;  // bytes of the record
+constexpr std::size_t kMostText = 512;    // bytes of a value in it
 constexpr std::size_t kSegmentEntrySize = 9;
+constexpr std::uint64_t kNoEpoch = ~std::uint64_t{0};
 
 template <class Number>
 std::optional<Number> number(std::string_view text, int base = 10) {
@@ -26,6 +29,13 @@ std::optional<Number> number(std::string_view text, int base = 10) {
 
 bool is_printable(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > ' ' && c < 127; });
+}
+
+// As decode_owner() takes it, whatever a host is called: nobody else could take the log otherwise.
+std::string printable(std::string text) {
+  text.resize(std::min(text.size(), kMostText));
+  std::ranges::replace_if(text, [](char c) { return c <= ' ' || c >= 127; }, '?');
+  return text;
 }
 
 std::optional<Owner> decode_owner(std::string_view text) {
@@ -76,13 +86,15 @@ std::string head_object(const std::string& log) { return log + ".head"; }
 std::string segment_object(const std::string& log, SegmentNumber segment) {
   return fmt::format("{}.segment-{:016x}", log, segment.value);
 }
+std::string making_entry(SegmentNumber segment) { return fmt::format("{}{:016x}", kMakingPrefix, segment.value); }
 std::string segment_entry(SegmentNumber segment) { return fmt::format("{}{:016x}", kSegmentPrefix, segment.value); }
 std::string blob_entry(const std::string& blob) { return std::string(kBlobPrefix) + blob; }
 
 std::string encode(const Owner& owner) {
   return fmt::format("state={}\nidentity={}\nhost={}\nprocess={}\nclient={}\nmac={}\nlease={}\nrenewal={}\n",
-                     owner.state == Owner::State::kActive ? "active" : "released", owner.identity, owner.host,
-                     owner.process, owner.client, owner.mac, owner.lease, owner.renewal);
+                     owner.state == Owner::State::kActive ? "active" : "released", printable(owner.identity),
+                     printable(owner.host), owner.process, printable(owner.client), printable(owner.mac), owner.lease,
+                     owner.renewal);
 }
 
 std::vector<std::byte> encode(const SegmentEntry& entry) {
@@ -103,7 +115,8 @@ Result<Head> decode_head(const Finished& read, const std::string& place) {
                 fmt::format("{}: an object with a log's name that is none: give another namespace or log", place));
   }
   const auto value = number<std::uint64_t>(epoch->second);
-  if (!value || *value == 0) return broken("epoch");
+  // Guards compare text: a number that is written in another way would never be met, and there must be a next one.
+  if (!value || *value == 0 || *value == kNoEpoch || epoch->second != encode_epoch(*value)) return broken("epoch");
   head.epoch = *value;
   if (const auto owner = read.attributes.find(kAttributeOwner); owner != read.attributes.end()) {
     head.owner = decode_owner(owner->second);
@@ -117,11 +130,16 @@ Result<Head> decode_head(const Finished& read, const std::string& place) {
       head.blobs.emplace(key.substr(kBlobPrefix.size()), bytes);
       continue;
     }
-    const bool is_segment = key.starts_with(kSegmentPrefix) && key.size() == kSegmentPrefix.size() + 16;
-    const auto segment = is_segment ? number<std::uint64_t>(key.substr(kSegmentPrefix.size()), 16) : std::nullopt;
+    const bool making = key.starts_with(kMakingPrefix);
+    const std::string_view prefix = making ? kMakingPrefix : kSegmentPrefix;
+    const bool is_segment = key.starts_with(prefix) && key.size() == prefix.size() + 16;
+    const auto segment = is_segment ? number<std::uint64_t>(key.substr(prefix.size()), 16) : std::nullopt;
     const auto entry = segment ? decode_segment(bytes) : std::nullopt;
-    if (!entry) return broken("list of segments");
-    head.segments.emplace(*segment, *entry);
+    if (!entry || making != (entry->state == SegmentState::kMaking)) return broken("list of segments");
+    const SegmentNumber found{*segment};
+    if (key != (making ? making_entry(found) : segment_entry(found))) return broken("list of segments");
+    // In the order of the names: what was made stands where both are.
+    head.segments[*segment] = *entry;
   }
   return head;
 }

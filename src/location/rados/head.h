@@ -3,7 +3,9 @@
 //   attribute "epoch"       the owner's number, twenty decimal digits: what guards compare
 //   attribute "owner"       the owner (Owner), lines of "key=value"
 //   attribute "handover"    an epoch, written as that one: its owner is asked to give the log back
-//   entry "segment-%016x"   one byte, the state, and the size as 8 bytes, little-endian
+//   entry "making-%016x"    a segment that is being made: one byte, the state, and the size as 8 bytes, little-endian. Not
+//                           under the next name, so that such an entry which lands late undoes nothing
+//   entry "segment-%016x"   a segment that was made: likewise
 //   entry "blob-NAME"       a blob
 //
 // Pure functions. What is decoded is hostile until checked.
@@ -61,6 +63,7 @@ inline constexpr const char* kAttributeHandover = "handover";
 std::string head_object(const std::string& log);
 std::string segment_object(const std::string& log, SegmentNumber segment);
 std::string segment_entry(SegmentNumber segment);
+std::string making_entry(SegmentNumber segment);
 std::string blob_entry(const std::string& blob);
 
 std::string encode(const Owner& owner);

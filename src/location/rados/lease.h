@@ -39,15 +39,17 @@ class Lease {
 // The side of one who would take it: looks at the head from time to time.
 class LeaseWatch {
  public:
-  // The log may be taken: it never had an owner, that one has released it, or it has not renewed for a whole lease.
-  bool free(const Head& head, Time now) {
+  // The log may be taken: it never had an owner, that one has released it, or it has not renewed for a whole lease. The
+  // head was asked for and came at these times; it is as it was at some moment between the two. (So that one who was
+  // stopped in the middle does not count the time that has gone by since.)
+  bool free(const Head& head, Time asked, Time came) {
     if (head.epoch == 0 || !head.owner || head.owner->state == Owner::State::kReleased) return true;
     if (!seen_ || seen_->first != head.epoch || seen_->second != head.owner->renewal) {
       seen_ = {head.epoch, head.owner->renewal};
-      since_ = now;
+      since_ = came;
       return false;
     }
-    return now - since_ >= lease_of(*head.owner);
+    return asked - since_ >= lease_of(*head.owner);
   }
 
   static Duration lease_of(const Owner& owner) {

@@ -57,7 +57,7 @@ Finished Pool::ask(const ObjectWrite& write) {
 
 Finished Pool::await(std::uint64_t tag) {
   while (!answers_.at(tag)) {
-    store_->wait(std::min(lease_.due(), writes_.wake_at()));
+    store_->wait(due());
     work();
   }
   Finished finished = *std::move(answers_.at(tag));
@@ -99,8 +99,11 @@ void Pool::tick(Time now) {
     if (now >= lease_.due()) renew(now);
     lapsed_ = owned_ && !lease_.good(now);
   }
-  store_->wake_at(std::min(epoch_ != 0 && !fenced_ ? lease_.due() : kNever, writes_.wake_at()));
+  store_->wake_at(due());
 }
+
+// Only an owner has something to renew: a time that has gone by is nothing to wait for.
+Time Pool::due() const { return std::min(epoch_ != 0 && !fenced_ ? lease_.due() : kNever, writes_.wake_at()); }
 
 // ---- Ownership ----
 
@@ -120,7 +123,7 @@ Owner Pool::owner_record(Owner::State state) const {
 ObjectWrite Pool::on_head() const {
   ObjectWrite write;
   write.object = head_name_;
-  write.epoch = epoch_;
+  if (!HF_MUTANT(kPoolHeadUnguarded)) write.epoch = epoch_;
   return write;
 }
 
@@ -138,6 +141,7 @@ Result<bool> Pool::take(const Head& seen) {
   HF_ASSERT(!owned_);
   const std::uint64_t epoch = seen.epoch + 1;
   renewal_ = 0;
+  writes_.begin_anew();  // an attempt before this one may have been given up
   ObjectWrite write;
   write.object = head_name_;
   if (seen.epoch == 0) {
@@ -152,18 +156,13 @@ Result<bool> Pool::take(const Head& seen) {
   if (taken.outcome == Outcome::kGuard || taken.outcome == Outcome::kExists) return false;
   if (taken.outcome != Outcome::kDone) return wrong(taken, "take the log");
   epoch_ = epoch;
-  fenced_ = false;
   lease_.begin(begun);
   forget_at_ = begun + kRecoveryTime;
-  // What the head lists now can grow no more by an older owner's hand.
-  auto head = look();
-  if (!head) return std::unexpected(head.error());
-  if (head->epoch != epoch_) return false;
-  head_ = *std::move(head);
-  auto raised = raise_segments();
-  if (!raised || !*raised) {
-    epoch_ = 0;
-    return raised;
+  auto fenced_off = fence_off_others(seen);
+  if (!fenced_off || !*fenced_off) {
+    epoch_ = 0;  // nothing to renew: what we have not fenced off is not ours
+    fenced_ = false;
+    return fenced_off;
   }
   const bool from_another =
       seen.owner && seen.owner->state == Owner::State::kActive && seen.owner->identity != self_.identity;
@@ -174,8 +173,23 @@ Result<bool> Pool::take(const Head& seen) {
     if (entry.state != SegmentState::kMade) unfinished.push_back(SegmentNumber{number});
   }
   owned_ = true;
-  for (const SegmentNumber segment : unfinished) remove_segment(segment, std::nullopt, [] {});
+  // Nobody waits for it.
+  for (const SegmentNumber segment : unfinished) remove_segment(segment, [](const std::optional<Error>&) {});
   return true;
+}
+
+Result<bool> Pool::fence_off_others(const Head& seen) {
+  if (HF_MUTANT(kPoolLooksBefore)) {
+    head_ = seen;
+    head_.epoch = epoch_;
+    return raise_segments();
+  }
+  // What the head lists now can grow no more by an older owner's hand.
+  auto head = look();
+  if (!head) return std::unexpected(head.error());
+  if (head->epoch != epoch_) return false;
+  head_ = *std::move(head);
+  return raise_segments();
 }
 
 Result<bool> Pool::raise_segments() {
@@ -190,6 +204,10 @@ Result<bool> Pool::raise_segments() {
     write.object = segment_object(log_, segment);
     write.epoch_at_most = epoch_;
     write.attributes = {{kAttributeEpoch, encode_epoch(epoch_)}};
+    if (HF_MUTANT(kPoolFenceUnawaited)) {
+      writes_.begin(std::move(write), [](const Finished&) {});
+      continue;
+    }
     ++on_their_way;
     writes_.begin(std::move(write), [&, segment](const Finished& finished) {
       --on_their_way;
@@ -215,16 +233,16 @@ void Pool::renew(Time now) {
   ObjectWrite write = on_head();
   write.attributes = {{kAttributeOwner, encode(owner_record(Owner::State::kActive))}};
   const std::uint64_t tag = next_tag_++ << 3 | kRenewal;
-  renewals_[tag] = now;
+  renewals_[tag] = {epoch_, now};
   store_->submit(tag, write);
 }
 
 void Pool::renewal_ended(const Finished& finished) {
   const auto found = renewals_.find(finished.tag);
   HF_ASSERT(found != renewals_.end());
-  const Time begun = found->second;
+  const auto [epoch, begun] = found->second;
   renewals_.erase(found);
-  if (epoch_ == 0) return;  // given back meanwhile
+  if (epoch != epoch_) return;  // given back or given up meanwhile
   switch (finished.outcome) {
     case Outcome::kDone:
       lease_.renewed(begun);
@@ -242,6 +260,7 @@ void Pool::renewal_ended(const Finished& finished) {
 void Pool::fence_off(Outcome outcome) {
   if (fenced_) return;
   fenced_ = true;
+  fenced_by_ = outcome;
   lapsed_ = false;
   writes_.give_up(outcome);
 }
@@ -252,8 +271,8 @@ Result<void> Pool::release() {
   ObjectWrite write = on_head();
   write.attributes = {{kAttributeOwner, encode(owner_record(Owner::State::kReleased))}};
   owned_ = false;
+  epoch_ = 0;  // a renewal begun now would take the log once more
   const Finished finished = ask(write);
-  epoch_ = 0;
   store_->notify(head_name_);
   if (finished.outcome != Outcome::kDone) return wrong(finished, "give the log back");
   return {};
@@ -271,18 +290,19 @@ Result<bool> Pool::ask_for(const Head& seen) {
   return true;
 }
 
-bool Pool::may_take(const Head& seen) {
+bool Pool::may_take(const Head& seen, Time asked) {
   const bool ours = seen.owner && seen.owner->identity == self_.identity;
-  return watch_.free(seen, store_->now()) || ours;
+  return watch_.free(seen, asked, store_->now()) || ours;
 }
 
 Result<void> Pool::lock(Duration bound) {
   if (fenced_) return fail(Error::Kind::kBusy, fmt::format("{}: another node has taken this log over", place_));
   const Time give_up = store_->now() + bound;
   while (!owned_) {
+    const Time asked = store_->now();
     auto seen = look();
     if (!seen) return std::unexpected(seen.error());
-    if (may_take(*seen)) {
+    if (may_take(*seen, asked)) {
       auto taken = take(*seen);
       if (!taken) return std::unexpected(taken.error());
       continue;
@@ -406,20 +426,61 @@ Result<void> Pool::remove_blob(const std::string& blob) {
 
 // ---- While the log runs ----
 
-// Without a token nobody waits for it.
-void Pool::finish(std::optional<Token> token, std::optional<Error> error) {
-  if (token) finished_.push_back({*token, std::move(error)});
+Pool::Ended Pool::completion(Token token) {
+  return [this, token](std::optional<Error> error) { finished_.push_back({token, std::move(error)}); };
+}
+
+// Changes to one segment or one blob are several operations, on different objects, or the same one twice where it was
+// unknown what had become of it: two changes that overlap could leave what neither wants. So a segment that is still
+// being removed is not made before it is gone.
+void Pool::in_turn(const std::string& entry, Next begin) {
+  if (HF_MUTANT(kPoolOutOfTurn)) return begin();
+  const auto [at, first] = changing_.try_emplace(entry);
+  if (first) {
+    begin_change(entry, std::move(begin));
+  } else {
+    at->second.waiting.push_back(std::move(begin));
+  }
+}
+
+void Pool::turn_over(const std::string& entry) {
+  const auto found = changing_.find(entry);
+  if (found == changing_.end()) return;
+  if (found->second.beginning) {
+    found->second.over = true;
+  } else {
+    begin_change(entry, {});
+  }
+}
+
+// Where nothing is sent any more a change is over before it has begun: a loop, not a recursion.
+void Pool::begin_change(const std::string& entry, Next next) {
+  Change& change = changing_.at(entry);
+  while (true) {
+    if (!next) {
+      if (change.waiting.empty()) break;
+      next = std::move(change.waiting.front());
+      change.waiting.pop_front();
+    }
+    change.beginning = true;
+    change.over = false;
+    std::exchange(next, {})();
+    change.beginning = false;
+    if (!change.over) return;
+  }
+  changing_.erase(entry);
 }
 
 // One step of a sequence, with the epoch asserted. After an error the sequence ends.
-void Pool::step(ObjectWrite write, std::optional<Token> token, std::string what, Next next, bool tell_full,
+void Pool::step(ObjectWrite write, std::string what, Ended ended, Next next, bool tell_full,
                 std::optional<Outcome> also_good) {
   writes_.begin(
       std::move(write),
-      [this, token, what = std::move(what), next = std::move(next), also_good](const Finished& finished) {
+      [this, what = std::move(what), ended = std::move(ended), next = std::move(next),
+       also_good](const Finished& finished) {
         if (finished.outcome == Outcome::kGuard || finished.outcome == Outcome::kShutOut) fence_off(finished.outcome);
         if (finished.outcome != Outcome::kDone && finished.outcome != also_good) {
-          return finish(token, error_of(finished, place_, what));
+          return ended(error_of(finished, place_, what));
         }
         next();
       },
@@ -435,128 +496,175 @@ void Pool::write(Token token, SegmentNumber segment, std::uint64_t offset, Bytes
   if (!HF_MUTANT(kPoolNoGuard)) write.epoch = epoch_;
   write.offset = offset;
   write.data = bytes;
-  step(std::move(write), token, fmt::format("write to segment {}", segment.value),
-       [this, token] { finish(token, std::nullopt); });
+  const Ended ended = completion(token);
+  step(std::move(write), fmt::format("write to segment {}", segment.value), ended, [ended] { ended(std::nullopt); });
 }
 
 ObjectWrite Pool::segment_entry_write(SegmentNumber segment, std::optional<SegmentEntry> entry) const {
   ObjectWrite write = on_head();
-  if (entry) {
-    write.entries.emplace_back(segment_entry(segment), encode(*entry));
-  } else {
-    write.dropped_entries.push_back(segment_entry(segment));
-  }
+  const bool making = entry && entry->state == SegmentState::kMaking;
+  if (entry) write.entries.emplace_back(making ? making_entry(segment) : segment_entry(segment), encode(*entry));
+  if (!entry) write.dropped_entries.push_back(segment_entry(segment));
+  if (!making) write.dropped_entries.push_back(making_entry(segment));
   return write;
 }
 
-ObjectWrite Pool::segment_write(SegmentNumber segment, std::uint64_t size, bool anew) const {
-  ObjectWrite write;
-  write.object = segment_object(log_, segment);
-  write.existence = anew ? ObjectWrite::Existence::kNew : ObjectWrite::Existence::kRequired;
-  if (!anew) write.epoch_at_most = epoch_;
-  write.clear = !anew;
-  write.attributes = {{kAttributeEpoch, encode_epoch(epoch_)}};
-  write.size = size;
-  return write;
+void Pool::make_segment(SegmentNumber segment, std::uint64_t size, Ended ended) {
+  const std::string entry = segment_entry(segment);
+  in_turn(entry, [this, segment, size, entry, ended = std::move(ended)] {
+    make_now(segment, size, [this, entry, ended](std::optional<Error> error) {
+      turn_over(entry);
+      ended(std::move(error));
+    });
+  });
+}
+
+// An object that is there already. One with our epoch, or a higher one: our own attempt, whose answer was lost, or a
+// successor's, who has the head as well, so that the next step says so.
+void Pool::take_over_object(ObjectWrite write, const std::string& what, const Ended& ended, const Next& next) {
+  const auto taken = [this, what, ended, next](const Finished& finished) {
+    if (finished.outcome == Outcome::kDone || finished.outcome == Outcome::kGuard) return next();
+    ended(error_of(finished, place_, what));
+  };
+  writes_.begin(std::move(write), taken, true);
 }
 
 // The head names it; its object is made; the head says that it is in use. A former owner's attempt may have left, or
 // may yet make, an object of that name, to which nothing was ever written: it is taken over.
-void Pool::make_segment(SegmentNumber segment, std::uint64_t size, std::optional<Token> token, Next next) {
+void Pool::make_now(SegmentNumber segment, std::uint64_t size, Ended ended) {
   const std::string what = fmt::format("make segment {}", segment.value);
   ahead_.forget(segment);
-  const Next in_use = [this, segment, size, token, what, next] {
+  if (head_.segments.contains(segment.value)) {  // in use: it would be made empty
+    return ended(Error{Error::Kind::kIo, fmt::format("{}: cannot {}: it is there", place_, what)});
+  }
+  const auto object = [this, segment, size](bool anew) {
+    ObjectWrite write;
+    write.object = segment_object(log_, segment);
+    write.existence = anew ? ObjectWrite::Existence::kNew : ObjectWrite::Existence::kRequired;
+    // Lower than ours: one that we have made already must not be made empty by this, however late it lands.
+    if (!anew && !HF_MUTANT(kPoolMakesBlind)) write.epoch_at_most = epoch_ - 1;
+    write.clear = !anew;
+    write.attributes = {{kAttributeEpoch, encode_epoch(epoch_)}};
+    write.size = size;
+    return write;
+  };
+  const Next in_use = [this, segment, size, ended, what] {
     const SegmentEntry entry{SegmentState::kMade, size};
-    const Next noted = [this, segment, entry, next] {
+    const Next noted = [this, segment, entry, ended] {
       head_.segments[segment.value] = entry;
-      next();
+      ended(std::nullopt);
     };
     if (HF_MUTANT(kPoolUsedUnnamed)) return noted();
-    step(segment_entry_write(segment, entry), token, what, noted, true);
+    step(segment_entry_write(segment, entry), what, ended, noted, true);
   };
-  const Next make_object = [this, segment, size, in_use, token, what] {
-    const auto made = [this, segment, size, in_use, token, what](const Finished& finished) {
-      if (finished.outcome == Outcome::kExists) {
-        return step(segment_write(segment, size, false), token, what, in_use, true);
-      }
-      if (finished.outcome != Outcome::kDone) return finish(token, error_of(finished, place_, what));
+  const Next make_object = [this, object, in_use, ended, what] {
+    const auto made = [this, object, in_use, ended, what](const Finished& finished) {
+      if (finished.outcome == Outcome::kExists) return take_over_object(object(false), what, ended, in_use);
+      if (finished.outcome != Outcome::kDone) return ended(error_of(finished, place_, what));
       in_use();
     };
-    writes_.begin(segment_write(segment, size, true), made, true);
+    writes_.begin(object(true), made, true);
   };
-  step(segment_entry_write(segment, SegmentEntry{SegmentState::kMaking, size}), token, what, make_object, true);
+  step(segment_entry_write(segment, SegmentEntry{SegmentState::kMaking, size}), what, ended, make_object, true);
+}
+
+void Pool::remove_segment(SegmentNumber segment, Ended ended) {
+  const std::string entry = segment_entry(segment);
+  in_turn(entry, [this, segment, entry, ended = std::move(ended)] {
+    remove_now(segment, [this, entry, ended](std::optional<Error> error) {
+      turn_over(entry);
+      ended(std::move(error));
+    });
+  });
 }
 
 // The head says so, its object goes, the head forgets it.
-void Pool::remove_segment(SegmentNumber segment, std::optional<Token> token, Next next) {
+void Pool::remove_now(SegmentNumber segment, Ended ended) {
   const std::string what = fmt::format("remove segment {}", segment.value);
   ahead_.forget(segment);
   const auto found = head_.segments.find(segment.value);
   const std::uint64_t size = found == head_.segments.end() ? 0 : found->second.size;
   if (found != head_.segments.end()) head_.segments.erase(found);
-  const Next forget = [this, segment, token, what, next] {
-    step(segment_entry_write(segment, std::nullopt), token, what, next);
+  const Next forget = [this, segment, what, ended] {
+    step(segment_entry_write(segment, std::nullopt), what, ended, [ended] { ended(std::nullopt); });
   };
-  const Next remove_object = [this, segment, token, what, forget] {
+  const Next remove_object = [this, segment, what, ended, forget] {
     ObjectWrite write;
     write.object = segment_object(log_, segment);
-    write.epoch_at_most = epoch_;
+    if (!HF_MUTANT(kPoolRemovesBlind)) write.epoch_at_most = epoch_;
     write.remove = true;
-    step(std::move(write), token, what, forget, false, Outcome::kAbsent);
+    step(std::move(write), what, ended, forget, false, Outcome::kAbsent);
   };
-  step(segment_entry_write(segment, SegmentEntry{SegmentState::kRemoving, size}), token, what, remove_object);
+  step(segment_entry_write(segment, SegmentEntry{SegmentState::kRemoving, size}), what, ended, remove_object);
 }
 
 void Pool::prepare(Token token, SegmentNumber segment, std::uint64_t size) {
   HF_ASSERT(owned_ && size > 0 && size % kBlock == 0);
   ++in_flight_;
-  make_segment(segment, size, token, [this, token] { finish(token, std::nullopt); });
+  make_segment(segment, size, completion(token));
 }
 
 void Pool::recycle(Token token, SegmentNumber from, SegmentNumber to) {
   HF_ASSERT(owned_);
   ++in_flight_;
+  const Ended ended = completion(token);
   const auto found = head_.segments.find(from.value);
   if (found == head_.segments.end()) {
-    return finish(token, Error{Error::Kind::kIo, fmt::format("{}: no segment {}", place_, from.value)});
+    return ended(Error{Error::Kind::kIo, fmt::format("{}: no segment {}", place_, from.value)});
   }
   // The old one goes behind our back: left over, it would be an empty segment to the next owner as well.
-  make_segment(to, found->second.size, token, [this, from, token] {
-    finish(token, std::nullopt);
-    remove_segment(from, std::nullopt, [] {});
+  make_segment(to, found->second.size, [this, from, ended](std::optional<Error> error) {
+    const bool made = !error;
+    ended(std::move(error));
+    if (made) remove_segment(from, [](const std::optional<Error>&) {});
   });
 }
 
 void Pool::remove(Token token, SegmentNumber segment) {
   HF_ASSERT(owned_);
   ++in_flight_;
-  remove_segment(segment, token, [this, token] { finish(token, std::nullopt); });
+  remove_segment(segment, completion(token));
 }
 
 void Pool::replace_blob(Token token, const std::string& blob, Bytes content) {
   HF_ASSERT(owned_ && content.size() <= kMostBlob);
   ++in_flight_;
+  const std::string entry = blob_entry(blob);
   ObjectWrite write = on_head();
   std::vector<std::byte> copy(content.begin(), content.end());
-  write.entries.emplace_back(blob_entry(blob), copy);
-  step(std::move(write), token, fmt::format("write blob {}", blob), [this, token, blob, copy = std::move(copy)] {
-    head_.blobs[blob] = copy;
-    finish(token, std::nullopt);
+  write.entries.emplace_back(entry, copy);
+  const Ended ended = [this, entry, done = completion(token)](std::optional<Error> error) {
+    turn_over(entry);
+    done(std::move(error));
+  };
+  in_turn(entry, [this, write = std::move(write), blob, ended, copy = std::move(copy)] {
+    step(write, fmt::format("write blob {}", blob), ended, [this, blob, ended, copy] {
+      head_.blobs[blob] = copy;
+      ended(std::nullopt);
+    });
   });
 }
 
 std::size_t Pool::poll(std::span<Completion> out) {
   work();
-  if (lapsed_) return 0;
+  if (lapsed_ && !HF_MUTANT(kPoolLapsedReports)) return 0;
   const std::size_t count = std::min(out.size(), finished_.size());
   std::move(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(count), out.begin());
+  if (fenced_ && !HF_MUTANT(kPoolLapsedReports)) {
+    // What is done stays, but whoever has the log now speaks for it.
+    Finished fenced;
+    fenced.outcome = fenced_by_;
+    for (Completion& completion : out.first(count)) {
+      if (!completion.error) completion.error = error_of(fenced, place_, "go on");
+    }
+  }
   finished_.erase(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(count));
   in_flight_ -= count;
   return count;
 }
 
 void Pool::wait() {
-  if (finished_.empty() || lapsed_) store_->wait(std::min(lease_.due(), writes_.wake_at()));
+  if (finished_.empty() || lapsed_) store_->wait(due());
   work();
 }
 

@@ -13,8 +13,9 @@
 #pragma once
 
 #include <deque>
+#include <functional>
+#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -48,21 +49,25 @@ class Pool final : public Location {
 
   // What the head says now; epoch 0 where there is none. Blocks.
   Result<Head> look();
-  // Of a head that was seen just now: whether the log may be taken, for all that was seen before (lease.h).
-  bool may_take(const Head& seen);
-  // Takes the log from the owner that `seen` speaks of, and fences it off; blocks. False: somebody else was quicker.
+  // Of a head that was asked for at `asked` and has just come: whether the log may be taken, for all that was seen before
+  // (lease.h).
+  bool may_take(const Head& seen, Time asked);
+  // Takes the log from the owner that `seen` speaks of, and fences it off; blocks. False: somebody else was quicker, or
+  // has taken it from us before that was done; it may be tried again.
   Result<bool> take(const Head& seen);
   bool owned() const { return owned_; }
   // Somebody else has taken the log, or the cluster has shut us out: for good.
   bool fenced() const { return fenced_; }
   // We own the log, and have not been able to say so for nearly a lease: nothing is reported as done.
   bool lapsed() const { return owned_ && !fenced_ && lapsed_; }
-  // The head says that anybody may take the log now. Only where nothing is in flight; blocks, at most about a lease.
+  // The head says that anybody may take the log now. Only where nothing is in flight; blocks until
+  // that is answered, or known not to be.
   Result<void> release();
   // A time-out's outcome is being found out, or there is no room.
   bool unsettled() const { return writes_.unsettled(); }
   bool full() const { return writes_.full(); }
   ObjectStore& store() { return *store_; }
+  const Head& head() const { return head_; }  // as it is, where we own it
   // Notifications of what happens to the head reach the store (ObjectStore::notified()).
   void watch_head() { store_->look_at(head_name_); }
   // Asks the owner that `seen` speaks of to give the log back; false: it is not the owner any more. Blocks.
@@ -73,7 +78,7 @@ class Pool final : public Location {
   const std::string& name() const override { return place_; }
   // Waits as long as an owner renews its lease, up to `bound`; a lease that runs out is taken.
   Result<void> lock(Duration bound) override;
-  // Watches the head for up to a lease.
+  // We hold the log; whether another one does is for lock() and for readers to find out.
   bool has_owner() const override;
   Result<std::vector<SegmentInfo>> segments() override;
   Result<void> read(SegmentNumber segment, std::uint64_t offset, MutableBytes into) override;
@@ -104,21 +109,29 @@ class Pool final : public Location {
   Finished await(std::uint64_t tag);
   void work();
   void tick(Time now);
+  Time due() const;
   void renew(Time now);
   void renewal_ended(const Finished& finished);
   void fence_off(Outcome outcome);
+  Result<bool> fence_off_others(const Head& seen);
   Result<bool> raise_segments();
   Owner owner_record(Owner::State state) const;
   ObjectWrite on_head() const;
   ObjectWrite segment_entry_write(SegmentNumber segment, std::optional<SegmentEntry> entry) const;
 
   using Next = std::function<void()>;
-  ObjectWrite segment_write(SegmentNumber segment, std::uint64_t size, bool anew) const;
-  void make_segment(SegmentNumber segment, std::uint64_t size, std::optional<Token> token, Next next);
-  void remove_segment(SegmentNumber segment, std::optional<Token> token, Next next);
-  void step(ObjectWrite write, std::optional<Token> token, std::string what, Next next, bool tell_full = false,
+  using Ended = std::function<void(std::optional<Error>)>;
+  Ended completion(Token token);
+  void in_turn(const std::string& entry, Next begin);
+  void turn_over(const std::string& entry);
+  void begin_change(const std::string& entry, Next next);
+  void make_segment(SegmentNumber segment, std::uint64_t size, Ended ended);
+  void take_over_object(ObjectWrite write, const std::string& what, const Ended& ended, const Next& next);
+  void make_now(SegmentNumber segment, std::uint64_t size, Ended ended);
+  void remove_segment(SegmentNumber segment, Ended ended);
+  void remove_now(SegmentNumber segment, Ended ended);
+  void step(ObjectWrite write, std::string what, Ended ended, Next next, bool tell_full = false,
             std::optional<Outcome> also_good = std::nullopt);
-  void finish(std::optional<Token> token, std::optional<Error> error);
 
   const std::string place_, log_, head_name_;
   std::unique_ptr<ObjectStore> store_;
@@ -127,17 +140,23 @@ class Pool final : public Location {
   SettledWrites writes_;
 
   bool owned_ = false, fenced_ = false, lapsed_ = false;
-  std::string why_fenced_;
+  Outcome fenced_by_ = Outcome::kGuard;
   std::uint64_t epoch_ = 0;
   std::uint64_t renewal_ = 0;
-  std::map<std::uint64_t, Time> renewals_;  // on their way: tag, when begun
-  Head head_;                               // as it is, where we own it
+  std::map<std::uint64_t, std::pair<std::uint64_t, Time>> renewals_;  // on their way, by tag: epoch, when begun
+  Head head_;                                                         // as it is, where we own it
   std::uint64_t next_tag_ = 1;
   std::map<std::uint64_t, std::optional<Finished>> answers_;  // awaited
   LeaseWatch watch_;
   ReadAhead ahead_;
   Time forget_at_ = kNever;                           // what was read
   std::map<std::uint64_t, ReadAhead::Piece> pieces_;  // on their way, by tag
+  // Of one entry of the head one change at a time.
+  struct Change {
+    std::deque<Next> waiting;
+    bool beginning = false, over = false;
+  };
+  std::map<std::string, Change> changing_;
   std::deque<Completion> finished_;
   std::size_t in_flight_ = 0;
 };

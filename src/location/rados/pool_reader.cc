@@ -108,10 +108,11 @@ class PoolReader final : public Location {
     LeaseWatch watch;
     std::optional<std::uint64_t> renewal;
     while (true) {
+      const Time asked = store_->now();
       const auto head = look();
       if (!head) return true;  // cannot be told
       const Time now = store_->now();
-      if (watch.free(*head, now)) return false;
+      if (watch.free(*head, asked, now)) return false;
       if (renewal && *renewal != head->owner->renewal) return true;
       renewal = head->owner->renewal;
       const Time next = now + LeaseWatch::lease_of(*head->owner) / 10;

@@ -1,5 +1,6 @@
 #include "location/rados/settled_writes.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/assert.h"
@@ -39,8 +40,8 @@ void SettledWrites::finished(const Finished& finished) {
     const Time now = store_.now();
     if (!unsettled_) since_ = now;
     unsettled_ = true;
-    full_ = finished.outcome == Outcome::kFull;
-    found->second.state = State::kUnknown;
+    full_ = full_ || finished.outcome == Outcome::kFull;
+    found->second.state = finished.outcome == Outcome::kFull ? State::kNoRoom : State::kUnknown;
   } else {
     const Done done = std::move(found->second.done);
     writes_.erase(found);
@@ -54,6 +55,7 @@ void SettledWrites::finished(const Finished& finished) {
   }
   if (unsettled_ && on_their_way_ == 0) {
     // At once where it is known that nothing is on its way any more; with a pause where there is no room.
+    full_ = std::ranges::any_of(writes_, [](const auto& write) { return write.second.state == State::kNoRoom; });
     if (full_) {
       retry_at_ = store_.now() + kPause;
     } else {
@@ -71,7 +73,7 @@ void SettledWrites::go_on(Time /*now*/) {
   retry_at_ = kNever;
   bool again = false;
   for (auto& [number, write] : writes_) {
-    if (write.state != State::kUnknown) continue;
+    if (write.state != State::kUnknown && write.state != State::kNoRoom) continue;
     again = true;
     issue(number, write);
   }
@@ -99,6 +101,13 @@ void SettledWrites::give_up(Outcome outcome) {
   Finished finished;
   finished.outcome = outcome;
   for (const Done& done : ended) done(finished);
+}
+
+void SettledWrites::begin_anew() {
+  HF_ASSERT(idle());
+  given_up_.reset();
+  unsettled_ = full_ = false;
+  retry_at_ = kNever;
 }
 
 }  // namespace holdfast::location::rados

@@ -40,9 +40,11 @@ class SettledWrites {
   Time unsettled_since() const { return since_; }
   // Nothing further is begun: each write that has not begun ends in this outcome.
   void give_up(Outcome outcome);
+  // As new. Only where nothing is pending.
+  void begin_anew();
 
  private:
-  enum class State : std::uint8_t { kWaiting, kOnItsWay, kUnknown };
+  enum class State : std::uint8_t { kWaiting, kOnItsWay, kUnknown, kNoRoom };
   struct Write {
     ObjectWrite write;
     Done done;

@@ -442,7 +442,7 @@ void Pool::make_segment(SegmentNumber segment, std::uint64_t size, Ended ended) 
 
 // The head names it; its object is made; the head says that it is in use. A former owner's attempt may have left, or
 // may yet make, an object of that name, to which nothing was ever written: it is taken over.
-void Pool::make_now(SegmentNumber segment, std::uint64_t size, Ended ended) {
+void Pool::make_now(SegmentNumber segment, std::uint64_t size, const Ended& ended) {
   const std::string what = fmt::format("make segment {}", segment.value);
   if (head_.segments.contains(segment.value)) {  // in use: it would be made empty
     return ended(Error{Error::Kind::kIo, fmt::format("{}: cannot {}: it is there", place_, what)});
@@ -488,7 +488,7 @@ void Pool::remove_segment(SegmentNumber segment, Ended ended) {
 }
 
 // The head says so, its object goes, the head forgets it.
-void Pool::remove_now(SegmentNumber segment, Ended ended) {
+void Pool::remove_now(SegmentNumber segment, const Ended& ended) {
   const std::string what = fmt::format("remove segment {}", segment.value);
   const auto found = head_.segments.find(segment.value);
   const std::uint64_t size = found == head_.segments.end() ? 0 : found->second.size;

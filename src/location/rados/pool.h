@@ -116,9 +116,9 @@ class Pool final : public Location {
   void turn_over(const std::string& entry);
   void begin_change(const std::string& entry, Next next);
   void make_segment(SegmentNumber segment, std::uint64_t size, Ended ended);
-  void make_now(SegmentNumber segment, std::uint64_t size, Ended ended);
+  void make_now(SegmentNumber segment, std::uint64_t size, const Ended& ended);
   void remove_segment(SegmentNumber segment, Ended ended);
-  void remove_now(SegmentNumber segment, Ended ended);
+  void remove_now(SegmentNumber segment, const Ended& ended);
   void step(ObjectWrite write, std::string what, Ended ended, Next next, bool tell_full = false,
             std::optional<Outcome> also_good = std::nullopt);
 

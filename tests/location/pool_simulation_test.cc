@@ -11,7 +11,7 @@ namespace holdfast::location::rados::test {
 namespace {
 
 TEST(PoolSimulation, EveryAcknowledgedBlockIsFoundByEveryLaterOwnerUnchangedAndOnce) {
-  unsigned long long first = 1, count = 1500;
+  unsigned long long first = 1, count = 1000;
   if (const char* seeds = std::getenv("HOLDFAST_POOL_SEEDS")) {
     ASSERT_EQ(std::sscanf(seeds, "%llu,%llu", &first, &count), 2);
   }

@@ -81,7 +81,7 @@ void Pool::work() {
       case kPiece: {
         const auto node = pieces_.extract(finished.tag);
         const bool good = finished.outcome == Outcome::kDone;
-        ahead_.came(node.mapped(), good ? std::optional(std::move(finished.data)) : std::nullopt);
+        ahead_.came(node.mapped(), finished.tag, good ? std::optional(std::move(finished.data)) : std::nullopt);
         break;
       }
     }
@@ -158,6 +158,7 @@ Result<bool> Pool::take(const Head& seen) {
   epoch_ = epoch;
   lease_.begin(begun);
   forget_at_ = begun + kRecoveryTime;
+  ahead_.clear();  // of an earlier time as owner: others may have written since
   auto fenced_off = fence_off_others(seen);
   if (!fenced_off || !*fenced_off) {
     epoch_ = 0;  // nothing to renew: what we have not fenced off is not ours
@@ -365,8 +366,8 @@ void Pool::ask_for_piece(const ReadAhead::Piece& wanted) {
   read.object = segment_object(log_, wanted.segment);
   read.offset = begin;
   read.length = std::min<std::uint64_t>(ReadAhead::kPiece, head_.segments.at(wanted.segment.value).size - begin);
-  ahead_.asked_for(wanted);
   const std::uint64_t tag = next_tag_++ << 3 | kPiece;
+  ahead_.asked_for(wanted, tag);
   pieces_[tag] = wanted;
   store_->submit(tag, read);
 }
@@ -387,8 +388,9 @@ Result<const std::vector<std::byte>*> Pool::piece(const ReadAhead::Piece& wanted
   read.offset = begin;
   read.length = bytes.size();
   if (auto done = copy_data(ask(read), bytes, place_, wanted.segment); !done) return std::unexpected(done.error());
-  ahead_.asked_for(wanted);
-  ahead_.came(wanted, std::move(bytes));
+  const std::uint64_t question = next_tag_++ << 3 | kPiece;
+  ahead_.asked_for(wanted, question);
+  ahead_.came(wanted, question, std::move(bytes));
   return ahead_.find(wanted);
 }
 
@@ -531,7 +533,7 @@ void Pool::take_over_object(ObjectWrite write, const std::string& what, const En
 
 // The head names it; its object is made; the head says that it is in use. A former owner's attempt may have left, or
 // may yet make, an object of that name, to which nothing was ever written: it is taken over.
-void Pool::make_now(SegmentNumber segment, std::uint64_t size, Ended ended) {
+void Pool::make_now(SegmentNumber segment, std::uint64_t size, const Ended& ended) {
   const std::string what = fmt::format("make segment {}", segment.value);
   ahead_.forget(segment);
   if (head_.segments.contains(segment.value)) {  // in use: it would be made empty
@@ -579,7 +581,7 @@ void Pool::remove_segment(SegmentNumber segment, Ended ended) {
 }
 
 // The head says so, its object goes, the head forgets it.
-void Pool::remove_now(SegmentNumber segment, Ended ended) {
+void Pool::remove_now(SegmentNumber segment, const Ended& ended) {
   const std::string what = fmt::format("remove segment {}", segment.value);
   ahead_.forget(segment);
   const auto found = head_.segments.find(segment.value);

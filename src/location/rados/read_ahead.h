@@ -28,14 +28,15 @@ class ReadAhead {
 
   // Neither here nor asked for.
   bool lacks(const Piece& piece) const { return !pieces_.contains(piece); }
-  void asked_for(const Piece& piece) {
+  // `question` is told with the answer: one that was asked for before the piece was forgotten is none.
+  void asked_for(const Piece& piece, std::uint64_t question) {
     if (pieces_.size() >= kMost) drop_oldest();
-    pieces_[piece] = {std::nullopt, ++uses_};
+    pieces_[piece] = {std::nullopt, ++uses_, question};
   }
   // Bytes of a piece, or none where it could not be read: it is forgotten.
-  void came(const Piece& piece, std::optional<std::vector<std::byte>> bytes) {
+  void came(const Piece& piece, std::uint64_t question, std::optional<std::vector<std::byte>> bytes) {
     const auto found = pieces_.find(piece);
-    if (found == pieces_.end()) return;
+    if (found == pieces_.end() || found->second.question != question) return;
     if (bytes) {
       found->second.bytes = std::move(bytes);
     } else {
@@ -63,6 +64,7 @@ class ReadAhead {
   struct Kept {
     std::optional<std::vector<std::byte>> bytes;
     std::uint64_t used = 0;
+    std::uint64_t question = 0;
   };
   void drop_oldest() {
     auto oldest = pieces_.begin();

@@ -226,7 +226,6 @@ class Node {
         std::ranges::sort(ready_);
       } else if (operation.what == What::kRemove) {
         removing_ = false;
-        if (operation.segment != SegmentNumber{}) ready_.push_back(operation.segment);
       } else if (operation.what == What::kBlob) {
         oracle_.blob_stored(epoch_, operation.blob);
       }
@@ -257,6 +256,7 @@ class Node {
       pool_->replace_blob(token_, "progress", std::as_bytes(std::span(&operation.blob, 1)));
     }
     if (random_.one_in(options_.removes)) remove_oldest();
+    if (!ready_.empty() && random_.one_in(8)) recycle_unused();
   }
 
   void write() {
@@ -293,13 +293,18 @@ class Node {
     owned_segments_.pop_front();
     removing_ = true;
     oracle_.trim(oldest.end);
-    Operation& operation = begin(What::kRemove);
-    if (random_.one_in(2)) {
-      pool_->remove(token_, oldest.number);
-    } else {
-      operation.segment = SegmentNumber{next_segment_++};
-      pool_->recycle(token_, oldest.number, operation.segment);
-    }
+    begin(What::kRemove);
+    pool_->remove(token_, oldest.number);
+  }
+
+  // Nothing in it counts: its old number may be found again.
+  void recycle_unused() {
+    const SegmentNumber unused = ready_.back();
+    ready_.pop_back();
+    Operation& operation = begin(What::kPrepare);
+    operation.segment = SegmentNumber{next_segment_++};
+    ++preparing_;
+    pool_->recycle(token_, unused, operation.segment);
   }
 
   Operation& begin(What what) {

@@ -64,6 +64,8 @@ class Node {
     if (store_ != nullptr) cluster_->kill(store_->client());
     while (running()) fiber_->resume();
   }
+  // It does not give the log back by itself any more.
+  void stay() { stays_ = true; }
   void pause_until(Time when) { paused_until_ = when; }
   // When it goes on, unless something comes for it before.
   Time wakes_at() const {
@@ -72,7 +74,6 @@ class Node {
     return std::max(when, paused_until_);
   }
   void resume() { fiber_->resume(); }
-  bool owns() const { return owns_; }
   // What the world ends on: how much this life has acknowledged.
   std::uint64_t acknowledged() const { return acknowledged_; }
   std::string problem;  // what ended its last life
@@ -92,7 +93,6 @@ class Node {
       Pool pool("memory", "log", std::make_unique<SettledRule>(std::move(store), oracle_), std::move(self));
       pool_ = &pool;
       if (lock() && read_all()) append();
-      owns_ = false;
     }
     store_ = nullptr;
     pool_ = nullptr;
@@ -177,7 +177,6 @@ class Node {
   };
 
   void append() {
-    owns_ = true;
     operations_.clear();
     blocks_.clear();
     ready_.clear();
@@ -196,7 +195,7 @@ class Node {
     Time acts_at = cluster_->now();
     while (!killed_ && poll()) {
       if (cluster_->now() >= acts_at) {
-        if (random_.one_in(options_.releases)) return;
+        if (!stays_ && random_.one_in(options_.releases)) return;
         act();
         acts_at = cluster_->now() + random_.below(options_.think);
       }
@@ -321,7 +320,7 @@ class Node {
   MemoryStore* store_ = nullptr;
   Pool* pool_ = nullptr;
   std::uint64_t life_ = 0;
-  bool killed_ = false, owns_ = false;
+  bool killed_ = false, stays_ = false;
   Time sleeps_until_{}, paused_until_{};
 
   struct OwnedSegment {

@@ -346,6 +346,14 @@ TEST_F(PoolTest, LockTakesTheLogOfADeadOwnerAfterItsLease) {
   EXPECT_EQ(standby->head().epoch, 2U);
 }
 
+TEST_F(PoolTest, LockTakesADeadOwnersLogAlsoWhereItsLeaseIsLongerThanTheBound) {
+  auto owner = start();
+  cluster->kill(last_client);
+  const auto standby = pool("b");
+  const auto locked = standby->lock(milliseconds(10));
+  EXPECT_TRUE(locked) << locked.error().message;
+}
+
 TEST_F(PoolTest, TheSameNodeTakesItsLogAtOnce) {
   auto owner = start();
   cluster->kill(last_client);

@@ -29,6 +29,7 @@ class PoolWorld {
     cluster_->blocklist_lag = random_.below(lease_);
     lost_in_ = std::array{0, 20, 60, 300}[random_.below(4)];
     slow_in_ = std::array{0, 10, 40, 200}[random_.below(4)];
+    taking_slow_in_ = std::array{0, 2, 10}[random_.below(3)];
     making_slow_in_ = std::array{0, 2, 10}[random_.below(3)];
     cluster_->decide = [this](const MemoryOperation& operation) { return decide(operation); };
     cluster_->executed = [this](const MemoryOperation& operation, Outcome outcome) {
@@ -87,6 +88,8 @@ class PoolWorld {
     }
     const bool making = operation.write != nullptr && (operation.write->size || operation.write->remove);
     if (making && random_.one_in(making_slow_in_)) journey.there += random_.below(6 * lease_);
+    const bool taking = operation.write != nullptr && operation.write->attributes.size() == 2;
+    if (taking && random_.one_in(taking_slow_in_)) journey.there += random_.below(3 * lease_);
     const bool renewal = operation.write != nullptr && operation.write->attributes.size() == 1 &&
                          operation.write->attributes[0].first == kAttributeOwner;
     if (renewal && cluster_->now() < no_renewals_until_) journey.lost = true;
@@ -165,7 +168,10 @@ class PoolWorld {
   void calm_down() {
     calm_ = true;
     cluster_->full = false;
-    for (const auto& node : nodes_) node->pause_until(Time{});
+    for (const auto& node : nodes_) {
+      node->pause_until(Time{});
+      node->stay();
+    }
     const std::uint64_t before = oracle_.acknowledged();
     const Time end = cluster_->now() + 8 * cluster_->bound + 30 * lease_ + 1000 * typical_;
     while (oracle_.failure().empty() && cluster_->now() < end && oracle_.acknowledged() < before + 10) {
@@ -186,7 +192,7 @@ class PoolWorld {
   const std::shared_ptr<MemoryCluster> cluster_;
   Oracle oracle_;
   Duration typical_{};
-  std::uint64_t lost_in_ = 0, slow_in_ = 0, making_slow_in_ = 0, lives_ = 0;
+  std::uint64_t lost_in_ = 0, slow_in_ = 0, making_slow_in_ = 0, taking_slow_in_ = 0, lives_ = 0;
   Time outage_until_{}, no_renewals_until_{};
   bool calm_ = false;
   PoolWorldResult result_;

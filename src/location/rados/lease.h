@@ -45,12 +45,16 @@ class LeaseWatch {
   bool free(const Head& head, Time asked, Time came) {
     if (head.epoch == 0 || !head.owner || head.owner->state == Owner::State::kReleased) return true;
     if (!seen_ || seen_->first != head.epoch || seen_->second != head.owner->renewal) {
+      renews_ = seen_.has_value();
       seen_ = {head.epoch, head.owner->renewal};
       since_ = came;
       return false;
     }
     return asked - since_ >= lease_of(*head.owner);
   }
+
+  // The owner that was looked at last lives: it has taken the log, or renewed it, since it was looked at first.
+  bool renews() const { return renews_; }
 
   static Duration lease_of(const Owner& owner) {
     constexpr auto kLeast = static_cast<std::uint64_t>(Duration(std::chrono::milliseconds(50)).count());
@@ -60,6 +64,7 @@ class LeaseWatch {
 
  private:
   std::optional<std::pair<std::uint64_t, std::uint64_t>> seen_;  // epoch, renewal
+  bool renews_ = false;
   Time since_{};
 };
 

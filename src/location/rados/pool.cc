@@ -309,10 +309,10 @@ Result<void> Pool::lock(Duration bound) {
       continue;
     }
     const Time now = store_->now();
-    if (now >= give_up) {
+    if (now >= give_up && watch.renews()) {
       return fail(Error::Kind::kBusy, fmt::format("{}: in use by another node ({})", place_, describe(*seen->owner)));
     }
-    const Time next = std::min(give_up, now + LeaseWatch::lease_of(*seen->owner) / 10);
+    const Time next = now + LeaseWatch::lease_of(*seen->owner) / 10;
     while (store_->now() < next) {
       store_->wait(next);
       work();

@@ -76,7 +76,8 @@ class Pool final : public Location {
   // ---- Location ----
 
   const std::string& name() const override { return place_; }
-  // Waits as long as an owner renews its lease, up to `bound`; a lease that runs out is taken.
+  // Waits as long as an owner renews its lease, up to `bound`; a lease that runs out is taken. One that has not been
+  // seen to be renewed is waited for longer: else nobody whose bound is shorter would ever take it.
   Result<void> lock(Duration bound) override;
   // We hold the log; whether another one does is for lock() and for readers to find out.
   bool has_owner() const override;

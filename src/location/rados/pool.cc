@@ -309,7 +309,7 @@ Result<void> Pool::lock(Duration bound) {
       continue;
     }
     const Time now = store_->now();
-    if (now >= give_up && watch.renews()) {
+    if (now >= give_up && watch_.renews()) {
       return fail(Error::Kind::kBusy, fmt::format("{}: in use by another node ({})", place_, describe(*seen->owner)));
     }
     const Time next = now + LeaseWatch::lease_of(*seen->owner) / 10;

@@ -13,7 +13,7 @@
 namespace holdfast::location::rados::test {
 namespace {
 
-constexpr std::uint64_t kSeeds = 600;
+constexpr std::uint64_t kSeeds = 1000;
 
 std::vector<Mutant> planted() {
   std::vector<Mutant> all;

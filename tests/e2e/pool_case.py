@@ -1,6 +1,8 @@
 """Tests of a log in a RADOS pool: a cluster for all of a class, with keys, and a namespace of the pool for each test."""
 
 import contextlib
+import shutil
+import sys
 import time
 
 import case
@@ -11,6 +13,13 @@ POOL = rados_cluster.POOL
 # The least that a node needs (docs/operating.md): reads and writes in its pool, and shutting out an owner that it takes over from.
 MON_CAPS = 'allow r, allow command "osd blocklist"'
 OSD_CAPS = f"allow rw pool={POOL}"
+
+
+def main():
+    if not shutil.which("ceph-osd"):
+        print("ceph-osd is not installed: scripts/install-deps", file=sys.stderr)
+        sys.exit(lab.SKIPPED)
+    case.main()
 
 
 class PoolCase(case.Case):
@@ -45,7 +54,7 @@ class PoolCase(case.Case):
 
     @contextlib.contextmanager
     def paused(self, *numbers):
-        """OSDs that hang. Which of them the others have taken for dead meanwhile is known to be up again afterwards."""
+        """OSDs that hang."""
         for number in numbers:
             self.cluster.pause_osd(number)
         try:

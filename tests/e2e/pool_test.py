@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
-"""A log in a RADOS pool, by itself and beside a directory, on a real cluster whose OSDs and monitor die and hang."""
+"""A log in a RADOS pool, by itself and beside directories, on a real cluster whose OSDs and monitor die and hang."""
 
-import os
-import resource
 import shutil
 import socket
 import subprocess
@@ -16,15 +14,13 @@ from case import MIB
 
 
 def status_of(pid):
-    """/proc/PID/status: threads, and KiB in memory."""
+    """Of a process: threads, and KiB in memory."""
     with open(f"/proc/{pid}/status", encoding="ascii") as file:
         lines = dict(line.split(":", 1) for line in file)
     return int(lines["Threads"]), int(lines["VmRSS"].split()[0])
 
 
-class ServeTest(pool_case.PoolCase):
-    """Nothing is wrong with the cluster."""
-
+class PoolTest(pool_case.PoolCase):
     def test_what_was_sent_is_in_the_pool_through_kills_and_a_restart(self):
         node = self.pool_node()
         data = case.random_bytes(48 * MIB)
@@ -67,9 +63,166 @@ class ServeTest(pool_case.PoolCase):
         self.assertEqual(node.stop(), 0)
         self.assertEqual(seen(), beside)
 
+    # -- The pool alone: where it hangs, clients wait --
+
+    def upload_through(self, strike, mend=lambda: None, **options):
+        """Something happens in the midst of it. Returns the node, and how long nothing was acknowledged at the longest."""
+        node = self.pool_node(**options)
+        data = case.random_bytes(32 * MIB)
+        view = self.client_view()
+        sending = self.sending(data)
+        self.some_way(view, len(data) // 4)
+        strike()
+        watching = self.in_background(self.longest_pause, view, sending)
+        mend()
+        self.assertEqual(sending.join(), b"")
+        self.assert_same(self.stored(node, 1), data)
+        return node, watching.join()
+
+    def longest_pause(self, view, sending):
+        last, since, longest = 0, time.monotonic(), 0
+        while sending.thread.is_alive():
+            acked, now = self.acked(view), time.monotonic()
+            if acked != last:
+                last, since = acked, now
+            longest = max(longest, now - since)
+            time.sleep(0.01)
+        return longest
+
+    def stands_still(self, node):
+        """Windows are closed, and nothing is acknowledged."""
+        lab.wait_for(lambda: node.events("stalled"), 10, lambda: "no word about it")
+        view = self.client_view()
+        before = self.acked(view)
+        time.sleep(0.5)
+        self.assertEqual(self.acked(view), before)
+
+    def warnings(self, node):
+        return [line for line in node.log().splitlines() if " error " in line or " warning " in line]
+
+    def test_a_killed_osd_holds_up_nobody(self):
+        node, _ = self.upload_through(lambda: self.cluster.kill_osd(2))
+        self.cluster.start_osd(2)
+        self.cluster.wait()
+        self.assertEqual(node.events("stalled"), [])
+
+    def test_a_hung_osd_holds_up_until_it_is_missed(self):
+        node, pause = self.upload_through(lambda: self.cluster.pause_osd(1))
+        self.cluster.resume_osd(1)
+        self.cluster.wait()
+        self.assertLess(pause, 10)
+        self.assertLessEqual(len(self.warnings(node)), 4, node.log())
+
+    def test_two_dead_osds_of_three_make_clients_wait(self):
+        def strike():
+            self.cluster.kill_osd(1)
+            self.cluster.kill_osd(2)
+
+        def mend():
+            self.stands_still(self.nodes[0])
+            self.cluster.start_osd(1)
+            self.cluster.start_osd(2)
+        node, _ = self.upload_through(strike, mend)
+        self.cluster.wait()
+        self.assertEqual([event["value"] for event in node.events("stalled")], [True, False])
+
+    def test_without_its_monitor_it_goes_on(self):
+        node = self.pool_node()
+        echo = self.connect(7001)
+        self.blink(echo)
+        self.cluster.kill_mon()
+        data = case.random_bytes(32 * MIB)
+        sending = self.sending(data)
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            self.assertLess(self.blink(echo), 1)
+        self.assertEqual(sending.join(), b"")
+        self.cluster.start_mon()
+        self.assertLess(self.blink(echo), 1)
+        self.assert_same(self.stored(node, 2), data)
+
+    def test_a_time_out_is_an_unknown_outcome(self):
+        def mend():
+            time.sleep(2.5)
+            self.cluster.resume_osd(0)
+        place = self.place(conf=self.conf(rados_osd_op_timeout=1))
+        node, _ = self.upload_through(lambda: self.cluster.pause_osd(0), mend, place=place)
+        self.cluster.wait()
+        self.assertEqual(node.events("location-failed"), [])
+        self.assertLessEqual(len(self.warnings(node)), 6, node.log())
+
+    def test_a_node_ends_while_the_cluster_stands_still(self):
+        node = self.pool_node()
+        data = case.random_bytes(32 * MIB)
+        view = self.client_view()
+        sending = self.sending(data)
+        self.some_way(view, 8 * MIB)
+        threads, memory = status_of(node.node_pid())
+        with self.paused(0, 1, 2):
+            self.stands_still(node)
+            found_threads, found_memory = status_of(node.node_pid())
+            self.assertLessEqual(found_threads, threads)
+            self.assertLess(found_memory - memory, 64 << 10)
+            self.assertEqual(node.stop(), 0)
+        self.assertEqual([event["how"] for event in node.events("node-died")], ["exit status 0"])
+        self.cluster.wait()
+        node.start()
+        self.assertEqual(sending.join(), b"")
+        self.assert_same(self.stored(node, 1), data)
+
+    # -- Beside directories --
+
+    def cat(self, place):
+        return subprocess.run([lab.BINARY, "streams", "cat", "1", "--data", place], capture_output=True, check=False).stdout
+
+    def test_one_of_two_goes_on_without_the_pool(self):
+        node = self.pool_node(self.directory.make("a"), extra=["--stored-on", "1"])
+        data = case.random_bytes(64 * MIB)
+        view = self.client_view()
+        sending = self.sending(data)
+        echo = self.connect(7001)
+        self.some_way(view, 16 * MIB)
+        with self.paused(0, 1, 2):
+            lab.wait_for(lambda: node.events("lease-lapsed") or self.assertLess(self.blink(echo), 1), 10, lambda: "no lapse")
+            self.assertLess(self.blink(echo, 100), 1)
+            self.assertEqual(sending.join(), b"")
+        self.assertEqual(node.events("stalled"), [])
+        pool, directory = node.data
+        self.assertEqual([event["location"] for event in node.events("location-behind")], [pool.split("?")[0]])
+        self.assert_same(self.cat(directory), data)
+        self.cluster.wait()
+        self.assertEqual(node.stop(), 0)
+        node.start()  # copies to the pool what it lacks
+        self.assert_same(self.cat(pool), data)
+
+    def test_two_of_two_wait_for_the_pool(self):
+        node = self.pool_node(self.directory.make("a"), extra=["--stored-on", "2"])
+        data = case.random_bytes(32 * MIB)
+        view = self.client_view()
+        sending = self.sending(data)
+        self.some_way(view, 8 * MIB)
+        with self.paused(0, 1, 2):
+            self.stands_still(node)
+        self.assertEqual(sending.join(), b"")
+        for place in node.data:
+            self.assert_same(self.cat(place), data)
+        self.cluster.wait()
+
+    def test_a_start_does_without_a_pool_that_is_not_needed(self):
+        place = self.place(conf=self.conf(rados_osd_op_timeout=1))
+        node = self.pool_node(self.directory.make("a"), self.directory.make("b"), place=place)
+        self.upload(b"before")
+        self.assertEqual(node.stop(), 0)
+        with self.paused(0, 1, 2):
+            node.start()
+            self.upload(b"meanwhile")
+            self.assertEqual([event["location"] for event in node.events("location-failed")], [place.split("?")[0]])
+        self.cluster.wait()
+        self.assertEqual(node.stop(), 0)
+        node.start()
+        self.assertEqual(self.cat(place), b"before")
+        self.assertEqual(self.stored(node, 2), b"meanwhile")
+
 
 if __name__ == "__main__":
-    if not shutil.which("ceph-osd"):
-        print("ceph-osd is not installed: scripts/install-deps", file=sys.stderr)
-        sys.exit(lab.SKIPPED)
-    case.main()
+    pool_case.main()

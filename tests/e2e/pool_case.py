@@ -42,10 +42,13 @@ class PoolCase(case.Case):
             file.write(text.replace("[client]\n", f"[client]\n{lines}"))
         return path
 
+    def namespace(self):
+        """Each test has its own."""
+        return self._testMethodName.removeprefix("test_")[:60]
+
     def place(self, *words, pool=POOL, conf=None, user="holdfast"):
-        """For --data. Each test has a namespace of its own."""
-        namespace = self._testMethodName.removeprefix("test_")[:60]
-        return f"rados:{pool}/{namespace}?" + "&".join([f"conf={conf or self.cluster.conf}", f"id={user}", *words])
+        """For --data."""
+        return f"rados:{pool}/{self.namespace()}?" + "&".join([f"conf={conf or self.cluster.conf}", f"id={user}", *words])
 
     def pool_node(self, *more, start=True, place=None, extra=(), **options):
         """A node whose log is in the pool, and in directories `more`."""

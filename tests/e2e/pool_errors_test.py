@@ -37,8 +37,7 @@ class ErrorsTest(pool_case.PoolCase):
             self.refuse(arguments, status, *words, limit=limit)
 
     def rados(self, *words, data=b""):
-        namespace = re.match(r"rados:[^/]*/([^?]*)", self.place())[1]
-        command = ["rados", "--conf", self.cluster.conf, "--pool", pool_case.POOL, "--namespace", namespace, *words]
+        command = ["rados", "--conf", self.cluster.conf, "--pool", pool_case.POOL, "--namespace", self.namespace(), *words]
         return subprocess.run(command, input=data, capture_output=True, check=True, env=dict(os.environ, CEPH_ARGS="")).stdout
 
     def a_log(self):
@@ -74,6 +73,14 @@ class ErrorsTest(pool_case.PoolCase):
         self.assertEqual(lab.holdfast("streams", "cat", "1", "--data", place), "mine" * 1000)
         self.refuse(self.serve(place), 1, "capabilities")
         self.assertEqual(node.start().stop(), 0)
+
+    def test_a_key_for_one_namespace(self):
+        name = self.namespace()
+        self.cluster.add_user("tenant", mon="allow r", osd=f"allow rw pool={pool_case.POOL} namespace={name}")
+        node = self.pool_node(place=self.place(user="tenant"))
+        self.upload(b"mine")
+        self.assertEqual(self.stored(node, 1), b"mine")
+        self.refuse(self.serve(self.place(user="tenant").replace(f"/{name}?", "/another?")), 1, "capabilities")
 
     def test_a_cluster_that_is_away(self):
         conf = self.conf(client_mount_timeout=1)

@@ -9,6 +9,7 @@ import time
 
 import case
 import lab
+import network
 import pool_case
 from case import MIB
 
@@ -222,6 +223,23 @@ class PoolTest(pool_case.PoolCase):
         node.start()
         self.assertEqual(self.cat(place), b"before")
         self.assertEqual(self.stored(node, 2), b"meanwhile")
+
+    # -- Two nodes --
+
+    def test_a_group_gets_by_with_the_least_capabilities(self):
+        lab.bridge("br0", "hfa", "hfb")
+        self.addCleanup(network.ip, "link", "delete", "br0")
+        options = {"extra": ["--service-group", "store"], "host_address": None}
+        first, second = self.pool_node(link="hfa", **options), self.pool_node(link="hfb", start=False, **options)
+        second.start(wait=False)
+        lab.wait_for(lambda: second.events("standing-by"), 10, lambda: second.log())
+        words = ["--data", self.place(), "--service-group", "store"]
+        said = lab.holdfast("handover", *words)
+        self.assertRegex(said, fr"process {first.node_pid()} has given store to .*, process {second.node_pid()}, which took it")
+        lab.wait_for(lambda: first.events("standing-by"), 10, lambda: first.log())
+        self.assertRegex(lab.holdfast("store", "status", *words), rf"(?m)^  owner +.*, process {second.node_pid()}, with a lease of 2000 ms$")
+        second.kill_keeper()
+        lab.wait_for(lambda: len(first.events("ready")) > 1, 10, lambda: first.log())
 
 
 if __name__ == "__main__":

@@ -74,6 +74,14 @@ class ErrorsTest(pool_case.PoolCase):
         self.refuse(self.serve(place), 1, "capabilities")
         self.assertEqual(node.start().stop(), 0)
 
+    def test_an_erasure_coded_pool(self):
+        self.admin.mon("osd erasure-code-profile set", name="two-and-one", profile=["k=2", "m=1", "crush-failure-domain=osd"])
+        self.admin.mon("osd pool create", pool="coded", pg_num=1, pgp_num=1, pool_type="erasure", erasure_code_profile="two-and-one")
+        try:
+            self.refuse(self.serve(self.place(pool="coded", user="admin")), 1, "replicated")
+        finally:
+            self.admin.mon("osd pool delete", pool="coded", pool2="coded", yes_i_really_really_mean_it=True)
+
     def test_a_key_for_one_namespace(self):
         name = self.namespace()
         self.cluster.add_user("tenant", mon="allow r", osd=f"allow rw pool={pool_case.POOL} namespace={name}")

@@ -103,7 +103,8 @@ class ErrorsTest(pool_case.PoolCase):
         with self.paused(0, 1, 2):
             for arguments in (self.serve(place), ["streams", "list", "--data", place]):
                 self.refuse(arguments, 1, "no answer from the cluster in time")
-            status = subprocess.run([lab.BINARY, "store", "status", "--data", place], capture_output=True, text=True, timeout=20, check=False)
+            status = subprocess.run([lab.BINARY, "store", "status", "--data", place], capture_output=True, text=True, timeout=20,
+                                    check=False)
         self.assertEqual(status.returncode, 1)
         self.assertRegex(status.stdout, r"(?m)^  writes +fail: no answer in time$")
         self.assertRegex(status.stdout, r"(?m)^  log +cannot be read: no answer in time$")
@@ -161,6 +162,16 @@ class ErrorsTest(pool_case.PoolCase):
         connection.shutdown(socket.SHUT_WR)
         self.assertEqual(connection.recv(1), b"")
         self.assertEqual(self.stored(node, 1), b"begun and ended")
+
+    def test_a_machine_that_is_shut_out(self):
+        everybody = "127.0.0.1:0/0"
+        self.admin.mon("osd blocklist", blocklistop="add", addr=everybody)
+        try:
+            self.refuse(self.serve(self.place()), 1, "blocklist")
+            self.refuse(["streams", "list", "--data", self.place()], 1, "blocklist")
+        finally:
+            self.admin.mon("osd blocklist", blocklistop="rm", addr=everybody)
+        self.a_log()
 
     def test_a_pool_in_use_by_another_node(self):
         node = self.pool_node()

@@ -237,7 +237,8 @@ class PoolTest(pool_case.PoolCase):
         said = lab.holdfast("handover", *words)
         self.assertRegex(said, fr"process {first.node_pid()} has given store to .*, process {second.node_pid()}, which took it")
         lab.wait_for(lambda: first.events("standing-by"), 10, lambda: first.log())
-        self.assertRegex(lab.holdfast("store", "status", *words), rf"(?m)^  owner +.*, process {second.node_pid()}, with a lease of 2000 ms$")
+        status = lab.holdfast("store", "status", *words)
+        self.assertRegex(status, rf"(?m)^  owner +.*, process {second.node_pid()}, with a lease of 2000 ms$")
         second.kill_keeper()
         lab.wait_for(lambda: len(first.events("ready")) > 1, 10, lambda: first.log())
 

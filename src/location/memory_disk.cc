@@ -67,6 +67,10 @@ Error MemoryDisk::io_error(const char* what, SegmentNumber segment) const {
   return Error{Error::Kind::kIo, fmt::format("{}: {} segment {}: I/O error", name_, what, segment.value)};
 }
 
+Error MemoryDisk::no_space(SegmentNumber segment, std::uint64_t size) const {
+  return Error{Error::Kind::kFull, fmt::format("{}: no space for segment {} ({} bytes)", name_, segment.value, size)};
+}
+
 std::vector<SegmentInfo> MemoryDisk::segments() const {
   std::vector<SegmentInfo> infos;
   infos.reserve(segments_.size());
@@ -121,8 +125,7 @@ std::optional<Error> MemoryDisk::apply_prepare(const PendingOperation& operation
   if (find(operation.segment) != nullptr) return io_error("cannot prepare existing", operation.segment);
   const std::uint64_t used = bytes_in_use();
   if (faults.full || used > faults.capacity || operation.size > faults.capacity - used) {
-    return Error{Error::Kind::kFull,
-                 fmt::format("{}: no space for segment {} ({} bytes)", name_, operation.segment.value, operation.size)};
+    return no_space(operation.segment, operation.size);
   }
   Segment& segment = segments_[operation.segment.value];
   segment.size = operation.size;
@@ -133,6 +136,7 @@ std::optional<Error> MemoryDisk::apply_prepare(const PendingOperation& operation
 std::optional<Error> MemoryDisk::apply_recycle(const PendingOperation& operation) {
   if (find(operation.segment) == nullptr) return io_error("cannot recycle missing", operation.segment);
   if (find(operation.to) != nullptr) return io_error("cannot recycle into existing", operation.to);
+  if (faults.full && faults.recycling_takes_room) return no_space(operation.to, find(operation.segment)->size);
   auto node = segments_.extract(operation.segment.value);
   node.key() = operation.to.value;
   segments_.insert(std::move(node));

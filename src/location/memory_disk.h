@@ -86,6 +86,7 @@ struct MemoryFaults {
   bool failing = false;                 // EIO for every operation, reads and blobs included
   bool failing_reads = false;           // EIO for reads only
   bool full = false;                    // no room for prepare()
+  bool recycling_takes_room = false;    // nor for recycle(), as in a pool
   std::uint64_t capacity = UINT64_MAX;  // bytes of segments; prepare() beyond it finds no room
 
   // Simulated time passes inside a call that waits: lock(), and Memory::wait(). Gets how long the call would go on
@@ -174,6 +175,7 @@ class MemoryDisk {
   std::uint64_t bytes_in_use() const;
   bool is_unreadable(SegmentNumber segment, std::uint64_t offset, std::uint64_t length) const;
   Error io_error(const char* what, SegmentNumber segment) const;
+  Error no_space(SegmentNumber segment, std::uint64_t size) const;
 
   // Does the operation; the error that its issuer would see.
   std::optional<Error> apply(const PendingOperation& operation);

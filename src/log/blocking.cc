@@ -16,20 +16,26 @@ constexpr int kMaxWaits = 1'000'000;
 }  // namespace
 
 Result<void> await_all(location::Location& location, std::size_t count) {
-  std::array<location::Completion, 16> done;
   std::optional<Error> error;
+  auto all = await_each(location, count, [&](location::Completion& done) {
+    if (done.error && !error) error = std::move(done.error);
+  });
+  if (error) return std::unexpected(*std::move(error));
+  return all;
+}
+
+Result<void> await_each(location::Location& location, std::size_t count,
+                        const std::function<void(location::Completion&)>& ended_one) {
+  std::array<location::Completion, 16> done;
   for (int waits = 0; waits < kMaxWaits && count > 0;) {
     const std::size_t ended = location.poll(done);
-    for (std::size_t i = 0; i < ended; ++i) {
-      if (done[i].error && !error) error = std::move(done[i].error);
-    }
+    for (std::size_t i = 0; i < ended; ++i) ended_one(done[i]);
     count -= ended;
     if (ended > 0 || count == 0) continue;
     if (location.in_flight() == 0) break;
     location.wait();
     ++waits;
   }
-  if (error) return std::unexpected(*std::move(error));
   if (count == 0) return {};
   return fail(Error::Kind::kTimeout, fmt::format("{}: does not answer", location.name()));
 }

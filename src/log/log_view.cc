@@ -7,6 +7,7 @@
 #include <ranges>
 
 #include "log/footer_reader.h"
+#include "log/log.h"
 #include "log/quorum.h"
 #include "log/rot.h"
 
@@ -21,6 +22,7 @@ Result<std::unique_ptr<LogView>> LogView::open(const std::vector<location::Locat
   auto view = std::unique_ptr<LogView>(new LogView);
   std::vector<std::optional<Identity>> identities;
   bool found = false;
+  std::optional<Error> unread;
   for (location::Location* location : locations) {
     ReaderLocation info;
     info.name = location->name();
@@ -28,6 +30,7 @@ Result<std::unique_ptr<LogView>> LogView::open(const std::vector<location::Locat
     const auto blob = location->read_blob(kIdentityBlob);
     if (!blob) {
       info.problem = blob.error().message;
+      if (!unread) unread = Error{blob.error().kind, with_name(info.name, info.problem)};
     } else if (!*blob) {
       info.problem = "holds no log";
     } else if (auto decoded = decode_identity(**blob, location->name())) {
@@ -36,6 +39,7 @@ Result<std::unique_ptr<LogView>> LogView::open(const std::vector<location::Locat
       return std::unexpected(decoded.error());
     } else {
       info.problem = decoded.error().message;
+      if (!unread) unread = Error{decoded.error().kind, with_name(info.name, info.problem)};
     }
     const auto better = [&](const Identity& than) {
       if (identity->refilling != than.refilling) return than.refilling;
@@ -47,9 +51,10 @@ Result<std::unique_ptr<LogView>> LogView::open(const std::vector<location::Locat
     view->info_.locations.push_back(std::move(info));
   }
   if (!found) {
-    const bool one = locations.size() == 1;
-    return fail(Error::Kind::kUsage, one ? fmt::format("{}: {}", locations[0]->name(), view->info_.locations[0].problem)
-                                         : "none of these locations holds a log");
+    if (unread) return std::unexpected(*std::move(unread));
+    const auto& first = view->info_.locations[0];
+    return fail(Error::Kind::kUsage,
+                locations.size() == 1 ? with_name(first.name, first.problem) : "none of these locations holds a log");
   }
   view->key_ = view->identity_.key();
   for (std::size_t i = 0; i < locations.size(); ++i) {

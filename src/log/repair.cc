@@ -14,6 +14,7 @@ namespace holdfast::log {
 namespace {
 
 constexpr std::size_t kCopyPiece = 1U << 20;  // bytes a write, but for one larger batch
+constexpr location::Token kNotRenamed = ~location::Token{0};
 
 // Batches that follow each other, written in pieces of a useful size.
 class PieceWriter {
@@ -54,19 +55,44 @@ Result<unsigned> Repair::clear_behind_end(std::size_t index, SegmentNumber first
   for (const std::uint64_t number : source.segments() | std::views::keys) {
     if (number > end.value) behind.push_back(SegmentNumber{number});
   }
-  unsigned ready = 0;
+  std::vector<SegmentNumber> renamed;
   for (const SegmentNumber segment : behind) {
-    const bool usable = source.has(segment) && ready < keep;
-    if (usable) {
-      source.location().recycle(0, segment, first + ready);
+    if (source.has(segment) && renamed.size() < keep) {
+      source.location().recycle(renamed.size(), segment, first + renamed.size());
+      renamed.push_back(segment);
     } else {
-      source.location().remove(0, segment);
+      source.location().remove(kNotRenamed, segment);
     }
-    ready += usable ? 1 : 0;
     source.forget_segment(segment);
   }
-  if (auto done = await_all(source.location(), behind.size()); !done) return std::unexpected(done.error());
-  return ready;
+  std::vector<std::size_t> without_room;
+  std::optional<Error> error;
+  const auto ended = await_each(source.location(), behind.size(), [&](location::Completion& done) {
+    if (!done.error) return;
+    if (done.error->kind == Error::Kind::kFull && done.token != kNotRenamed) {
+      without_room.push_back(done.token);
+    } else if (!error) {
+      error = std::move(done.error);
+    }
+  });
+  if (error) return std::unexpected(*std::move(error));
+  if (!ended) return std::unexpected(ended.error());
+  if (without_room.empty()) return static_cast<unsigned>(renamed.size());
+  return give_up_renaming(source, renamed, first, without_room);
+}
+
+// A location where a new name is a new segment, and that is full: what stands in front of the first that could not be
+// renamed is ready, the rest goes. A log without room waits for it; a location that failed would not come back.
+Result<unsigned> Repair::give_up_renaming(Source& source, const std::vector<SegmentNumber>& renamed,
+                                          SegmentNumber first, std::vector<std::size_t> without_room) {
+  std::ranges::sort(without_room);
+  const std::size_t ready = without_room.front();
+  for (std::size_t i = ready; i < renamed.size(); ++i) {
+    const bool stayed = std::ranges::binary_search(without_room, i);
+    source.location().remove(kNotRenamed, stayed ? renamed[i] : first + i);
+  }
+  if (auto done = await_all(source.location(), renamed.size() - ready); !done) return std::unexpected(done.error());
+  return static_cast<unsigned>(ready);
 }
 
 Result<void> Repair::make_room(Source& target, SegmentNumber segment) {

@@ -15,7 +15,8 @@ class Repair {
 
   // Segments behind the adopted end were prepared and not used, or belong to an owner that lost: up to `keep` of them
   // become segments first, first + 1, …, the rest goes. Returns how many are ready. Must come before copy(): a
-  // location's highest written segment must belong to the newest epoch that it has seen.
+  // location's highest written segment must belong to the newest epoch that it has seen. Where there is no room for the
+  // new names, fewer are ready.
   Result<unsigned> clear_behind_end(std::size_t source, SegmentNumber first, unsigned keep);
 
   // Writes everything that this location lacks.
@@ -29,6 +30,8 @@ class Repair {
   Result<void> restore(std::size_t source, SegmentNumber segment, SegmentNumber spare);
 
  private:
+  Result<unsigned> give_up_renaming(Source& source, const std::vector<SegmentNumber>& renamed, SegmentNumber first,
+                                    std::vector<std::size_t> without_room);
   Result<void> make_room(Source& target, SegmentNumber segment);
   Result<void> copy_range(Source& target, const MissingRange& range);
   Result<SegmentIndex> copy_chain(Source& target, SegmentNumber segment, Lsn last, SegmentNumber into);

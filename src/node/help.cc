@@ -105,7 +105,7 @@ Example:
   holdfast store status --data "rados:holdfast?conf=/etc/ceph/ceph.conf" --service-group store
 
 Writes 20 blocks to an object of its own, which it removes, to say how long that takes. Exit status 1 where a pool cannot be
-seen, keeps one copy, or goes on with one.
+seen or written, keeps one copy, or goes on with one.
 )";
 
 std::string version() { return "holdfast " HOLDFAST_VERSION "\n"; }

@@ -296,7 +296,8 @@ class Node {
         lapsed_ = pool->lapsed();
         events_.write("lease-lapsed", {{"value", lapsed_ ? "true" : "false"}});
         if (lapsed_) {
-          spdlog::error("{}: the lease could not be renewed: nothing is acknowledged until it is", pool->name());
+          spdlog::error("{}: the lease could not be renewed: what is written there does not count until it is",
+                        pool->name());
         } else {
           spdlog::warn("{}: the lease is renewed", pool->name());
         }

@@ -13,7 +13,7 @@ namespace {
 
 // A dead process's last writes hold the locks until they have landed: milliseconds, or the disk's own time-outs.
 constexpr Duration kLockBound = std::chrono::seconds(5);
-// How long an end waits for the writes under way.
+// How long an end waits for the writes under way, in all: it must be over well before the keeper's patience is.
 constexpr Duration kSettleBound = std::chrono::seconds(5);
 
 std::string reasons_of(const log::Log& log) {
@@ -25,9 +25,8 @@ std::string reasons_of(const log::Log& log) {
 }
 
 template <class Done>
-void work_until(stack::Engine& engine, location::Ring& ring, Done&& done) {
+void work_until(stack::Engine& engine, location::Ring& ring, Time bound, Done&& done) {
   Time now = shard::monotonic_now();
-  const Time bound = now + kSettleBound;
   engine.prepare_stop(now);
   engine.pump(now);
   while (!done() && now < bound) {
@@ -35,6 +34,13 @@ void work_until(stack::Engine& engine, location::Ring& ring, Done&& done) {
     now = shard::monotonic_now();
     engine.pump(now);
   }
+}
+
+bool store_all(stack::Engine& engine, location::Ring& ring, Time bound) {
+  const Lsn last = engine.log() == nullptr ? Lsn{} : engine.log()->barrier();
+  const auto stored = [&] { return engine.log() == nullptr || engine.log()->durable() >= last; };
+  work_until(engine, ring, bound, [&] { return stored() || engine.log()->quorum_lost(); });
+  return stored();
 }
 
 }  // namespace
@@ -64,15 +70,13 @@ Result<void> check_room(const log::Log& log) {
 }
 
 bool store_all(stack::Engine& engine, location::Ring& ring) {
-  const Lsn last = engine.log() == nullptr ? Lsn{} : engine.log()->barrier();
-  const auto stored = [&] { return engine.log() == nullptr || engine.log()->durable() >= last; };
-  work_until(engine, ring, [&] { return stored() || engine.log()->quorum_lost(); });
-  return stored();
+  return store_all(engine, ring, shard::monotonic_now() + kSettleBound);
 }
 
 bool settle(stack::Engine& engine, location::Ring& ring) {
-  const bool stored = store_all(engine, ring);
-  work_until(engine, ring, [&] { return !engine.busy(); });
+  const Time bound = shard::monotonic_now() + kSettleBound;
+  const bool stored = store_all(engine, ring, bound);
+  work_until(engine, ring, bound, [&] { return !engine.busy(); });
   return stored;
 }
 

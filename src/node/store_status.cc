@@ -42,6 +42,7 @@ struct Status {
   std::optional<Latency> latency;  // of a write of one block; none: writes do not come through
   std::string latency_problem;
   location::rados::Head head;
+  std::string head_problem;  // what is in the pool cannot be told
 };
 
 // The monitors' answer, as JSON. What they say is checked like anything from the network.
@@ -63,6 +64,19 @@ Finished await(ObjectStore& store, std::uint64_t tag) {
   }
 }
 
+std::string why(const Finished& finished) {
+  switch (finished.outcome) {
+    case Outcome::kUnknown:
+      return "no answer in time";
+    case Outcome::kFull:
+      return "no room";
+    case Outcome::kShutOut:
+      return "the cluster has this client on its blocklist";
+    default:
+      return finished.reason;
+  }
+}
+
 // Of an object of its own, which goes at the end.
 std::optional<Latency> measure(ObjectStore& store, const std::string& log, std::string& problem) {
   const std::vector<std::byte> block(kProbeSize);
@@ -77,9 +91,7 @@ std::optional<Latency> measure(ObjectStore& store, const std::string& log, std::
     store.submit(++tag, write);
     const Finished finished = await(store, tag);
     if (finished.outcome != Outcome::kDone) {
-      problem = finished.outcome == Outcome::kUnknown ? "no answer in time"
-                : finished.outcome == Outcome::kFull  ? "no room"
-                                                      : finished.reason;
+      problem = why(finished);
       break;
     }
     times.push_back(store.now() - begun);
@@ -158,6 +170,8 @@ Result<Status> look_at(const std::string& place, const std::string& group) {
     auto head = location::rados::decode_head(finished, status.place);
     if (!head) return std::unexpected(head.error());
     status.head = *std::move(head);
+  } else if (finished.outcome != Outcome::kAbsent) {
+    status.head_problem = why(finished);
   }
   status.latency = measure(**store, address->log, status.latency_problem);
   return status;
@@ -197,6 +211,7 @@ Json to_json(const Status& s) {
   } else {
     json["write_problem"] = s.latency_problem;
   }
+  if (!s.head_problem.empty()) json["log_problem"] = s.head_problem;
   if (s.head.owner) {
     json["owner"] = {{"host", s.head.owner->host},
                      {"process", s.head.owner->process},
@@ -221,7 +236,9 @@ std::string to_text(const Status& s) {
                      ? fmt::format("{:.1f} ms median, {:.1f} ms worst of {} of {} bytes",
                                    milliseconds(s.latency->median), milliseconds(s.latency->worst), kProbes, kProbeSize)
                      : "fail: " + s.latency_problem);
-  if (s.head.epoch == 0) {
+  if (!s.head_problem.empty()) {
+    line("log", "cannot be read: " + s.head_problem);
+  } else if (s.head.epoch == 0) {
     line("log", "none yet");
   } else {
     const auto json = to_json(s);
@@ -250,7 +267,8 @@ int store_status(const StoreCommand& command) {
       exit_status = report(status.error());
       continue;
     }
-    if (status->size == 1 || status->min_size == 1) exit_status = kExitFailed;
+    const bool works = status->latency && status->head_problem.empty();
+    if (!works || status->size == 1 || status->min_size == 1) exit_status = kExitFailed;
     all.push_back(to_json(*status));
     text += to_text(*status);
   }

@@ -1,5 +1,7 @@
 #include "node/stored_log.h"
 
+#include <fmt/core.h>
+
 #include "location/directory.h"
 #include "location/rados/open.h"
 
@@ -10,7 +12,7 @@ Result<StoredLog> StoredLog::open(const std::vector<std::string>& places) {
   const auto open_place = [&](const std::string& place) -> Result<std::unique_ptr<location::Location>> {
     if (!location::rados::is_address(place)) return location::open_directory_for_reading(place);
     const auto address = location::rados::parse_address(place);
-    if (!address) return fail(Error::Kind::kUsage, address.error());
+    if (!address) return fail(Error::Kind::kUsage, fmt::format("--data {}: {}", place, address.error()));
     if (!stored.ring_) {
       auto ring = location::Ring::create();
       if (!ring) return std::unexpected(ring.error());

@@ -136,6 +136,17 @@ TEST(Reader, WhatIsNotThereIsAnError) {
   EXPECT_NE(onlooker.error.message.find("no stream 17"), std::string::npos);
 }
 
+TEST(Reader, WhatCannotBeReadIsNoMistakeOfWhoeverAsks) {
+  World world(2);
+  EXPECT_EQ(Onlooker(world).error.kind, Error::Kind::kUsage);
+  EXPECT_EQ(Onlooker(world, {0}).error.message, "/disk/a: holds no log");
+  world.disks[0]->faults.failing = true;
+  EXPECT_EQ(Onlooker(world).error.kind, Error::Kind::kIo);
+  EXPECT_EQ(Onlooker(world, {0}).error.kind, Error::Kind::kIo);
+  const std::string message = Onlooker(world, {0}).error.message;
+  EXPECT_EQ(message.find("/disk/a"), message.rfind("/disk/a")) << message;
+}
+
 TEST(Reader, EchoedBytesAreOutboundToo) {
   World world(1);
   world.start();

@@ -912,6 +912,50 @@ TEST_F(LostSegments, OfAFullLocationTakeNothingFromTheOthers) {
   EXPECT_EQ(world.log->locations()[0].state, LocationState::kActive);
 }
 
+// In a pool a new name is a new object.
+TEST(Start, IsNotKeptFromALogWithoutRoomForItsPreparedSegments) {
+  World world(1);
+  world.start();
+  world.put(1, 0, "stored");
+  world.settle();
+  world.crash();
+  MemoryDisk& disk = *world.disks[0];
+  const auto before = disk.segments().size();
+  disk.faults.full = disk.faults.recycling_takes_room = true;
+  ASSERT_EQ(world.open(), "");
+  world.settle();
+  EXPECT_EQ(world.log->locations()[0].state, LocationState::kActive);
+  EXPECT_TRUE(world.log->full());
+  EXPECT_LT(disk.segments().size(), before);
+  disk.faults.full = false;
+  world.log->retry_space();
+  for (int i = 0; i < 100; ++i) world.log->pump(true);
+  EXPECT_FALSE(world.log->full());
+}
+
+// The second of them finds no room: what follows it would stand behind a gap.
+TEST(Start, KeepsThePreparedSegmentsInFrontOfTheFirstWithoutRoom) {
+  World world(1);
+  world.start();
+  world.crash();
+  MemoryDisk& disk = *world.disks[0];
+  const SegmentNumber newest = disk.segments().back().number;
+  disk.faults.automatic = false;
+  disk.faults.recycling_takes_room = true;
+  int recycled = 0;
+  disk.faults.pass_time = [&](Duration) {
+    if (disk.pending().empty()) return Duration::zero();
+    const bool recycles = disk.pending().front().kind == PendingOperation::Kind::kRecycle;
+    disk.faults.full = recycles && ++recycled == 2;
+    disk.complete(0, {.kind = location::Ending::Kind::kDone});
+    return Duration(1);
+  };
+  ASSERT_EQ(world.open(), "");
+  ASSERT_GE(recycled, 3);
+  EXPECT_EQ(world.log->locations()[0].state, LocationState::kActive);
+  EXPECT_EQ(disk.segments().back().number, newest + 1);
+}
+
 // They were not needed for this start.
 TEST_F(LostSegments, ThatCannotBeWrittenStopNoStart) {
   World world(2);

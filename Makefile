@@ -1,12 +1,13 @@
 # make            release build                 make test    everything CI runs
 # make demo       the main job, for real         make serve   a node that stays
+# make demo-cluster   the same with three zones of Ceph, and machines that die
 # make bench      against kernel TCP             make soak    what takes longer
 # make lint       format and clang-tidy          make format  clang-format
 BUILD := build/release
 FLAGS ?= -DHOLDFAST_WERROR=OFF
 CMAKE_FLAGS := -DHOLDFAST_PRECOMPILE=ON $(FLAGS)
 
-.PHONY: all build program deps test demo serve bench soak lint format clean
+.PHONY: all build program deps test demo demo-cluster serve bench soak lint format clean
 
 all: build
 
@@ -29,6 +30,9 @@ test: build
 
 demo: program
 	@scripts/demo.py $(DEMO)
+
+demo-cluster: program
+	@scripts/demo_cluster.py $(DEMO)
 
 serve: program
 	@scripts/serve $(SERVE)

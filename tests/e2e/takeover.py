@@ -310,29 +310,38 @@ class Group:
 
     # ---- One run ----
 
-    def run(self, kind, congestion="cubic", before=0.6, after=0.6):
+    def run(self, kind, congestion="cubic", before=0.6):
         """A client through one failure. Returns what was measured: milliseconds."""
-        successors = self.others()
-        ready = {machine: len(machine.node.events("ready")) for machine in successors}
         client = Client(congestion)
         time.sleep(before)
+        measured = self.strike(kind, client)
+        client.end()
+        self.check_upload(client)
+        return {**measured, "congestion": congestion, "bytes": client.sent_bytes}
+
+    def strike(self, kind, client, after=0.6):
+        """One failure, until the client has its answers again and the group is whole again."""
+        successors = self.others()
+        ready = {machine: len(machine.node.events("ready")) for machine in successors}
         begun, begun_ns = time.monotonic(), time.time_ns()
         mend = getattr(self, kind)()
 
         def taken():
             return [machine for machine in successors if len(machine.node.events("ready")) > ready[machine]]
+
+        def answered():
+            if client.errors:
+                return True
+            now = time.monotonic()
+            return now > begun + after and client.gaps and client.gaps[-1][1] > max(begun, now - 0.2)
         successor, = lab.wait_for(taken, 60, self.logs)
         event = successor.node.events("ready")[-1]
-        # The client has its answers again.
-        lab.wait_for(lambda: client.errors or (client.gaps and client.gaps[-1][1] > begun and time.monotonic() > begun + after and
-                                               time.monotonic() - client.gaps[-1][1] < 0.2), 60, self.logs)
+        lab.wait_for(answered, 60, self.logs)
         self.owner = successor
         mend()
         time.sleep(0.1)
-        client.end()
-        self.check_upload(client)
-        return {"kind": kind, "congestion": congestion, "ready_ms": (event["unix_ns"] - begun_ns) / 1e6,
-                "stall_ms": client.stall(begun) * 1000, "recovery_ms": event["ms"], "bytes": client.sent_bytes}
+        return {"kind": kind, "ready_ms": (event["unix_ns"] - begun_ns) / 1e6, "stall_ms": client.stall(begun) * 1000,
+                "recovery_ms": event["ms"]}
 
     def logs(self):
         return "\n".join(f"--- {machine.name}:\n{machine.node.log()[-2000:]}" for machine in self.machines)

@@ -71,9 +71,7 @@ class PoolReader final : public Location {
   void prepare(Token token, SegmentNumber /*segment*/, std::uint64_t /*size*/) override { refused_.push_back(token); }
   void recycle(Token token, SegmentNumber /*from*/, SegmentNumber /*to*/) override { refused_.push_back(token); }
   void remove(Token token, SegmentNumber /*segment*/) override { refused_.push_back(token); }
-  void replace_blob(Token token, const std::string& /*blob*/, Bytes /*content*/) override {
-    refused_.push_back(token);
-  }
+  void replace_blob(Token token, const std::string& /*blob*/, Bytes /*content*/) override { refused_.push_back(token); }
 
   std::size_t poll(std::span<Completion> out) override {
     std::size_t count = 0;

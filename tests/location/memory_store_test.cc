@@ -164,6 +164,24 @@ TEST_F(MemoryStoreTest, WhatIsLateIsUnknownAndHappensNonetheless) {
   EXPECT_THAT(ended(store), IsEmpty());
 }
 
+TEST_F(MemoryStoreTest, ALateAnswerIsNoAnswerToTheNextOperationOfThatTag) {
+  EXPECT_EQ(now(create("o", 1)), Outcome::kDone);
+  std::vector<Journey> journeys{{.back = cluster->bound + seconds(1)}, {.back = seconds(3)}};
+  std::size_t n = 0;
+  cluster->decide = [&](const MemoryOperation&) { return journeys.at(n++); };
+  const Time begun = cluster->now();
+  store.submit(1, write("o"));
+  run_until(begun + cluster->bound);
+  EXPECT_THAT(ended(store), ElementsAre("1 4"));
+  ObjectWrite guarded = write("o");
+  guarded.epoch = 2;
+  store.submit(1, guarded);
+  run_until(begun + cluster->bound + seconds(2));
+  EXPECT_THAT(ended(store), IsEmpty());
+  run_until(begun + cluster->bound + seconds(4));
+  EXPECT_THAT(ended(store), ElementsAre("1 3"));
+}
+
 TEST_F(MemoryStoreTest, AnOperationOutlivesItsClient) {
   EXPECT_EQ(now(create("o", 1)), Outcome::kDone);
   cluster->decide = [](const MemoryOperation&) { return Journey{.there = seconds(1)}; };

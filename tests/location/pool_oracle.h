@@ -76,7 +76,7 @@ class Oracle {
     }
   }
 
-  // The log is taken: from now on nothing of an older owner's lands in these.
+  // The log is taken: from now on nothing of an older owner's lands in these, nor in those that it makes.
   void fenced(std::uint64_t epoch, const std::vector<SegmentInfo>& segments) {
     ++owners_;
     for (const SegmentInfo& segment : segments) fence_[segment_object("log", segment.number)] = epoch;
@@ -125,18 +125,31 @@ class Oracle {
     if (outcome != Outcome::kDone || operation.write == nullptr) return;
     const ObjectWrite& write = *operation.write;
     for (const auto& [name, value] : write.attributes) {
-      if (name == kAttributeEpoch) taken_[operation.client] = std::stoull(value);
+      if (write.object == head_object("log") && name == kAttributeEpoch) taken_[operation.client] = std::stoull(value);
     }
     if (std::ranges::any_of(write.attributes, [](const auto& a) { return a.first == kAttributeOwner; })) {
       Time& renewed = renewed_[taken_[operation.client]];
       renewed = std::max(renewed, operation.submitted);
     }
-    const auto fence = fence_.find(write.object);
-    const auto block = header_of(write.data);
-    if (block && fence != fence_.end() && block->epoch < fence->second) {
-      fail(fmt::format("a write of epoch {} lands in {}, which epoch {} has taken", block->epoch, write.object,
-                       fence->second));
+    const std::uint64_t epoch = taken_[operation.client];
+    // A segment is somebody's from when the head says that it is in use until it is about to be removed.
+    for (const auto& [key, value] : write.entries) {
+      if (!key.starts_with("segment-")) continue;
+      if (value.at(0) == static_cast<std::byte>(SegmentState::kMade)) {
+        std::uint64_t& fence = fence_["log." + key];
+        fence = std::max(fence, epoch);
+      } else {
+        fence_.erase("log." + key);
+      }
     }
+    const auto fence = fence_.find(write.object);
+    if (fence == fence_.end() || epoch >= fence->second) return;
+    if (write.data.empty() && !write.clear && !write.remove) return;
+    fail(fmt::format("a {} of epoch {} lands in {}, which epoch {} has taken",
+                     write.remove  ? "removal"
+                     : write.clear ? "making"
+                                   : "write",
+                     epoch, write.object, fence->second));
   }
 
  private:

@@ -87,7 +87,9 @@ class PoolWorld {
       (random_.one_in(2) ? journey.there : journey.back) += random_.below(6 * lease_);
     }
     const bool making = operation.write != nullptr && (operation.write->size || operation.write->remove);
-    if (making && random_.one_in(making_slow_in_)) journey.there += random_.below(6 * lease_);
+    if (making && making_slow_in_ != 0 && (operation.write->clear || random_.one_in(making_slow_in_))) {
+      (random_.one_in(2) ? journey.there : journey.back) += random_.below(6 * lease_);
+    }
     const bool taking = operation.write != nullptr && operation.write->attributes.size() == 2;
     if (taking && random_.one_in(taking_slow_in_)) journey.there += random_.below(3 * lease_);
     const bool renewal = operation.write != nullptr && operation.write->attributes.size() == 1 &&

@@ -51,7 +51,9 @@ void MemoryCluster::shut_out(const std::string& address) {
 
 void MemoryCluster::submit(std::uint64_t client, std::uint64_t tag, const ObjectWrite* write, const ObjectRead* read) {
   const auto operation = std::make_shared<Operation>();
+  operation->number = ++last_operation_;
   operation->client = client;
+  clients_.at(client)->unanswered_[operation->number] = tag;
   operation->tag = tag;
   operation->submitted = now_;
   const Journey journey = decide ? decide({client, now_, write, read}) : Journey{};
@@ -68,11 +70,11 @@ void MemoryCluster::submit(std::uint64_t client, std::uint64_t tag, const Object
     last = std::max(last, now_ + journey.there);
     plan(last, [this, operation] { execute(*operation); });
   }
-  plan(now_ + bound, [this, client, tag] {
+  plan(now_ + bound, [this, client, tag, number = operation->number] {
     Finished finished;
     finished.tag = tag;
     finished.outcome = Outcome::kUnknown;
-    answer(client, std::move(finished));
+    answer(client, number, std::move(finished));
   });
 }
 
@@ -89,14 +91,14 @@ void MemoryCluster::execute(const Operation& operation) {
               operation.read ? &*operation.read : nullptr},
              finished.outcome);
   }
-  plan(now_ + operation.back,
-       [this, client = operation.client, finished = std::move(finished)] { answer(client, finished); });
+  plan(now_ + operation.back, [this, client = operation.client, number = operation.number,
+                               finished = std::move(finished)] { answer(client, number, finished); });
 }
 
 // Nobody may be there to take it, or it has been told kUnknown.
-void MemoryCluster::answer(std::uint64_t client, Finished finished) {
+void MemoryCluster::answer(std::uint64_t client, std::uint64_t operation, Finished finished) {
   const auto found = clients_.find(client);
-  if (found == clients_.end() || found->second->unanswered_.erase(finished.tag) == 0) return;
+  if (found == clients_.end() || found->second->unanswered_.erase(operation) == 0) return;
   found->second->finished_.push_back(std::move(finished));
 }
 
@@ -178,25 +180,19 @@ MemoryStore::~MemoryStore() {
   std::erase_if(cluster_->watchers_, [this](const auto& watcher) { return watcher.second == client_; });
 }
 
-void MemoryStore::submit(std::uint64_t tag, const ObjectWrite& write) {
-  const bool first = unanswered_.insert(tag).second;
-  HF_ASSERT(first);
-  if (!dead_) cluster_->submit(client_, tag, &write, nullptr);
-}
+void MemoryStore::submit(std::uint64_t tag, const ObjectWrite& write) { submit(tag, &write, nullptr); }
+void MemoryStore::submit(std::uint64_t tag, const ObjectRead& read) { submit(tag, nullptr, &read); }
 
-void MemoryStore::submit(std::uint64_t tag, const ObjectRead& read) {
-  const bool first = unanswered_.insert(tag).second;
-  HF_ASSERT(first);
-  if (!dead_) cluster_->submit(client_, tag, nullptr, &read);
+void MemoryStore::submit(std::uint64_t tag, const ObjectWrite* write, const ObjectRead* read) {
+  if (!dead_) return cluster_->submit(client_, tag, write, read);
+  shut_out_.push_back(tag);
 }
 
 std::vector<Finished> MemoryStore::take() {
-  if (dead_) {
-    for (const std::uint64_t tag : std::exchange(unanswered_, {})) {
-      finished_.emplace_back();
-      finished_.back().tag = tag;
-      finished_.back().outcome = Outcome::kShutOut;
-    }
+  for (const std::uint64_t tag : std::exchange(shut_out_, {})) {
+    finished_.emplace_back();
+    finished_.back().tag = tag;
+    finished_.back().outcome = Outcome::kShutOut;
   }
   if (!finished_.empty()) idle_waits_ = 0;
   return std::exchange(finished_, {});
@@ -238,6 +234,7 @@ void MemoryStore::notify(const std::string& object) {
 void MemoryStore::die() {
   dead_now_ = now();
   dead_ = true;
+  for (const auto& [operation, tag] : std::exchange(unanswered_, {})) shut_out_.push_back(tag);
 }
 
 }  // namespace holdfast::location::rados

@@ -74,7 +74,7 @@ class MemoryCluster {
   friend class MemoryStore;
 
   struct Operation {
-    std::uint64_t client = 0, tag = 0;
+    std::uint64_t number = 0, client = 0, tag = 0;
     Time submitted{};
     Duration back{};
     std::optional<ObjectWrite> write;
@@ -84,13 +84,13 @@ class MemoryCluster {
   void plan(Time at, std::function<void()> happen);
   void submit(std::uint64_t client, std::uint64_t tag, const ObjectWrite* write, const ObjectRead* read);
   void execute(const Operation& operation);
-  void answer(std::uint64_t client, Finished finished);
+  void answer(std::uint64_t client, std::uint64_t operation, Finished finished);
   void apply(const Operation& operation, Finished& finished);
   Outcome apply_write(const ObjectWrite& write);
   void shut_out(const std::string& address);
 
   Time now_{};
-  std::uint64_t last_event_ = 0, last_client_ = 0;
+  std::uint64_t last_event_ = 0, last_client_ = 0, last_operation_ = 0;
   std::map<std::pair<Time, std::uint64_t>, std::function<void()>> events_;  // those of one moment as they were planned
   std::map<std::uint64_t, MemoryStore*> clients_;                           // those that are there
   std::map<std::pair<std::uint64_t, std::string>, Time> last_executed_;     // by client and object
@@ -137,13 +137,15 @@ class MemoryStore final : public ObjectStore {
  private:
   friend class MemoryCluster;
 
+  void submit(std::uint64_t tag, const ObjectWrite* write, const ObjectRead* read);
   void die();
 
   const std::shared_ptr<MemoryCluster> cluster_;
   const std::uint64_t client_;
   const MemoryClock clock_;
   const PassTime pass_time_;
-  std::set<std::uint64_t> unanswered_;  // tags
+  std::map<std::uint64_t, std::uint64_t> unanswered_;  // operations, and their tags: one may come again
+  std::vector<std::uint64_t> shut_out_;                // tags of what a dead one has submitted
   std::vector<Finished> finished_;
   bool notified_ = false;
   bool dead_ = false;

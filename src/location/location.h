@@ -77,8 +77,8 @@ class Location {
   // Makes a segment of `size` bytes of zeros, fsynced with its directory: complete means ready for writing.
   // Reports kFull where there is no room, and then leaves nothing behind.
   virtual void prepare(Token token, SegmentNumber segment, std::uint64_t size) = 0;
-  // Gives a segment in which nothing counts a new number without writing it anew (its content, if it keeps any, stays as
-  // it was until overwritten). After a crash its old number may be there once more.
+  // Gives a segment in which nothing counts a new number without writing it anew (its content, if it keeps any, stays
+  // as it was until overwritten). After a crash its old number may be there once more.
   virtual void recycle(Token token, SegmentNumber from, SegmentNumber to) = 0;
   virtual void remove(Token token, SegmentNumber segment) = 0;
   // As write_blob(), for small rare things while the log runs. Where a blob is replaced by a file system's operations

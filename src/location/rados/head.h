@@ -3,7 +3,8 @@
 //   attribute "epoch"       the owner's number, twenty decimal digits: what guards compare
 //   attribute "owner"       the owner (Owner), lines of "key=value"
 //   attribute "handover"    an epoch, written as that one: its owner is asked to give the log back
-//   entry "making-%016x"    a segment that is being made: one byte, the state, and the size as 8 bytes, little-endian. Not
+//   entry "making-%016x"    a segment that is being made: one byte, the state, and the size as 8 bytes, little-endian.
+//   Not
 //                           under the next name, so that such an entry which lands late undoes nothing
 //   entry "segment-%016x"   a segment that was made: likewise
 //   entry "blob-NAME"       a blob

@@ -49,8 +49,8 @@ class Pool final : public Location {
 
   // What the head says now; epoch 0 where there is none. Blocks.
   Result<Head> look();
-  // Of a head that was asked for at `asked` and has just come: whether the log may be taken, for all that was seen before
-  // (lease.h).
+  // Of a head that was asked for at `asked` and has just come: whether the log may be taken, for all that was seen
+  // before (lease.h).
   bool may_take(const Head& seen, Time asked);
   // Takes the log from the owner that `seen` speaks of, and fences it off; blocks. False: somebody else was quicker, or
   // has taken it from us before that was done; it may be tried again.

@@ -1,13 +1,15 @@
 // Tries to get a write of a former owner past the fence, on a real cluster: two programs, each an owner, which fence.py
 // starts, stops and tells what to do, and one run after the other.
 //
-//   holdfast-pool-fence ADDRESS former       "run LOG": takes the log, writes, says "ready to write"; "go": leaves 128 writes on
+//   holdfast-pool-fence ADDRESS former       "run LOG": takes the log, writes, says "ready to write"; "go": leaves 128
+//   writes on
 //                                            their way and says "ready in flight"; "go": waits for them, "done N N …"
-//   holdfast-pool-fence ADDRESS successor    "run LOG": takes the log and reads all of it, says "there N N …"; "go": reads it
+//   holdfast-pool-fence ADDRESS successor    "run LOG": takes the log and reads all of it, says "there N N …"; "go":
+//   reads it
 //                                            again, "changed" or "same"
 //
-// Writes are numbered from 1. What must hold: whatever the former owner was told is done is there for the successor; and
-// after that nothing changes any more.
+// Writes are numbered from 1. What must hold: whatever the former owner was told is done is there for the successor;
+// and after that nothing changes any more.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -24,7 +26,7 @@ namespace {
 constexpr std::uint64_t kSegmentSize = 16U << 20;
 constexpr std::size_t kWrite = 256U << 10;
 constexpr std::size_t kSegments = 3;
-constexpr std::size_t kSettled = 8;    // writes that are waited for
+constexpr std::size_t kSettled = 8;     // writes that are waited for
 constexpr std::size_t kInFlight = 128;  // writes that are not
 
 struct Side {

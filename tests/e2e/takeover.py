@@ -96,6 +96,12 @@ class Machine:
     def cut(self, link, up=False):
         network.ip("link", "set", link, "up" if up else "down")
 
+    def leave(self):
+        """Its links are gone, and so are its namespace and what is in there once its processes are."""
+        for link in (self.client_link, self.storage_link):
+            network.ip("link", "del", link)
+        self.namespace.close()
+
 
 class Client:
     """The kernel's TCP: one connection that asks and is answered, and one that uploads, at a rate, until it is told to end."""
@@ -195,7 +201,9 @@ class Group:
     def __enter__(self):
         try:
             StorageNetwork()
+            self.stack.callback(network.ip, "link", "del", "st0")
             network.ip("link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
+            self.stack.callback(network.ip, "link", "del", "br0")
             network.no_ipv6("br0")
             network.ip("address", "add", f"{lab.HOST}/24", "dev", "br0")
             network.ip("link", "set", "br0", "up")
@@ -215,10 +223,14 @@ class Group:
             raise
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
         self.stack.close()
 
     @staticmethod
     def end_machine(machine):
+        machine.leave()
         if machine.node.process is not None and machine.node.process.poll() is None:
             machine.signal(signal.SIGCONT)
             machine.node.kill_keeper()
@@ -283,7 +295,7 @@ class Group:
 
         def mend():
             self.cluster.start_osd(zone)
-            self.cluster.wait()
+            self.cluster.wait()  # until what it missed is there
             owner.start()
         return mend
 

@@ -65,23 +65,29 @@ def main():
     lab.enter()
     directory = lab.Directory(takeover.directory("takeover_table"))
     rows = []
-    with takeover.Group(directory) as group:
-        for congestion in options.congestion.split(","):
-            for kind in options.kinds.split(","):
-                results = []
-                for number in range(options.runs):
-                    progress(f"{congestion} {kind} {number + 1}/{options.runs}")
-                    try:
-                        results.append(group.run(kind, congestion))
-                    except BaseException:
-                        print(group.logs(), file=sys.stderr)
-                        raise
-                rows.append(row(kind, congestion, results))
-                progress("")
-                print(rows[-1], flush=True)
+    for congestion in options.congestion.split(","):
+        for kind in options.kinds.split(","):
+            results = measure(kind, congestion, options.runs, directory)
+            rows.append(row(kind, congestion, results))
+            progress("")
+            print(rows[-1], flush=True)
     shutil.rmtree(directory.path, ignore_errors=True)
     if options.write:
         write(table(rows))
+
+
+def measure(kind, congestion, runs, directory):
+    """On a cluster and a log of their own, so that the rows have the same beginning."""
+    results = []
+    with takeover.Group(directory) as group:
+        for number in range(runs):
+            progress(f"{congestion} {kind} {number + 1}/{runs}")
+            try:
+                results.append(group.run(kind, congestion))
+            except BaseException:
+                print(group.logs(), file=sys.stderr)
+                raise
+    return results
 
 
 def progress(text):

@@ -19,7 +19,7 @@ class TakeoverTest(unittest.TestCase):
         cls.addClassCleanup(cls.directory.remove)
         cls.group = takeover.Group(cls.directory)
         cls.group.__enter__()
-        cls.addClassCleanup(cls.group.stack.close)
+        cls.addClassCleanup(cls.group.close)
 
     def survive(self, kind, congestion="cubic"):
         try:

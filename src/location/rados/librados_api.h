@@ -60,6 +60,7 @@ namespace holdfast::location::rados {
   F(ioctx_pool_stat)
 
 struct Librados {
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a declaration's name
 #define HOLDFAST_MEMBER(name) decltype(&rados_##name) name = nullptr;
   HOLDFAST_LIBRADOS_FUNCTIONS(HOLDFAST_MEMBER)
 #undef HOLDFAST_MEMBER

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <spdlog/spdlog.h>
 
+#include <set>
 #include <string>
 #include <utility>
 
@@ -292,22 +293,29 @@ class Node {
           events_.write("ownership-lost", {{"location", json_string(pool->name())}});
         }
       }
-      if (pool->lapsed() != lapsed_) {
-        lapsed_ = pool->lapsed();
-        events_.write("lease-lapsed", {{"value", lapsed_ ? "true" : "false"}});
-        if (lapsed_) {
-          spdlog::error("{}: the lease could not be renewed: what is written there does not count until it is",
-                        pool->name());
-        } else {
-          spdlog::warn("{}: the lease is renewed", pool->name());
-        }
-      }
+      if (pool->lapsed() != lapsed_.contains(pool)) tell_of_lease(*pool);
       if (options_.group.empty() || lost_ || !pool->store().notified()) continue;
       const auto head = pool->look();
       if (!head || !head->wanted) continue;
       wanted_ = true;
       spdlog::warn("asked to hand over");
       events_.write("handover-asked");
+    }
+  }
+
+  void tell_of_lease(location::rados::Pool& pool) {
+    const bool lapsed = pool.lapsed();
+    if (lapsed) {
+      lapsed_.insert(&pool);
+    } else {
+      lapsed_.erase(&pool);
+    }
+    events_.write("lease-lapsed", {{"location", json_string(pool.name())}, {"value", lapsed ? "true" : "false"}});
+    if (lapsed) {
+      spdlog::error("{}: the lease could not be renewed: what is written there does not count until it is",
+                    pool.name());
+    } else if (!pool.fenced()) {
+      spdlog::warn("{}: the lease is renewed", pool.name());
     }
   }
 
@@ -466,7 +474,7 @@ class Node {
   std::size_t recovered_ = 0;                  // connections
   bool lost_ = false;                          // another node has taken the log
   bool wanted_ = false;                        // we were asked to hand over
-  bool lapsed_ = false;
+  std::set<const location::rados::Pool*> lapsed_;
   Time started_;  // or began to take over
   Time next_look_{};
 };

@@ -142,8 +142,9 @@ class Keeper {
                                         {"lived_ms", fmt::format("{:.1f}", lived)}});
     node_ = 0;
     if (stopping_) {
-      const bool by_our_signal = WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM;  // it had barely begun
-      exit_status_ = WIFEXITED(status) ? WEXITSTATUS(status) : (by_our_signal ? 0 : 1);
+      const bool by_our_signal = WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM;         // it had barely begun
+      const bool handed_over = WIFEXITED(status) && WEXITSTATUS(status) == kExitHandedOver;  // at the same time
+      exit_status_ = handed_over || by_our_signal ? 0 : WIFEXITED(status) ? WEXITSTATUS(status) : 1;
       return;
     }
     if (refused_to_start(status)) {

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <utility>
@@ -30,6 +31,8 @@ constexpr Duration kStartBound = std::chrono::seconds(2);
 // How long a node that has given its log back passes on frames, and waits for the one that takes it.
 constexpr Duration kPassOnFor = std::chrono::seconds(1);
 constexpr Duration kTakenWithin = std::chrono::milliseconds(300);
+constexpr Duration kTidyBound = std::chrono::seconds(1);  // for what it has begun to remove
+constexpr Duration kTryAgain = std::chrono::milliseconds(500);
 // A node that takes over reads from the last checkpoint on, over the network, while peers wait.
 constexpr std::uint64_t kGroupCheckpoints = 4U << 20;
 // How often locations are looked at for failures.
@@ -222,6 +225,8 @@ class Node {
     while (true) {
       self_.mac = own_mac().to_string();
       auto places = open_places(options_.data, options_.group, self_, *ring_);
+      if (!places && try_again_after(places.error())) continue;
+      if (!places && stop_->asked()) return nullptr;
       if (!places) return std::unexpected(places.error());
       if (!options_.group.empty() && !places->pools.empty() && !stand_by(*places)) return nullptr;
       pools_ = places->pools;
@@ -229,9 +234,26 @@ class Node {
       auto log = open_log(*std::move(places), recovered);
       if (log) return log;
       pools_.clear();
-      // Another one was quicker.
-      if (options_.group.empty() || log.error().kind != Error::Kind::kBusy) return log;
+      // Another one was quicker; or it is a passing trouble.
+      const bool outrun = !options_.group.empty() && log.error().kind == Error::Kind::kBusy;
+      if (!outrun && !try_again_after(log.error())) return log;
     }
+  }
+
+  // A node of a group that has stood by goes on doing so, whatever ails its storage just now.
+  bool try_again_after(const Error& error) {
+    const bool hopeless = error.kind == Error::Kind::kUsage || error.kind == Error::Kind::kIncompatible ||
+                          error.kind == Error::Kind::kCorrupt;
+    if (!stood_by_ || hopeless || !goes_on()) return false;
+    spdlog::error("cannot take over: {}", error.message);
+    events_.write("blind", {{"reason", json_string(error.message)}});
+    const Time until = shard::monotonic_now() + kTryAgain;
+    while (goes_on() && shard::monotonic_now() < until) {
+      stop_->arm();
+      ring_->wait(until - shard::monotonic_now());
+      stop_->take();
+    }
+    return goes_on();
   }
 
   // Until the log may be taken; false: told to stop before.
@@ -243,8 +265,8 @@ class Node {
     const Time begun = store.now();
     stop_->arm();
     while (goes_on()) {
-      drop_frames();
       const View view = standby.look();
+      if (view != View::kFree) drop_frames();
       const bool leave_it = options_.standby && standby.fresh() && store.now() < begun + 3 * options_.lease;
       if (view == View::kFree && !leave_it) {
         started_ = shard::monotonic_now();
@@ -274,6 +296,7 @@ class Node {
     const std::string owner = standby.owner() ? describe(*standby.owner()) : "nobody yet";
     spdlog::info("standing by: {} serves {}", owner, options_.group);
     events_.write("standing-by", {{"owner", json_string(owner)}});
+    stood_by_ = true;
     ready_();
   }
 
@@ -285,14 +308,16 @@ class Node {
 
   // Fenced off, or asked to give the log back? Also says whether we are being missed.
   void look_after_ownership() {
+    const auto* const log = engine_->log();
+    const auto fenced = std::ranges::count_if(pools_, [](const auto* pool) { return pool->fenced(); });
+    // One of several pools that is another's is a failed location; the others carry on if the quorum holds.
+    if (!lost_ && !options_.group.empty() && log != nullptr && fenced + log->stored_on() > log->count()) {
+      lost_ = true;
+      const auto taken = std::ranges::find_if(pools_, [](const auto* pool) { return pool->fenced(); });
+      spdlog::error("another node has taken {} over: nothing more is said to any peer", (*taken)->name());
+      events_.write("ownership-lost", {{"location", json_string((*taken)->name())}});
+    }
     for (auto* const pool : pools_) {
-      if (pool->fenced() && !lost_) {
-        lost_ = !options_.group.empty();
-        if (lost_) {
-          spdlog::error("another node has taken {} over: nothing more is said to any peer", pool->name());
-          events_.write("ownership-lost", {{"location", json_string(pool->name())}});
-        }
-      }
       if (pool->lapsed() != lapsed_.contains(pool)) tell_of_lease(*pool);
       if (options_.group.empty() || lost_ || !pool->store().notified()) continue;
       const auto head = pool->look();
@@ -450,6 +475,13 @@ class Node {
     }
     events_.write("stopping", {{"connections", std::to_string(engine_->connections())}});
     const bool settled = settle(*engine_, *ring_);
+    // What nobody waits for, too: leftovers that are removed in the background.
+    const Time bound = shard::monotonic_now() + kTidyBound;
+    const auto idle = [this] { return std::ranges::all_of(pools_, [](const auto* pool) { return pool->idle(); }); };
+    while (settled && !idle() && shard::monotonic_now() < bound) {
+      ring_->wait(bound - shard::monotonic_now());
+      engine_->pump(shard::monotonic_now());
+    }
     bool given_back = settled && !pools_.empty() && !engine_->busy();
     for (auto* const pool : pools_) {
       if (given_back && !pool->release()) given_back = false;
@@ -474,6 +506,7 @@ class Node {
   std::size_t recovered_ = 0;                  // connections
   bool lost_ = false;                          // another node has taken the log
   bool wanted_ = false;                        // we were asked to hand over
+  bool stood_by_ = false;                      // another node was seen to serve, or could not be seen
   std::set<const location::rados::Pool*> lapsed_;
   Time started_;  // or began to take over
   Time next_look_{};

@@ -11,6 +11,11 @@
 namespace holdfast::node {
 namespace {
 
+Result<void> check_group(const std::string& group) {
+  if (group.empty() || location::rados::parse_address("rados:pool?log=" + group)) return {};
+  return fail(Error::Kind::kUsage, "--service-group: must be 1 to 64 of a-z A-Z 0-9 . _ -");
+}
+
 Result<void> check_pool(const std::string& text) {
   if (!location::rados::is_address(text)) {
     return fail(Error::Kind::kUsage, fmt::format("--data {}: must be a pool, as in rados:POOL/NAMESPACE", text));
@@ -39,6 +44,7 @@ void HandoverFlags::add_to(CLI::App& app) {
 }
 
 Result<HandoverCommand> HandoverFlags::finish() {
+  if (auto good = check_group(command_.group); !good) return std::unexpected(good.error());
   if (auto good = check_pool(command_.data); !good) return std::unexpected(good.error());
   if (!timeout_.empty()) {
     const auto timeout = parse_duration(timeout_, std::chrono::milliseconds(100), std::chrono::minutes(10));
@@ -58,6 +64,7 @@ void StoreFlags::add_to(CLI::App& app) {
 }
 
 Result<StoreCommand> StoreFlags::finish() {
+  if (auto good = check_group(command_.group); !good) return std::unexpected(good.error());
   for (const auto& place : command_.data) {
     if (auto good = check_pool(place); !good) return std::unexpected(good.error());
   }

@@ -107,7 +107,7 @@ std::optional<Latency> measure(ObjectStore& store, const std::string& log, std::
   return Latency{times[times.size() / 2], times.back()};
 }
 
-Result<void> look_at_pool(const Cluster& cluster, const Address& address, Status& status) {
+Result<void> read_answers(const Cluster& cluster, const Address& address, Status& status) {
   const auto dump = ask(cluster, {{"prefix", "osd dump"}});
   if (!dump) return std::unexpected(dump.error());
   int rule = -1;
@@ -144,6 +144,14 @@ Result<void> look_at_pool(const Cluster& cluster, const Address& address, Status
     status.problems.push_back(check.value("summary", Json::object()).value("message", name));
   }
   return {};
+}
+
+Result<void> look_at_pool(const Cluster& cluster, const Address& address, Status& status) {
+  try {
+    return read_answers(cluster, address, status);
+  } catch (const Json::exception&) {
+    return fail(Error::Kind::kIo, "the cluster's monitors answer in a way that makes no sense");
+  }
 }
 
 Result<Status> look_at(const std::string& place, const std::string& group) {

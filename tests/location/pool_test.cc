@@ -169,6 +169,19 @@ TEST_F(PoolTest, RecyclingMakesANewSegmentAndRemovesTheOld) {
   EXPECT_THAT(cluster->objects.at("log.head").entries, IsEmpty());
 }
 
+TEST_F(PoolTest, IsNotGivenBackWhileALeftoverIsBeingRemoved) {
+  const auto owner = start();
+  owner->recycle(3, kOne, kTwo);
+  EXPECT_THAT(finish(*owner), ElementsAre("3"));
+  EXPECT_FALSE(owner->idle());
+  const auto refused = owner->release();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, Error::Kind::kBusy);
+  settle(*owner);
+  EXPECT_TRUE(owner->idle());
+  EXPECT_TRUE(owner->release());
+}
+
 TEST_F(PoolTest, ASegmentThatIsThereIsNotMadeAgain) {
   const auto owner = start();
   owner->write(2, kOne, 0, a.bytes);

@@ -80,8 +80,10 @@ void Pool::work() {
         break;
       case kPiece: {
         const auto node = pieces_.extract(finished.tag);
-        const bool good = finished.outcome == Outcome::kDone;
-        ahead_.came(node.mapped(), finished.tag, good ? std::optional(std::move(finished.data)) : std::nullopt);
+        const ReadAhead::Piece& piece = node.mapped();
+        // A short one is read again by itself, which tells what is wrong.
+        const bool good = finished.outcome == Outcome::kDone && finished.data.size() == size_of(piece);
+        ahead_.came(piece, finished.tag, good ? std::optional(std::move(finished.data)) : std::nullopt);
         break;
       }
     }
@@ -268,7 +270,7 @@ void Pool::fence_off(Outcome outcome) {
 
 Result<void> Pool::release() {
   if (!owned_ || fenced_) return {};
-  HF_ASSERT(writes_.idle());
+  if (!writes_.idle()) return fail(Error::Kind::kBusy, fmt::format("{}: writes are on their way", place_));
   ObjectWrite write = on_head();
   write.attributes = {{kAttributeOwner, encode(owner_record(Owner::State::kReleased))}};
   owned_ = false;
@@ -359,13 +361,21 @@ Result<void> Pool::read(SegmentNumber segment, std::uint64_t offset, MutableByte
   return {};
 }
 
+// Nothing of a segment that is none of the log's any more.
+std::size_t Pool::size_of(const ReadAhead::Piece& piece) const {
+  const auto entry = head_.segments.find(piece.segment.value);
+  const std::uint64_t size = entry == head_.segments.end() ? 0 : entry->second.size;
+  const std::uint64_t begin = piece.index * ReadAhead::kPiece;
+  return size <= begin ? 0 : static_cast<std::size_t>(std::min<std::uint64_t>(ReadAhead::kPiece, size - begin));
+}
+
 void Pool::ask_for_piece(const ReadAhead::Piece& wanted) {
   if (!ahead_.lacks(wanted)) return;
   const std::uint64_t begin = wanted.index * ReadAhead::kPiece;
   ObjectRead read;
   read.object = segment_object(log_, wanted.segment);
   read.offset = begin;
-  read.length = std::min<std::uint64_t>(ReadAhead::kPiece, head_.segments.at(wanted.segment.value).size - begin);
+  read.length = size_of(wanted);
   const std::uint64_t tag = next_tag_++ << 3 | kPiece;
   ahead_.asked_for(wanted, tag);
   pieces_[tag] = wanted;
@@ -377,12 +387,11 @@ Result<const std::vector<std::byte>*> Pool::piece(const ReadAhead::Piece& wanted
   while (true) {
     if (const auto* const bytes = ahead_.find(wanted)) return bytes;
     if (ahead_.lacks(wanted)) break;
-    store_->wait(std::min(lease_.due(), writes_.wake_at()));
+    store_->wait(due());
     work();
   }
   const std::uint64_t begin = wanted.index * ReadAhead::kPiece;
-  std::vector<std::byte> bytes(
-      std::min<std::uint64_t>(ReadAhead::kPiece, head_.segments.at(wanted.segment.value).size - begin));
+  std::vector<std::byte> bytes(size_of(wanted));
   ObjectRead read;
   read.object = segment_object(log_, wanted.segment);
   read.offset = begin;

@@ -60,8 +60,10 @@ class Pool final : public Location {
   bool fenced() const { return fenced_; }
   // We own the log, and have not been able to say so for nearly a lease: nothing is reported as done.
   bool lapsed() const { return owned_ && !fenced_ && lapsed_; }
-  // The head says that anybody may take the log now. Only where nothing is in flight; blocks until
-  // that is answered, or known not to be.
+  // No write is on its way, nor waits, of those either that nobody waits for.
+  bool idle() const { return writes_.idle(); }
+  // The head says that anybody may take the log now. kBusy unless idle(); blocks until that is answered, or known not
+  // to be.
   Result<void> release();
   // A time-out's outcome is being found out, or there is no room.
   bool unsettled() const { return writes_.unsettled(); }
@@ -104,6 +106,7 @@ class Pool final : public Location {
 
   std::unexpected<Error> wrong(const Finished& finished, std::string_view what) const;
   Result<const std::vector<std::byte>*> piece(const ReadAhead::Piece& wanted);
+  std::size_t size_of(const ReadAhead::Piece& piece) const;
   void ask_for_piece(const ReadAhead::Piece& wanted);
   Finished ask(const ObjectRead& read);
   Finished ask(const ObjectWrite& write);

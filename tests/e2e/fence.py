@@ -45,9 +45,10 @@ class Owner:
 class Fence:
     """Both of them."""
 
+    runs = 0
+
     def __init__(self, cluster):
         self.cluster = cluster
-        self.runs = 0
         self.former, self.successor = Owner(cluster, "former"), Owner(cluster, "successor")
 
     def close(self):
@@ -63,9 +64,9 @@ class Fence:
         """One former owner with 128 writes in flight, and one that takes over from it. `osd`: is stopped before they are written,
         and goes on once the successor has read everything; so does the former owner, with `freeze`. `forgive`: the blocklist is
         cleared before that, as it is when an entry has expired."""
-        self.runs += 1
+        Fence.runs += 1  # a log of its own for each
         former, successor = self.former, self.successor
-        former.say(f"run log{self.runs}")
+        former.say(f"run log{Fence.runs}")
         former.hear("ready to write")
         if osd is not None:
             self.cluster.pause_osd(osd)
@@ -74,7 +75,7 @@ class Fence:
             former.hear("ready in flight")
             if freeze:
                 former.signal(signal.SIGSTOP)
-            successor.say(f"run log{self.runs}")
+            successor.say(f"run log{Fence.runs}")
             there = successor.numbers("there")
             if forgive:
                 self.clear_blocklist()

@@ -72,6 +72,8 @@ class CaptureTest(case.Case):
         lab.wait_for(lambda: os.path.exists(whole) and os.path.getsize(whole) > 0, 20, lambda: "dumpcap does not start")
         connection = self.connect()
         connection.sendall(case.random_bytes(case.MIB))
+        # The node writes its own capture out twice a second: what is killed before has none.
+        lab.wait_for(lambda: os.path.getsize(path) > 4096, 20, lambda: "the node's capture is not written")
         node.process.send_signal(signal.SIGSTOP)
         pid = node.kill_node()
         lab.wait_for(lambda: not lab.alive(pid), 5, lambda: "it lives")

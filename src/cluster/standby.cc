@@ -8,7 +8,6 @@
 namespace holdfast::cluster {
 
 using location::rados::LeaseWatch;
-using location::rados::Owner;
 
 namespace {
 
@@ -30,7 +29,7 @@ Standby::View Standby::look() {
   Duration pause = kWhereFree;
   for (auto* const pool : pools_) {
     const Time asked = pool->store().now();
-    const auto head = pool->look();
+    const auto head = pool->look_at_owner();
     if (!head) {
       problem_ = head.error().message;
       continue;
@@ -38,9 +37,9 @@ Standby::View Standby::look() {
     ++readable;
     const bool free = pool->may_take(*head, asked);
     fresh_ = fresh_ && !head->owner;
-    if (head->owner && head->owner->state == Owner::State::kActive) {
-      owner_ = head->owner;
-      pause = std::max(pause, LeaseWatch::lease_of(*head->owner) / 10);
+    if (const auto* const owner = head->active_owner()) {
+      owner_ = *owner;
+      pause = std::max(pause, LeaseWatch::pause(*owner));
     }
     all_free = all_free && free;
   }

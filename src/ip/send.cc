@@ -12,7 +12,6 @@ namespace holdfast::ip {
 namespace {
 
 constexpr std::size_t kHeaders = wire::kEthernetHeader + wire::kIpv4MinHeader;
-constexpr std::size_t kTcpChecksum = 16;  // its place in the TCP header
 
 }  // namespace
 
@@ -55,7 +54,7 @@ void Ip::Impl::send_tcp(wire::Ipv4Address destination, MutableBytes header, cons
   // The link numbers the segments that it cuts upwards from this one's identification.
   if (gso_size != 0 && data > gso_size) next_id = static_cast<std::uint16_t>(next_id + (data - 1) / gso_size);
   std::memcpy(head.data() + kHeaders, header.data(), header.size());
-  store_be16(head.data() + kHeaders + kTcpChecksum,
+  store_be16(head.data() + kHeaders + wire::kTcpChecksumOffset,
              wire::pseudo_header_sum(config.address.address, destination, wire::kProtocolTcp,
                                      static_cast<std::uint32_t>(length)));
   wire::TxFrame frame;
@@ -63,7 +62,7 @@ void Ip::Impl::send_tcp(wire::Ipv4Address destination, MutableBytes header, cons
   frame.payload = payload;
   frame.needs_checksum = true;
   frame.checksum_start = kHeaders;
-  frame.checksum_offset = kTcpChecksum;
+  frame.checksum_offset = wire::kTcpChecksumOffset;
   frame.gso_size = gso_size;
   neighbours.send(*hop, head, frame, now);
 }

@@ -27,10 +27,10 @@ void complete_received_checksum(MutableBytes frame) {
   const auto ip = wire::parse_ipv4(datagram, datagram.size());
   if (!ip || ip->is_fragment()) return;
   const MutableBytes transport = datagram.subspan(ip->header_length, ip->payload_length());
-  constexpr std::size_t kTcpChecksum = 16, kUdpChecksum = 6;
+  constexpr std::size_t kUdpChecksum = 6;
   const bool tcp = ip->protocol == wire::kProtocolTcp;
   if (!tcp && ip->protocol != wire::kProtocolUdp) return;
-  const std::size_t offset = tcp ? kTcpChecksum : kUdpChecksum;
+  const std::size_t offset = tcp ? wire::kTcpChecksumOffset : kUdpChecksum;
   if (offset + 2 > transport.size()) return;
   const auto length = static_cast<std::uint32_t>(transport.size());
   store_be16(transport.data() + offset, wire::pseudo_header_sum(ip->source, ip->destination, ip->protocol, length));

@@ -13,7 +13,6 @@
 namespace holdfast::node {
 namespace {
 
-using location::rados::Head;
 using location::rados::Owner;
 
 constexpr Duration kLookEvery = std::chrono::milliseconds(10);
@@ -23,20 +22,17 @@ struct Outcome {
   Duration took{};
 };
 
-bool serves(const Head& head) { return head.owner && head.owner->state == Owner::State::kActive; }
-
 Result<Outcome> run(const HandoverCommand& command) {
-  auto address = location::rados::parse_address(command.data);
-  if (!address) return fail(Error::Kind::kUsage, address.error());
-  address->log = command.group;
+  const auto address = pool_address(command.data, command.group);
+  if (!address) return std::unexpected(address.error());
   auto ring = location::Ring::create();
   if (!ring) return std::unexpected(ring.error());
   auto pool = location::rados::open_pool(*address, who_we_are(0), **ring);
   if (!pool) return std::unexpected(pool.error());
 
-  const auto before = (*pool)->look();
+  const auto before = (*pool)->look_at_owner();
   if (!before) return std::unexpected(before.error());
-  if (!serves(*before)) {
+  if (before->active_owner() == nullptr) {
     return fail(Error::Kind::kUnavailable,
                 fmt::format("nobody serves {} in {}: start a node of the group", command.group, (*pool)->name()));
   }
@@ -45,9 +41,9 @@ Result<Outcome> run(const HandoverCommand& command) {
   if (!heard) return std::unexpected(heard.error());
   if (!*heard) return fail(Error::Kind::kBusy, "another node has taken over just now: look, and ask again if need be");
   while (shard::monotonic_now() < asked + command.timeout) {
-    const auto now = (*pool)->look();
+    const auto now = (*pool)->look_at_owner();
     if (!now) return std::unexpected(now.error());
-    if (now->epoch > before->epoch && serves(*now)) {
+    if (now->epoch > before->epoch && now->active_owner() != nullptr) {
       if (now->owner->identity != before->owner->identity) {
         return Outcome{*before->owner, *now->owner, shard::monotonic_now() - asked};
       }

@@ -141,9 +141,9 @@ class Keeper {
                                         {"how", json_string(describe(status))},
                                         {"lived_ms", fmt::format("{:.1f}", lived)}});
     node_ = 0;
+    const bool handed_over = WIFEXITED(status) && WEXITSTATUS(status) == kExitHandedOver;
     if (stopping_) {
-      const bool by_our_signal = WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM;         // it had barely begun
-      const bool handed_over = WIFEXITED(status) && WEXITSTATUS(status) == kExitHandedOver;  // at the same time
+      const bool by_our_signal = WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM;  // it had barely begun
       exit_status_ = handed_over || by_our_signal ? 0 : WIFEXITED(status) ? WEXITSTATUS(status) : 1;
       return;
     }
@@ -156,7 +156,7 @@ class Keeper {
       exit_status_ = 1;
       return;
     }
-    if (WIFEXITED(status) && WEXITSTATUS(status) == kExitHandedOver) {
+    if (handed_over) {
       spdlog::info("another node serves now: this one stands by");
       start_at_ = now;
       return;

@@ -44,6 +44,8 @@ std::string counted(std::size_t connections) {
   return fmt::format("{} connection{}", connections, connections == 1 ? "" : "s");
 }
 
+const char* json_bool(bool value) { return value ? "true" : "false"; }
+
 // What happens, in words and as events.
 class Chronicle final : public stack::Observer, public StorageWatch::Listener {
  public:
@@ -139,8 +141,6 @@ class Chronicle final : public stack::Observer, public StorageWatch::Listener {
   }
 
  private:
-  static const char* json_bool(bool value) { return value ? "true" : "false"; }
-
   const EventFile& events_;
   WaysRefusals refusals_;
 };
@@ -222,8 +222,8 @@ class Node {
       spdlog::warn("--volatile: nothing is stored, and connections of an earlier start at this address are reset");
       return nullptr;
     }
+    self_.mac = own_mac().to_string();
     while (true) {
-      self_.mac = own_mac().to_string();
       auto places = open_places(options_.data, options_.group, self_, *ring_);
       if (!places && try_again_after(places.error())) continue;
       if (!places && stop_->asked()) return nullptr;
@@ -320,7 +320,7 @@ class Node {
     for (auto* const pool : pools_) {
       if (pool->lapsed() != lapsed_.contains(pool)) tell_of_lease(*pool);
       if (options_.group.empty() || lost_ || !pool->store().notified()) continue;
-      const auto head = pool->look();
+      const auto head = pool->look_at_owner();
       if (!head || !head->wanted) continue;
       wanted_ = true;
       spdlog::warn("asked to hand over");
@@ -335,7 +335,7 @@ class Node {
     } else {
       lapsed_.erase(&pool);
     }
-    events_.write("lease-lapsed", {{"location", json_string(pool.name())}, {"value", lapsed ? "true" : "false"}});
+    events_.write("lease-lapsed", {{"location", json_string(pool.name())}, {"value", json_bool(lapsed)}});
     if (lapsed) {
       spdlog::error("{}: the lease could not be renewed: what is written there does not count until it is",
                     pool.name());
@@ -353,13 +353,12 @@ class Node {
     location::Readiness readable(*ring_, tap_->fd(), POLLIN);
     while (store.now() < begun + (forwarder ? kPassOnFor : kTakenWithin)) {
       if (!forwarder) {
-        const auto head = pools_.front()->look();
-        const bool other = head && head->owner && head->owner->state == location::rados::Owner::State::kActive &&
-                           head->owner->identity != self_.identity;
-        const auto mac = other ? wire::MacAddress::parse(head->owner->mac) : std::unexpected(std::string());
-        if (mac) {
-          spdlog::info("{} has taken over", describe(*head->owner));
-          events_.write("handed-over", {{"to", json_string(describe(*head->owner))}});
+        const auto head = pools_.front()->look_at_owner();
+        const auto* const owner = head ? head->active_owner() : nullptr;
+        const bool other = owner != nullptr && owner->identity != self_.identity;
+        if (const auto mac = wire::MacAddress::parse(other ? owner->mac : ""); mac) {
+          spdlog::info("{} has taken over", describe(*owner));
+          events_.write("handed-over", {{"to", json_string(describe(*owner))}});
           forwarder.emplace(own_mac(), options_.address.address, *mac);
         }
       }

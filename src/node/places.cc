@@ -11,6 +11,13 @@
 
 namespace holdfast::node {
 
+Result<location::rados::Address> pool_address(const std::string& given, const std::string& group) {
+  auto address = location::rados::parse_address(given);
+  if (!address) return fail(Error::Kind::kUsage, fmt::format("--data {}: {}", given, address.error()));
+  if (!group.empty()) address->log = group;
+  return *std::move(address);
+}
+
 Result<Places> open_places(const std::vector<std::string>& names, const std::string& group,
                            const location::rados::Self& self, location::Ring& ring) {
   Places places;
@@ -32,9 +39,8 @@ Result<Places> open_places(const std::vector<std::string>& names, const std::str
       if (*directory != nullptr) places.directories.push_back(*directory);
       continue;
     }
-    auto address = location::rados::parse_address(name);
-    if (!address) return fail(Error::Kind::kUsage, address.error());
-    if (!group.empty()) address->log = group;
+    const auto address = pool_address(name, group);
+    if (!address) return std::unexpected(address.error());
     const auto pool = add(address->place(), location::rados::open_pool(*address, self, ring));
     if (!pool) return std::unexpected(pool.error());
     if (*pool != nullptr) places.pools.push_back(*pool);

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "location/directory.h"
+#include "location/rados/address.h"
 #include "location/rados/pool.h"
 #include "location/ring.h"
 
@@ -19,6 +20,9 @@ struct Places {
   std::vector<location::rados::Pool*> pools;
   std::vector<const location::Directory*> directories;
 };
+
+// A pool's address as it was given with --data; with `group` the log's name is that. kUsage.
+Result<location::rados::Address> pool_address(const std::string& given, const std::string& group = {});
 
 // Opens, and takes nothing yet; connects to the clusters of pools, which blocks. One of several that cannot be opened
 // is absent, and no error. `group`: names the log in its pools; empty: as their addresses have it.

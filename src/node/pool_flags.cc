@@ -6,23 +6,23 @@
 
 #include "location/rados/address.h"
 #include "node/help.h"
+#include "node/places.h"
 #include "node/values.h"
 
 namespace holdfast::node {
 namespace {
 
 Result<void> check_group(const std::string& group) {
-  if (group.empty() || location::rados::parse_address("rados:pool?log=" + group)) return {};
-  return fail(Error::Kind::kUsage, "--service-group: must be 1 to 64 of a-z A-Z 0-9 . _ -");
+  if (group.empty() || location::rados::is_log_name(group)) return {};
+  return fail(Error::Kind::kUsage, fmt::format("--service-group: must be {}", location::rados::kLogNames));
 }
 
 Result<void> check_pool(const std::string& text) {
   if (!location::rados::is_address(text)) {
     return fail(Error::Kind::kUsage, fmt::format("--data {}: must be a pool, as in rados:POOL/NAMESPACE", text));
   }
-  const auto address = location::rados::parse_address(text);
-  if (!address) return fail(Error::Kind::kUsage, fmt::format("--data {}: {}", text, address.error()));
-  return {};
+  const auto address = pool_address(text);
+  return address ? Result<void>() : std::unexpected(address.error());
 }
 
 CLI::Option* add_data(CLI::App& app, auto& target, const char* help) {

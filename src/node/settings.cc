@@ -236,8 +236,8 @@ const Setting kSettings[] = {
      .help = "One of several nodes that share one log in RADOS pools: one of them serves, the others stand by and take "
              "over. All are given the same address, services and pools",
      .apply = [](ServeOptions& o, const std::string& v) -> Applied {
-       const auto place = location::rados::parse_address("rados:pool?log=" + v);
-       if (!place) return std::unexpected("must be 1 to 64 of a-z A-Z 0-9 . _ -");
+       if (!location::rados::is_log_name(v))
+         return std::unexpected(fmt::format("must be {}", location::rados::kLogNames));
        o.group = v;
        return {};
      }},

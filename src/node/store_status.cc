@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "location/rados/alone.h"
 #include "location/rados/cluster.h"
 #include "location/rados/head.h"
 #include "location/rados/librados_store.h"
 #include "node/entropy.h"
 #include "node/output.h"
+#include "node/places.h"
 #include "node/values.h"
 
 namespace holdfast::node {
@@ -45,23 +47,18 @@ struct Status {
   std::string head_problem;  // what is in the pool cannot be told
 };
 
+std::unexpected<Error> no_sense() {
+  return fail(Error::Kind::kIo, "the cluster's monitors answer in a way that makes no sense");
+}
+
 // The monitors' answer, as JSON. What they say is checked like anything from the network.
 Result<Json> ask(const Cluster& cluster, Json command) {
   command["format"] = "json";
   const auto answer = cluster.ask_monitor(command.dump());
   if (!answer) return std::unexpected(answer.error());
   auto json = Json::parse(*answer, nullptr, false);
-  if (json.is_discarded()) return fail(Error::Kind::kIo, "the cluster's monitors answer in a way that makes no sense");
+  if (json.is_discarded()) return no_sense();
   return json;
-}
-
-Finished await(ObjectStore& store, std::uint64_t tag) {
-  while (true) {
-    for (Finished& finished : store.take()) {
-      if (finished.tag == tag) return std::move(finished);
-    }
-    store.wait(kNever);
-  }
 }
 
 std::string why(const Finished& finished) {
@@ -85,11 +82,9 @@ std::optional<Latency> measure(ObjectStore& store, const std::string& log, std::
   write.existence = ObjectWrite::Existence::kNew;
   write.data = block;
   std::vector<Duration> times;
-  std::uint64_t tag = 0;
   for (std::size_t i = 0; i < kProbes; ++i) {
     const Time begun = store.now();
-    store.submit(++tag, write);
-    const Finished finished = await(store, tag);
+    const Finished finished = ask_alone(store, write);
     if (finished.outcome != Outcome::kDone) {
       problem = why(finished);
       break;
@@ -100,8 +95,7 @@ std::optional<Latency> measure(ObjectStore& store, const std::string& log, std::
   ObjectWrite remove;
   remove.object = write.object;
   remove.remove = true;
-  store.submit(++tag, remove);
-  (void)await(store, tag);
+  (void)ask_alone(store, remove);
   if (times.size() < kProbes) return std::nullopt;
   std::ranges::sort(times);
   return Latency{times[times.size() / 2], times.back()};
@@ -150,14 +144,13 @@ Result<void> look_at_pool(const Cluster& cluster, const Address& address, Status
   try {
     return read_answers(cluster, address, status);
   } catch (const Json::exception&) {
-    return fail(Error::Kind::kIo, "the cluster's monitors answer in a way that makes no sense");
+    return no_sense();
   }
 }
 
 Result<Status> look_at(const std::string& place, const std::string& group) {
-  auto address = location::rados::parse_address(place);
-  if (!address) return fail(Error::Kind::kUsage, address.error());
-  if (!group.empty()) address->log = group;
+  const auto address = pool_address(place, group);
+  if (!address) return std::unexpected(address.error());
   Status status;
   status.place = address->place();
   const auto cluster = Cluster::connect(*address);
@@ -169,11 +162,7 @@ Result<Status> look_at(const std::string& place, const std::string& group) {
   if (!ring) return std::unexpected(ring.error());
   auto store = location::rados::open_store(*address, **ring);
   if (!store) return std::unexpected(store.error());
-  location::rados::ObjectRead read;
-  read.object = location::rados::head_object(address->log);
-  read.attributes = read.entries = true;
-  (*store)->submit(0, read);
-  const Finished finished = await(**store, 0);
+  const Finished finished = ask_alone(**store, location::rados::head_read(address->log, true));
   if (finished.outcome == Outcome::kDone) {
     auto head = location::rados::decode_head(finished, status.place);
     if (!head) return std::unexpected(head.error());
@@ -203,17 +192,27 @@ std::vector<std::string> advice(const Status& s) {
   return lines;
 }
 
+std::uint64_t size_of(const std::vector<location::SegmentInfo>& segments) {
+  std::uint64_t bytes = 0;
+  for (const auto& segment : segments) bytes += segment.size;
+  return bytes;
+}
+
 Json to_json(const Status& s) {
-  std::uint64_t segments = 0, bytes = 0;
-  for (const auto& [number, entry] : s.head.segments) {
-    if (entry.state != location::rados::SegmentState::kMade) continue;
-    ++segments;
-    bytes += entry.size;
-  }
-  Json json = {{"place", s.place},      {"size", s.size},      {"min_size", s.min_size}, {"zone_type", s.zone_type},
-               {"zones", s.zones},      {"health", s.health},  {"problems", s.problems}, {"osds", s.osds},
-               {"osds_up", s.osds_up},  {"advice", advice(s)}, {"epoch", s.head.epoch},  {"segments", segments},
-               {"segment_bytes", bytes}};
+  const auto segments = s.head.segments_in_use();
+  Json json = {{"place", s.place},
+               {"size", s.size},
+               {"min_size", s.min_size},
+               {"zone_type", s.zone_type},
+               {"zones", s.zones},
+               {"health", s.health},
+               {"problems", s.problems},
+               {"osds", s.osds},
+               {"osds_up", s.osds_up},
+               {"advice", advice(s)},
+               {"epoch", s.head.epoch},
+               {"segments", segments.size()},
+               {"segment_bytes", size_of(segments)}};
   if (s.latency) {
     json["write_ms"] = {{"median", milliseconds(s.latency->median)}, {"worst", milliseconds(s.latency->worst)}};
   } else {
@@ -223,7 +222,7 @@ Json to_json(const Status& s) {
   if (s.head.owner) {
     json["owner"] = {{"host", s.head.owner->host},
                      {"process", s.head.owner->process},
-                     {"active", s.head.owner->state == location::rados::Owner::State::kActive},
+                     {"active", s.head.active_owner() != nullptr},
                      {"lease_ms", s.head.owner->lease / 1000000}};
   }
   return json;
@@ -249,14 +248,13 @@ std::string to_text(const Status& s) {
   } else if (s.head.epoch == 0) {
     line("log", "none yet");
   } else {
-    const auto json = to_json(s);
-    line("log", fmt::format("{} segments, {}; epoch {}", json["segments"].get<std::uint64_t>(),
-                            human_size(json["segment_bytes"].get<std::uint64_t>()), s.head.epoch));
+    const auto segments = s.head.segments_in_use();
+    line("log", fmt::format("{} segments, {}; epoch {}", segments.size(), human_size(size_of(segments)), s.head.epoch));
     if (s.head.owner) {
-      const bool active = s.head.owner->state == location::rados::Owner::State::kActive;
       line("owner",
-           active ? fmt::format("{}, with a lease of {} ms", describe(*s.head.owner), s.head.owner->lease / 1000000)
-                  : fmt::format("none: {} has given it back", describe(*s.head.owner)));
+           s.head.active_owner() != nullptr
+               ? fmt::format("{}, with a lease of {} ms", describe(*s.head.owner), s.head.owner->lease / 1000000)
+               : fmt::format("none: {} has given it back", describe(*s.head.owner)));
     }
   }
   for (const auto& hint : advice(s)) line("ATTENTION", hint);

@@ -1,9 +1,8 @@
 #include "node/stored_log.h"
 
-#include <fmt/core.h>
-
 #include "location/directory.h"
 #include "location/rados/open.h"
+#include "node/places.h"
 
 namespace holdfast::node {
 
@@ -11,8 +10,8 @@ Result<StoredLog> StoredLog::open(const std::vector<std::string>& places) {
   StoredLog stored;
   const auto open_place = [&](const std::string& place) -> Result<std::unique_ptr<location::Location>> {
     if (!location::rados::is_address(place)) return location::open_directory_for_reading(place);
-    const auto address = location::rados::parse_address(place);
-    if (!address) return fail(Error::Kind::kUsage, fmt::format("--data {}: {}", place, address.error()));
+    const auto address = pool_address(place);
+    if (!address) return std::unexpected(address.error());
     if (!stored.ring_) {
       auto ring = location::Ring::create();
       if (!ring) return std::unexpected(ring.error());

@@ -17,7 +17,8 @@ namespace holdfast::wire {
 
 inline constexpr std::size_t kTcpMinHeader = 20;
 inline constexpr std::size_t kTcpMaxHeader = 60;
-inline constexpr std::size_t kMaxSackBlocks = 4;  // three beside timestamps
+inline constexpr std::size_t kTcpChecksumOffset = 16;  // bytes from the header's start
+inline constexpr std::size_t kMaxSackBlocks = 4;       // three beside timestamps
 
 struct TcpFlags {
   bool fin = false, syn = false, rst = false, psh = false, ack = false, urg = false, ece = false, cwr = false;

@@ -25,16 +25,6 @@ def digest(directory, names=None):
     return sums
 
 
-def crc32c(content):
-    """Castagnoli's, bit by bit."""
-    crc = 0xFFFFFFFF
-    for byte in content:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
-
-
 class BadInputTest(case.Case):
     def refuse(self, arguments, status, *words, timeout=30, **options):
         done = subprocess.run([lab.BINARY, *arguments], capture_output=True, text=True, timeout=timeout, check=False, **options)
@@ -152,7 +142,7 @@ class BadInputTest(case.Case):
         with open(os.path.join(path, "identity.blob"), "r+b") as file:
             content = bytearray(file.read())
             content[8] = 99
-            content[-4:] = crc32c(content[:-4]).to_bytes(4, "little")
+            content[-4:] = case.crc32c(content[:-4]).to_bytes(4, "little")
             file.seek(0)
             file.write(content)
         self.refuse_log(path, "format 99", "use a newer holdfast")

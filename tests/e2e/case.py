@@ -50,6 +50,22 @@ def random_bytes(size, seed=None):
     return b"".join(pieces)[:size]
 
 
+def crc32c(content):
+    """Castagnoli's, bit by bit."""
+    crc = 0xFFFFFFFF
+    for byte in content:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def directory_of(name):
+    """Where a test of this name has its files: its own, also beside another run."""
+    base = os.environ.get("HOLDFAST_E2E_DIR", os.path.join(lab.ROOT, "build", "e2e"))
+    return os.path.join(base, f"{name}-{os.environ.get('HOLDFAST_LAB_ID', os.getpid())}")
+
+
 def ping(payload):
     """What the node answers to an ICMP echo request with this payload."""
     words = struct.pack("!BBHHH", 8, 0, 0, 7, 1) + payload
@@ -71,9 +87,7 @@ def ping(payload):
 class Case(unittest.TestCase):
     def setUp(self):
         script = os.path.splitext(os.path.basename(sys.argv[0]))[0]
-        name = f"{script}-{self._testMethodName}-{os.environ.get('HOLDFAST_LAB_ID', os.getpid())}"
-        base = os.environ.get("HOLDFAST_E2E_DIR", os.path.join(lab.ROOT, "build", "e2e"))
-        self.directory = lab.Directory(os.path.join(base, name))
+        self.directory = lab.Directory(directory_of(f"{script}-{self._testMethodName}"))
         self.addCleanup(self.remove_directory)
         self.nodes = []
         self.addCleanup(self.end_nodes)

@@ -6,6 +6,7 @@ import subprocess
 import unittest
 
 import lab
+import pool_case
 import rados_cluster
 
 PROGRAM = os.environ.get("HOLDFAST_POOL_FENCE", os.path.join(os.path.dirname(lab.BINARY), "holdfast-pool-fence"))
@@ -96,9 +97,7 @@ class Fence:
 class FenceCase(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.cluster = rados_cluster.Cluster()
-        cls.addClassCleanup(cls.cluster.destroy)
-        cls.cluster.start()
+        pool_case.start_cluster(cls)
 
     def setUp(self):
         self.fence = Fence(self.cluster)

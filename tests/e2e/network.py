@@ -142,16 +142,21 @@ def make_tap(name):
     ip("link", "set", name, "up")
 
 
+def make_bridge(name, *interfaces):
+    """Without faults."""
+    ip("link", "add", name, "type", "bridge", "mcast_snooping", "0")
+    no_ipv6(name)
+    for interface in interfaces:
+        ip("link", "set", interface, "master", name)
+    ip("link", "set", name, "up")
+
+
 class Bridge:
     """Joins interfaces without faults; `recorder` (on the bridge, in promiscuous mode) sees what passes."""
 
     def __init__(self, *interfaces, name="br0"):
         self.name = name
-        ip("link", "add", name, "type", "bridge", "mcast_snooping", "0")
-        no_ipv6(name)
-        for interface in interfaces:
-            ip("link", "set", interface, "master", name)
-        ip("link", "set", name, "up")
+        make_bridge(name, *interfaces)
         self.recorder = wire.Recorder(name).start()
 
     def remove(self):

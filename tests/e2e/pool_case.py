@@ -22,12 +22,17 @@ def main():
     case.main()
 
 
+def start_cluster(test_class, **options):
+    """One for all of a class, `cluster` there."""
+    test_class.cluster = rados_cluster.Cluster(**options)
+    test_class.addClassCleanup(test_class.cluster.destroy)
+    test_class.cluster.start()
+
+
 class PoolCase(case.Case):
     @classmethod
     def setUpClass(cls):
-        cls.cluster = rados_cluster.Cluster(auth="cephx")
-        cls.addClassCleanup(cls.cluster.destroy)
-        cls.cluster.start()
+        start_cluster(cls, auth="cephx")
         cls.cluster.add_user("holdfast", mon=MON_CAPS, osd=OSD_CAPS)
         cls.admin = cls.cluster.connect(pool=POOL)
         cls.addClassCleanup(cls.admin.close)

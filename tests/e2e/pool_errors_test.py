@@ -209,7 +209,7 @@ class ErrorsTest(pool_case.PoolCase):
         with open(self.directory.file("identity"), "rb") as file:
             content = bytearray(file.read())
         content[8] = 99
-        content[-4:] = crc32c(content[:-4]).to_bytes(4, "little")
+        content[-4:] = case.crc32c(content[:-4]).to_bytes(4, "little")
         self.rados("setomapval", "log.head", "blob-identity", data=content)
         self.refuse(self.serve(self.place()), 1, "format 99", "use a newer holdfast")
         self.refuse(["streams", "list", "--data", self.place()], 1, "format 99")
@@ -232,16 +232,6 @@ class ErrorsTest(pool_case.PoolCase):
     def test_an_empty_pool_holds_no_streams(self):
         self.refuse(["streams", "list", "--data", self.place()], 2, "rados:holdfast", "holds no log")
         self.assertEqual(self.digest(), {})
-
-
-def crc32c(content):
-    """Castagnoli's, bit by bit."""
-    crc = 0xFFFFFFFF
-    for byte in content:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import unittest
 import case
 import lab
 import network
+import pool_case
 import rados_cluster
 
 POOL = rados_cluster.POOL
@@ -36,9 +37,7 @@ class FaultsTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.cluster = rados_cluster.Cluster()
-        cls.addClassCleanup(cls.cluster.destroy)
-        cls.cluster.start()
+        pool_case.start_cluster(cls)
 
     def setUp(self):
         self.client = self.cluster.connect(pool=POOL)

@@ -17,27 +17,10 @@ import network
 import rados_cluster
 
 GROUP = "store"
-STORAGE = "10.99.0.254"  # the cluster's side: zones and monitor at 10.99.0.1 and on
 ZONES = tuple(f"10.99.0.{n}" for n in (1, 2, 3))
 MON = "10.99.0.10"
 FILL = "store:7000"
 ECHO = "echo:7001"
-
-
-def directory(name):
-    base = os.environ.get("HOLDFAST_E2E_DIR", os.path.join(lab.ROOT, "build", "e2e"))
-    return os.path.join(base, f"{name}-{os.environ.get('HOLDFAST_LAB_ID', os.getpid())}")
-
-
-class StorageNetwork:
-    """A bridge that has the cluster's addresses."""
-
-    def __init__(self):
-        network.ip("link", "add", "st0", "type", "bridge", "mcast_snooping", "0")
-        network.no_ipv6("st0")
-        for address in (*ZONES, MON):
-            network.ip("address", "add", f"{address}/24", "dev", "st0")
-        network.ip("link", "set", "st0", "up")
 
 
 class Machine:
@@ -56,11 +39,7 @@ class Machine:
             network.make_tap("hf0")
             network.no_ipv6(f"{self.client_link}-in")
             network.ip("link", "set", f"{self.client_link}-in", "up")
-            network.ip("link", "add", "br1", "type", "bridge", "mcast_snooping", "0")
-            network.no_ipv6("br1")
-            for link in ("hf0", f"{self.client_link}-in"):
-                network.ip("link", "set", link, "master", "br1")
-            network.ip("link", "set", "br1", "up")
+            network.make_bridge("br1", "hf0", f"{self.client_link}-in")
             network.ip("address", "add", f"10.99.0.{100 + number}/24", "dev", f"{self.storage_link}-in")
             network.ip("link", "set", f"{self.storage_link}-in", "up")
         self.node = lab.Node(directory, data=[data], services=[FILL, ECHO], name=name, link="hf0", host_address=None,
@@ -200,13 +179,11 @@ class Group:
 
     def __enter__(self):
         try:
-            StorageNetwork()
-            self.stack.callback(network.ip, "link", "del", "st0")
-            network.ip("link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
-            self.stack.callback(network.ip, "link", "del", "br0")
-            network.no_ipv6("br0")
-            network.ip("address", "add", f"{lab.HOST}/24", "dev", "br0")
-            network.ip("link", "set", "br0", "up")
+            for bridge, addresses in (("st0", (*ZONES, MON)), ("br0", (lab.HOST,))):
+                network.make_bridge(bridge)
+                self.stack.callback(network.ip, "link", "del", bridge)
+                for address in addresses:
+                    network.ip("address", "add", f"{address}/24", "dev", bridge)
             self.cluster = rados_cluster.Cluster(zones=ZONES, mons=(MON,))
             self.stack.callback(self.cluster.destroy)
             self.cluster.start()
@@ -317,8 +294,6 @@ class Group:
                 raise AssertionError(f"after SIGTERM it ended with status {status}")
             owner.start()
         return again
-
-    KINDS = ("hand_over", "kill", "freeze", "cut_network", "cut_storage", "lose_zone")
 
     # ---- One run ----
 

@@ -13,7 +13,7 @@ import shutil
 import statistics
 import sys
 
-import case  # noqa: F401, finds the rest
+import case
 import lab
 import takeover
 
@@ -63,7 +63,7 @@ def main():
     parser.add_argument("--write", action="store_true", help="into docs/takeover.md")
     options = parser.parse_args()
     lab.enter()
-    directory = lab.Directory(takeover.directory("takeover_table"))
+    directory = lab.Directory(case.directory_of("takeover_table"))
     rows = []
     for congestion in options.congestion.split(","):
         for kind in options.kinds.split(","):

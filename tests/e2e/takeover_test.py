@@ -15,7 +15,7 @@ class TakeoverTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.directory = lab.Directory(takeover.directory("takeover_test"))
+        cls.directory = lab.Directory(case.directory_of("takeover_test"))
         cls.addClassCleanup(cls.directory.remove)
         cls.group = takeover.Group(cls.directory)
         cls.group.__enter__()

@@ -30,6 +30,8 @@ std::string Address::place() const {
                      log == "log" ? "" : "?log=" + log);
 }
 
+bool is_log_name(std::string_view text) { return is_name(text); }
+
 std::expected<Address, std::string> parse_address(std::string_view text) {
   if (!is_address(text)) return std::unexpected(fmt::format("\"{}\" is not {}", text, kForm));
   text.remove_prefix(kScheme.size());

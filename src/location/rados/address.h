@@ -30,6 +30,10 @@ struct Address {
 inline constexpr std::string_view kScheme = "rados:";
 inline bool is_address(std::string_view text) { return text.starts_with(kScheme); }
 
+// What a log may be called; kLogNames says it.
+bool is_log_name(std::string_view text);
+inline constexpr std::string_view kLogNames = "1 to 64 of a-z A-Z 0-9 . _ -";
+
 // The error says what would have been right.
 std::expected<Address, std::string> parse_address(std::string_view text);
 

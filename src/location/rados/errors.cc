@@ -29,6 +29,12 @@ Error error_of(const Finished& finished, const std::string& place, std::string_v
   return {Error::Kind::kIo, text(finished.reason.empty() ? "something else is in its place" : finished.reason)};
 }
 
+Result<Head> head_of(const Finished& finished, const std::string& place) {
+  if (finished.outcome == Outcome::kAbsent) return Head();
+  if (finished.outcome != Outcome::kDone) return std::unexpected(error_of(finished, place, "read the log's head"));
+  return decode_head(finished, place);
+}
+
 Result<void> copy_data(const Finished& finished, MutableBytes into, const std::string& place, SegmentNumber segment) {
   const auto what = [&] { return fmt::format("read segment {}", segment.value); };
   if (finished.outcome != Outcome::kDone) return std::unexpected(error_of(finished, place, what()));

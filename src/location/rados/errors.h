@@ -5,12 +5,16 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "location/rados/head.h"
 #include "location/rados/object_store.h"
 
 namespace holdfast::location::rados {
 
 // "PLACE: cannot WHAT: …"
 Error error_of(const Finished& finished, const std::string& place, std::string_view what);
+
+// The head that was read; epoch 0 where there is none.
+Result<Head> head_of(const Finished& finished, const std::string& place);
 
 // The data of a read that is expected whole.
 Result<void> copy_data(const Finished& finished, MutableBytes into, const std::string& place, SegmentNumber segment);

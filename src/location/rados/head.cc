@@ -90,6 +90,36 @@ std::string making_entry(SegmentNumber segment) { return fmt::format("{}{:016x}"
 std::string segment_entry(SegmentNumber segment) { return fmt::format("{}{:016x}", kSegmentPrefix, segment.value); }
 std::string blob_entry(const std::string& blob) { return std::string(kBlobPrefix) + blob; }
 
+std::vector<SegmentInfo> Head::segments_in_use() const {
+  std::vector<SegmentInfo> in_use;
+  for (const auto& [number, entry] : segments) {
+    if (entry.state == SegmentState::kMade) in_use.push_back({SegmentNumber{number}, entry.size});
+  }
+  return in_use;
+}
+
+std::vector<std::string> Head::blob_names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, content] : blobs) names.push_back(name);
+  return names;
+}
+
+ObjectRead head_read(const std::string& log, bool entries) {
+  ObjectRead read;
+  read.object = head_object(log);
+  read.attributes = true;
+  read.entries = entries;
+  return read;
+}
+
+ObjectRead segment_read(const std::string& log, SegmentNumber segment, std::uint64_t offset, std::size_t length) {
+  ObjectRead read;
+  read.object = segment_object(log, segment);
+  read.offset = offset;
+  read.length = length;
+  return read;
+}
+
 std::string encode(const Owner& owner) {
   return fmt::format("state={}\nidentity={}\nhost={}\nprocess={}\nclient={}\nmac={}\nlease={}\nrenewal={}\n",
                      owner.state == Owner::State::kActive ? "active" : "released", printable(owner.identity),

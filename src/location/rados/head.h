@@ -3,9 +3,8 @@
 //   attribute "epoch"       the owner's number, twenty decimal digits: what guards compare
 //   attribute "owner"       the owner (Owner), lines of "key=value"
 //   attribute "handover"    an epoch, written as that one: its owner is asked to give the log back
-//   entry "making-%016x"    a segment that is being made: one byte, the state, and the size as 8 bytes, little-endian.
-//   Not
-//                           under the next name, so that such an entry which lands late undoes nothing
+//   entry "making-%016x"    a segment that is being made: one byte, the state, and the size as 8 bytes, little-endian
+//                           (not under the next name, so that such an entry which lands late undoes nothing)
 //   entry "segment-%016x"   a segment that was made: likewise
 //   entry "blob-NAME"       a blob
 //
@@ -19,6 +18,7 @@
 
 #include "base/error.h"
 #include "base/units.h"
+#include "location/location.h"
 #include "location/rados/object_store.h"
 
 namespace holdfast::location::rados {
@@ -56,6 +56,12 @@ struct Head {
   bool wanted = false;  // this owner is asked to give the log back
   std::map<std::uint64_t, SegmentEntry> segments;
   std::map<std::string, std::vector<std::byte>> blobs;
+
+  // The owner that holds the log as far as the head says; null: anybody may take it.
+  const Owner* active_owner() const { return owner && owner->state == Owner::State::kActive ? &*owner : nullptr; }
+  // Those in use, ascending.
+  std::vector<SegmentInfo> segments_in_use() const;
+  std::vector<std::string> blob_names() const;
 };
 
 inline constexpr const char* kAttributeOwner = "owner";
@@ -66,6 +72,10 @@ std::string segment_object(const std::string& log, SegmentNumber segment);
 std::string segment_entry(SegmentNumber segment);
 std::string making_entry(SegmentNumber segment);
 std::string blob_entry(const std::string& blob);
+
+// Reads the head; `entries`: its segments and blobs too, not only who owns it.
+ObjectRead head_read(const std::string& log, bool entries);
+ObjectRead segment_read(const std::string& log, SegmentNumber segment, std::uint64_t offset, std::size_t length);
 
 std::string encode(const Owner& owner);
 std::vector<std::byte> encode(const SegmentEntry& entry);

@@ -43,7 +43,7 @@ class LeaseWatch {
   // head was asked for and came at these times; it is as it was at some moment between the two. (So that one who was
   // stopped in the middle does not count the time that has gone by since.)
   bool free(const Head& head, Time asked, Time came) {
-    if (head.epoch == 0 || !head.owner || head.owner->state == Owner::State::kReleased) return true;
+    if (head.active_owner() == nullptr) return true;
     if (!seen_ || seen_->first != head.epoch || seen_->second != head.owner->renewal) {
       renews_ = seen_.has_value();
       seen_ = {head.epoch, head.owner->renewal};
@@ -61,6 +61,8 @@ class LeaseWatch {
     constexpr auto kMost = static_cast<std::uint64_t>(Duration(std::chrono::minutes(10)).count());
     return Duration(static_cast<std::int64_t>(std::clamp(owner.lease, kLeast, kMost)));
   }
+  // Until the next look at this owner's head.
+  static Duration pause(const Owner& owner) { return lease_of(owner) / 10; }
 
  private:
   std::optional<std::pair<std::uint64_t, std::uint64_t>> seen_;  // epoch, renewal

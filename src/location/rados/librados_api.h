@@ -55,9 +55,7 @@ namespace holdfast::location::rados {
   F(unwatch2)                          \
   F(watch_flush)                       \
   F(aio_notify)                        \
-  F(notify_ack)                        \
-  F(pool_lookup)                       \
-  F(ioctx_pool_stat)
+  F(notify_ack)
 
 struct Librados {
 // NOLINTNEXTLINE(bugprone-macro-parentheses): a declaration's name

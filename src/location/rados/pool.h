@@ -49,6 +49,8 @@ class Pool final : public Location {
 
   // What the head says now; epoch 0 where there is none. Blocks.
   Result<Head> look();
+  // The same without segments and blobs, which may be many.
+  Result<Head> look_at_owner();
   // Of a head that was asked for at `asked` and has just come: whether the log may be taken, for all that was seen
   // before (lease.h).
   bool may_take(const Head& seen, Time asked);
@@ -106,7 +108,9 @@ class Pool final : public Location {
 
   std::unexpected<Error> wrong(const Finished& finished, std::string_view what) const;
   Result<const std::vector<std::byte>*> piece(const ReadAhead::Piece& wanted);
+  std::uint64_t size_of(SegmentNumber segment) const;
   std::size_t size_of(const ReadAhead::Piece& piece) const;
+  ObjectRead read_of(const ReadAhead::Piece& piece) const;
   void ask_for_piece(const ReadAhead::Piece& wanted);
   Finished ask(const ObjectRead& read);
   Finished ask(const ObjectWrite& write);
@@ -129,6 +133,7 @@ class Pool final : public Location {
   void in_turn(const std::string& entry, Next begin);
   void turn_over(const std::string& entry);
   void begin_change(const std::string& entry, Next next);
+  void change(const std::string& entry, Ended ended, std::function<void(const Ended&)> begin);
   void make_segment(SegmentNumber segment, std::uint64_t size, Ended ended);
   void take_over_object(ObjectWrite write, const std::string& what, const Ended& ended, const Next& next);
   void make_now(SegmentNumber segment, std::uint64_t size, const Ended& ended);

@@ -1,19 +1,18 @@
 #include "location/rados/pool_reader.h"
 
-#include <fmt/core.h>
-
-#include <deque>
+#include <optional>
 #include <utility>
 
-#include "base/assert.h"
+#include "location/rados/alone.h"
 #include "location/rados/errors.h"
 #include "location/rados/head.h"
 #include "location/rados/lease.h"
+#include "location/read_only.h"
 
 namespace holdfast::location::rados {
 namespace {
 
-class PoolReader final : public Location {
+class PoolReader final : public ReadOnly {
  public:
   PoolReader(std::string place, std::string log, std::unique_ptr<ObjectStore> store)
       : place_(std::move(place)), log_(std::move(log)), store_(std::move(store)) {}
@@ -29,19 +28,11 @@ class PoolReader final : public Location {
   Result<std::vector<SegmentInfo>> segments() override {
     const auto head = look();
     if (!head) return std::unexpected(head.error());
-    std::vector<SegmentInfo> segments;
-    for (const auto& [number, entry] : head->segments) {
-      if (entry.state == SegmentState::kMade) segments.push_back({SegmentNumber{number}, entry.size});
-    }
-    return segments;
+    return head->segments_in_use();
   }
 
   Result<void> read(SegmentNumber segment, std::uint64_t offset, MutableBytes into) override {
-    ObjectRead read;
-    read.object = segment_object(log_, segment);
-    read.offset = offset;
-    read.length = into.size();
-    return copy_data(ask(read), into, place_, segment);
+    return copy_data(ask_alone(*store_, segment_read(log_, segment, offset, into.size())), into, place_, segment);
   }
 
   Result<std::optional<std::vector<std::byte>>> read_blob(const std::string& blob) override {
@@ -55,78 +46,31 @@ class PoolReader final : public Location {
   Result<std::vector<std::string>> blobs() override {
     const auto head = look();
     if (!head) return std::unexpected(head.error());
-    std::vector<std::string> names;
-    for (const auto& [blob, content] : head->blobs) names.push_back(blob);
-    return names;
+    return head->blob_names();
   }
-
-  Result<void> lock(Duration /*bound*/) override { return std::unexpected(refusal()); }
-  Result<void> write_blob(const std::string& /*blob*/, Bytes /*content*/) override {
-    return std::unexpected(refusal());
-  }
-  Result<void> remove_blob(const std::string& /*blob*/) override { return std::unexpected(refusal()); }
-  void write(Token token, SegmentNumber /*segment*/, std::uint64_t /*offset*/, Bytes /*bytes*/) override {
-    refused_.push_back(token);
-  }
-  void prepare(Token token, SegmentNumber /*segment*/, std::uint64_t /*size*/) override { refused_.push_back(token); }
-  void recycle(Token token, SegmentNumber /*from*/, SegmentNumber /*to*/) override { refused_.push_back(token); }
-  void remove(Token token, SegmentNumber /*segment*/) override { refused_.push_back(token); }
-  void replace_blob(Token token, const std::string& /*blob*/, Bytes /*content*/) override { refused_.push_back(token); }
-
-  std::size_t poll(std::span<Completion> out) override {
-    std::size_t count = 0;
-    for (; count < out.size() && !refused_.empty(); ++count) {
-      out[count] = {refused_.front(), refusal()};
-      refused_.pop_front();
-    }
-    return count;
-  }
-  std::size_t in_flight() const override { return refused_.size(); }
 
  private:
-  Finished ask(const ObjectRead& read) const {
-    store_->submit(++last_tag_, read);
-    while (true) {
-      for (Finished& finished : store_->take()) {
-        if (finished.tag == last_tag_) return std::move(finished);
-      }
-      store_->wait(kNever);
-    }
-  }
-
-  Result<Head> look() const {
-    ObjectRead read;
-    read.object = head_object(log_);
-    read.attributes = read.entries = true;
-    const Finished finished = ask(read);
-    if (finished.outcome == Outcome::kAbsent) return Head();
-    if (finished.outcome != Outcome::kDone) return std::unexpected(error_of(finished, place_, "read the log's head"));
-    return decode_head(finished, place_);
-  }
+  Result<Head> look(bool entries = true) const { return head_of(ask_alone(*store_, head_read(log_, entries)), place_); }
 
   bool watch() const {
     LeaseWatch watch;
     std::optional<std::uint64_t> renewal;
     while (true) {
       const Time asked = store_->now();
-      const auto head = look();
+      const auto head = look(false);
       if (!head) return true;  // cannot be told
       const Time now = store_->now();
       if (watch.free(*head, asked, now)) return false;
       if (renewal && *renewal != head->owner->renewal) return true;
       renewal = head->owner->renewal;
-      const Time next = now + LeaseWatch::lease_of(*head->owner) / 10;
+      const Time next = now + LeaseWatch::pause(*head->owner);
       while (store_->now() < next) store_->wait(next);
     }
   }
 
-  Error refusal() const { return {Error::Kind::kUsage, fmt::format("{}: is open for reading only", place_)}; }
-
   const std::string place_, log_;
   const std::unique_ptr<ObjectStore> store_;
-  mutable std::uint64_t last_tag_ = 0;
   mutable std::optional<bool> owned_;
-  std::deque<Token> refused_;
 };
 
 }  // namespace

@@ -37,8 +37,6 @@ void SettledWrites::finished(const Finished& finished) {
   const bool unknown =
       finished.outcome == Outcome::kUnknown || (finished.outcome == Outcome::kFull && !found->second.tell_full);
   if (unknown && !given_up_) {
-    const Time now = store_.now();
-    if (!unsettled_) since_ = now;
     unsettled_ = true;
     full_ = full_ || finished.outcome == Outcome::kFull;
     found->second.state = finished.outcome == Outcome::kFull ? State::kNoRoom : State::kUnknown;
@@ -59,17 +57,17 @@ void SettledWrites::finished(const Finished& finished) {
     if (full_) {
       retry_at_ = store_.now() + kPause;
     } else {
-      go_on(store_.now());
+      go_on();
     }
   }
 }
 
 void SettledWrites::tick(Time now) {
-  if (now >= retry_at_) go_on(now);
+  if (now >= retry_at_) go_on();
 }
 
 // Nothing is on its way: first what is unknown; when all of that is known, what waited.
-void SettledWrites::go_on(Time /*now*/) {
+void SettledWrites::go_on() {
   retry_at_ = kNever;
   bool again = false;
   for (auto& [number, write] : writes_) {

@@ -31,13 +31,11 @@ class SettledWrites {
   void tick(Time now);
   Time wake_at() const { return retry_at_; }
 
-  std::size_t pending() const { return writes_.size(); }
   // Nothing of this object's is on its way, or may be.
   bool idle() const { return writes_.empty(); }
   // Something is being found out, or waits for room.
   bool unsettled() const { return unsettled_; }
   bool full() const { return full_; }
-  Time unsettled_since() const { return since_; }
   // Nothing further is begun: each write that has not begun ends in this outcome.
   void give_up(Outcome outcome);
   // As new. Only where nothing is pending.
@@ -54,7 +52,7 @@ class SettledWrites {
   static constexpr Duration kPause = std::chrono::milliseconds(100);  // before what found no room is tried again
 
   void issue(std::uint64_t number, Write& write);
-  void go_on(Time now);
+  void go_on();
 
   ObjectStore& store_;
   const std::uint64_t kind_;
@@ -63,7 +61,6 @@ class SettledWrites {
   std::size_t on_their_way_ = 0;
   bool unsettled_ = false;
   bool full_ = false;
-  Time since_{};
   Time retry_at_ = kNever;
   std::optional<Outcome> given_up_;
 };

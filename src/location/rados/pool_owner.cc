@@ -1,0 +1,229 @@
+// Who has the log: taking it, fencing others off, renewing, giving it back.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/mutant.h"
+#include "location/rados/errors.h"
+#include "location/rados/pool.h"
+
+namespace holdfast::location::rados {
+namespace {
+
+constexpr std::size_t kMostRaising = 64;                      // segments' epochs on their way to be raised
+constexpr std::size_t kMostRenewals = 8;                      // on their way
+constexpr Duration kRecoveryTime = std::chrono::seconds(10);  // after that what was read is not needed again
+
+}  // namespace
+
+Owner Pool::owner_record(Owner::State state) const {
+  Owner owner;
+  owner.state = state;
+  owner.identity = self_.identity;
+  owner.host = self_.host;
+  owner.process = self_.process;
+  owner.client = store_->client_address();
+  owner.mac = self_.mac;
+  owner.lease = static_cast<std::uint64_t>(self_.lease.count());
+  owner.renewal = renewal_;
+  return owner;
+}
+
+ObjectWrite Pool::on_head() const {
+  ObjectWrite write;
+  write.object = head_name_;
+  if (!HF_MUTANT(kPoolHeadUnguarded)) write.epoch = epoch_;
+  return write;
+}
+
+Result<Head> Pool::look() { return head_of(ask(head_read(log_, true)), place_); }
+Result<Head> Pool::look_at_owner() { return head_of(ask(head_read(log_, false)), place_); }
+
+Result<bool> Pool::take(const Head& seen) {
+  HF_ASSERT(!owned_);
+  const std::uint64_t epoch = seen.epoch + 1;
+  renewal_ = 0;
+  writes_.begin_anew();  // an attempt before this one may have been given up
+  ObjectWrite write;
+  write.object = head_name_;
+  if (seen.epoch == 0) {
+    write.existence = ObjectWrite::Existence::kNew;
+  } else if (!HF_MUTANT(kPoolTakesBlind)) {
+    write.epoch = seen.epoch;
+  }
+  write.attributes = {{kAttributeEpoch, encode_epoch(epoch)},
+                      {kAttributeOwner, encode(owner_record(Owner::State::kActive))}};
+  const Time begun = store_->now();
+  const Finished taken = ask(write);
+  if (taken.outcome == Outcome::kGuard || taken.outcome == Outcome::kExists) return false;
+  if (taken.outcome != Outcome::kDone) return wrong(taken, "take the log");
+  epoch_ = epoch;
+  lease_.begin(begun);
+  forget_at_ = begun + kRecoveryTime;
+  ahead_.clear();  // of an earlier time as owner: others may have written since
+  auto fenced_off = fence_off_others(seen);
+  if (!fenced_off || !*fenced_off) {
+    epoch_ = 0;  // nothing to renew: what we have not fenced off is not ours
+    fenced_ = false;
+    return fenced_off;
+  }
+  const Owner* const former = seen.active_owner();
+  if (former != nullptr && former->identity != self_.identity && !former->client.empty()) {
+    store_->shut_out(former->client);
+  }
+  // An attempt that was under way when its owner died: its object was never used, and never will be.
+  std::vector<SegmentNumber> unfinished;
+  for (const auto& [number, entry] : head_.segments) {
+    if (entry.state != SegmentState::kMade) unfinished.push_back(SegmentNumber{number});
+  }
+  owned_ = true;
+  // Nobody waits for it.
+  for (const SegmentNumber segment : unfinished) remove_segment(segment, [](const std::optional<Error>&) {});
+  return true;
+}
+
+Result<bool> Pool::fence_off_others(const Head& seen) {
+  if (HF_MUTANT(kPoolLooksBefore)) {
+    head_ = seen;
+    head_.epoch = epoch_;
+    return raise_segments();
+  }
+  // What the head lists now can grow no more by an older owner's hand.
+  auto head = look();
+  if (!head) return std::unexpected(head.error());
+  if (head->epoch != epoch_) return false;
+  head_ = *std::move(head);
+  return raise_segments();
+}
+
+Result<bool> Pool::raise_segments() {
+  if (HF_MUTANT(kPoolNoFence)) return true;
+  std::vector<SegmentNumber> lost;
+  std::optional<Finished> problem;
+  std::size_t on_their_way = 0;
+  for (const auto& [segment, size] : head_.segments_in_use()) {
+    ObjectWrite write;
+    write.object = segment_object(log_, segment);
+    write.epoch_at_most = epoch_;
+    write.attributes = {{kAttributeEpoch, encode_epoch(epoch_)}};
+    if (HF_MUTANT(kPoolFenceUnawaited)) {
+      writes_.begin(std::move(write), [](const Finished&) {});
+      continue;
+    }
+    ++on_their_way;
+    writes_.begin(std::move(write), [&, segment](const Finished& finished) {
+      --on_their_way;
+      if (finished.outcome == Outcome::kAbsent) {
+        lost.push_back(segment);
+      } else if (finished.outcome != Outcome::kDone) {
+        problem = finished;
+      }
+    });
+    while (on_their_way >= kMostRaising) wait();
+  }
+  while (on_their_way > 0) wait();
+  for (const SegmentNumber segment : lost) head_.segments.erase(segment.value);
+  if (fenced_ || (problem && problem->outcome == Outcome::kGuard)) return false;
+  if (problem) return wrong(*problem, "fence off the former owner");
+  return true;
+}
+
+void Pool::renew(Time now) {
+  lease_.began_renewal(now);
+  if (renewals_.size() >= kMostRenewals) return;
+  ++renewal_;
+  ObjectWrite write = on_head();
+  write.attributes = {{kAttributeOwner, encode(owner_record(Owner::State::kActive))}};
+  const std::uint64_t tag = next_tag_++ << 3 | kRenewal;
+  renewals_[tag] = {epoch_, now};
+  store_->submit(tag, write);
+}
+
+void Pool::renewal_ended(const Finished& finished) {
+  const auto found = renewals_.find(finished.tag);
+  HF_ASSERT(found != renewals_.end());
+  const auto [epoch, begun] = found->second;
+  renewals_.erase(found);
+  if (epoch != epoch_) return;  // given back or given up meanwhile
+  switch (finished.outcome) {
+    case Outcome::kDone:
+      lease_.renewed(begun);
+      break;
+    case Outcome::kGuard:
+    case Outcome::kAbsent:
+    case Outcome::kShutOut:
+      fence_off(finished.outcome);
+      break;
+    default:
+      break;  // the next one may come through
+  }
+}
+
+void Pool::fence_off(Outcome outcome) {
+  if (fenced_) return;
+  fenced_ = true;
+  fenced_by_ = outcome;
+  lapsed_ = false;
+  writes_.give_up(outcome);
+}
+
+Result<void> Pool::release() {
+  if (!owned_ || fenced_) return {};
+  if (!writes_.idle()) return fail(Error::Kind::kBusy, fmt::format("{}: writes are on their way", place_));
+  ObjectWrite write = on_head();
+  write.attributes = {{kAttributeOwner, encode(owner_record(Owner::State::kReleased))}};
+  owned_ = false;
+  epoch_ = 0;  // a renewal begun now would take the log once more
+  const Finished finished = ask(write);
+  store_->notify(head_name_);
+  if (finished.outcome != Outcome::kDone) return wrong(finished, "give the log back");
+  return {};
+}
+
+Result<bool> Pool::ask_for(const Head& seen) {
+  ObjectWrite write;
+  write.object = head_name_;
+  write.epoch = seen.epoch;
+  write.attributes = {{kAttributeHandover, encode_epoch(seen.epoch)}};
+  const Finished finished = ask(write);
+  if (finished.outcome == Outcome::kGuard) return false;
+  if (finished.outcome != Outcome::kDone) return wrong(finished, "ask for the log");
+  store_->notify(head_name_);
+  return true;
+}
+
+bool Pool::may_take(const Head& seen, Time asked) {
+  const bool ours = seen.owner && seen.owner->identity == self_.identity;
+  return watch_.free(seen, asked, store_->now()) || ours;
+}
+
+Result<void> Pool::lock(Duration bound) {
+  if (fenced_) return fail(Error::Kind::kBusy, fmt::format("{}: another node has taken this log over", place_));
+  const Time give_up = store_->now() + bound;
+  while (!owned_) {
+    const Time asked = store_->now();
+    auto seen = look();
+    if (!seen) return std::unexpected(seen.error());
+    if (may_take(*seen, asked)) {
+      auto taken = take(*seen);
+      if (!taken) return std::unexpected(taken.error());
+      continue;
+    }
+    const Time now = store_->now();
+    if (now >= give_up && watch_.renews()) {
+      return fail(Error::Kind::kBusy, fmt::format("{}: in use by another node ({})", place_, describe(*seen->owner)));
+    }
+    const Time next = now + LeaseWatch::pause(*seen->owner);
+    while (store_->now() < next) {
+      store_->wait(next);
+      work();
+    }
+  }
+  return {};
+}
+
+bool Pool::has_owner() const { return owned_ && !fenced_; }
+
+}  // namespace holdfast::location::rados

@@ -197,7 +197,7 @@ std::uint8_t Gate::copies(const tcp::Connection& connection) const {
 }
 
 std::uint8_t Gate::most_copies() const {
-  return log_ ? static_cast<std::uint8_t>(std::min(log_->count(), 255U)) : std::uint8_t{0};
+  return log_ ? static_cast<std::uint8_t>(std::min(log_->most_copies(), 255U)) : std::uint8_t{0};
 }
 
 void Gate::store_record(tcp::Connection& connection) {

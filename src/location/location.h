@@ -44,6 +44,8 @@ class Location {
 
   // For messages: "/var/lib/holdfast/a".
   virtual const std::string& name() const = 0;
+  // Of what it reports as stored, it has made at least so many copies on devices of their own; at least 1.
+  virtual unsigned copies() const { return 1; }
 
   // ---- Before the log starts: blocking. ----
 

@@ -125,8 +125,11 @@ class Log {
   virtual Lsn open_lsn() const = 0;
   // Every batch up to this one is durable on W locations.
   virtual Lsn durable() const = 0;
-  // How many active locations hold every batch up to this one, now.
+  // How many copies there are of every batch up to this one, now: at the active locations that hold them, as many as
+  // each of these guarantees.
   virtual unsigned copies(Lsn lsn) const = 0;
+  // The same where all locations hold it.
+  virtual unsigned most_copies() const { return count(); }
 
   // Takes completions, issues what policy says (full batches while fewer than max_in_flight are in flight; a partial
   // one when nothing is in flight and `flush` is set), prepares and seals segments, drives checkpoints. Returns true

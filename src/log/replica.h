@@ -44,6 +44,8 @@ class Replica {
   bool active() const { return state_ == LocationState::kActive; }
   LocationStatus status() const { return {name_, state_, reason_, prefix_.value(), active() && full_}; }
   Lsn prefix() const { return prefix_.value(); }
+  // That the location guarantees of what it has stored.
+  unsigned copies() const { return location_ ? location_->copies() : 1; }
 
   // Counts for nothing from now on; nothing more is sent to it.
   void take_out(LocationState state, std::string reason);

@@ -240,8 +240,17 @@ void WriteAheadLog::take_write(std::size_t replica, const TokenParts& parts, con
 }
 
 unsigned WriteAheadLog::copies(Lsn lsn) const {
-  return static_cast<unsigned>(
-      std::ranges::count_if(replicas_, [lsn](const Replica& r) { return r.active() && r.prefix() >= lsn; }));
+  unsigned copies = 0;
+  for (const Replica& replica : replicas_) {
+    if (replica.active() && replica.prefix() >= lsn) copies += replica.copies();
+  }
+  return copies;
+}
+
+unsigned WriteAheadLog::most_copies() const {
+  unsigned copies = 0;
+  for (const Replica& replica : replicas_) copies += replica.copies();
+  return copies;
 }
 
 bool WriteAheadLog::update_durable() {

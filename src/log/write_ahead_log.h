@@ -50,6 +50,7 @@ class WriteAheadLog final : public Log {
   Lsn open_lsn() const override { return next_lsn_; }
   Lsn durable() const override { return durable_; }
   unsigned copies(Lsn lsn) const override;
+  unsigned most_copies() const override;
 
   bool pump(bool flush) override;
   bool has_unissued() const override;

@@ -211,7 +211,7 @@ class Sender {
   }
 
   Result<void> open_stored() {
-    auto stored = StoredLog::open(command_.data);
+    auto stored = StoredLog::open(command_.data, StoredLog::Owner::kUs);
     if (!stored) return std::unexpected(stored.error());
     stored_ = *std::move(stored);
     return {};

@@ -53,6 +53,15 @@ Result<std::unique_ptr<log::Log>> open_log(Places places, const log::Options& op
   for (const auto* directory : places.directories) {
     for (const auto& warning : directory->warnings()) warn(warning);
   }
+  for (const auto* pool : places.pools) {
+    const auto [size, min_size] = pool->replication();
+    if (size == 1) {
+      warn(fmt::format("{}: the pool keeps one copy: a lost disk is lost data", pool->name()));
+    } else if (min_size == 1) {
+      warn(fmt::format("{}: the pool goes on with one of its {} copies: what is stored then can be lost with one disk",
+                       pool->name(), size));
+    }
+  }
   return log;
 }
 

@@ -6,7 +6,7 @@
 
 namespace holdfast::node {
 
-Result<StoredLog> StoredLog::open(const std::vector<std::string>& places) {
+Result<StoredLog> StoredLog::open(const std::vector<std::string>& places, Owner owner) {
   StoredLog stored;
   const auto open_place = [&](const std::string& place) -> Result<std::unique_ptr<location::Location>> {
     if (!location::rados::is_address(place)) return location::open_directory_for_reading(place);
@@ -17,7 +17,7 @@ Result<StoredLog> StoredLog::open(const std::vector<std::string>& places) {
       if (!ring) return std::unexpected(ring.error());
       stored.ring_ = *std::move(ring);
     }
-    return location::rados::open_pool_for_reading(*address, *stored.ring_);
+    return location::rados::open_pool_for_reading(*address, *stored.ring_, owner == Owner::kUs);
   };
   std::vector<location::Location*> all;
   for (const auto& place : places) {

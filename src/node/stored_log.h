@@ -14,7 +14,11 @@ namespace holdfast::node {
 
 class StoredLog {
  public:
-  static Result<StoredLog> open(const std::vector<std::string>& places);
+  enum class Owner : std::uint8_t {
+    kUnknown,  // somebody may be writing on: whether one lives is looked into where it must be known
+    kUs,       // this very process
+  };
+  static Result<StoredLog> open(const std::vector<std::string>& places, Owner owner = Owner::kUnknown);
 
   log::Reader& reader() { return *reader_; }
   // Of places that could not be opened: the others serve.

@@ -31,6 +31,9 @@ class ErrorsTest(pool_case.PoolCase):
     def serve(self, place, *more, link="hf8", address="10.79.0.2"):
         return ["serve", "--link", f"tap:{link}", "--address", f"{address}/24", "--service", "store:7000", "--data", place, *more]
 
+    def send(self, place):
+        return ["send", "--link", "tap:hf8", "--address", "10.79.0.2/24", "--to", "10.79.0.1:9", "--data", place, os.devnull]
+
     def refuse_place(self, place, status, *words, limit=LIMIT):
         """By everything that takes one."""
         for arguments in (self.serve(place), ["streams", "list", "--data", place], ["store", "status", "--data", place]):
@@ -52,6 +55,27 @@ class ErrorsTest(pool_case.PoolCase):
                 self.refuse_place(place, 2, f"--data {place}", "rados:POOL")
         self.refuse(self.serve(self.directory.make("a"), "--service-group", "store"), 2, "service group's log is in pools", "rados:POOL")
         self.refuse(self.serve(self.place(), "--standby"), 2, "--standby", "--service-group")
+
+    def test_a_pool_that_goes_on_with_one_copy(self):
+        """Refused, unless its address says that it is meant."""
+        self.addCleanup(self.admin.mon, "osd pool set", pool=pool_case.POOL, var="min_size", val="2")
+        self.addCleanup(self.admin.mon, "osd pool set", pool=pool_case.POOL, var="size", val="3")
+        self.admin.mon("osd pool set", pool=pool_case.POOL, var="min_size", val="1")
+        self.refuse(self.serve(self.place()), 2, "min_size 1", "min_size 2", "copies=1")
+        self.refuse(self.send(self.place()), 2, "min_size 1", "copies=1")
+        node = self.pool_node(place=self.place("copies=1"))
+        self.assertIn("goes on with one of its 3 copies", node.log())
+        self.upload(b"mine" * 1000)
+        self.assertEqual(node.stop(), 0)
+        # Beside a directory it is refused as well: it would count as two copies.
+        self.refuse(self.serve(self.place(), "--data", self.directory.make("d"), "--stored-on", "1"), 2, "copies=1")
+        self.admin.mon("osd pool set", pool=pool_case.POOL, var="min_size", val="2")
+        self.refuse(self.serve(self.place("copies=3")), 2, "2 of its 3 copies", "copies=3", "min_size 3")
+        self.admin.mon("config set", who="mon", name="mon_allow_pool_size_one", value="true")
+        self.admin.mon("osd pool set", pool=pool_case.POOL, var="size", val="1", yes_i_really_mean_it=True)
+        node = self.pool_node(place=self.place("copies=1"))
+        self.assertIn("keeps one copy: a lost disk is lost data", node.log())
+        self.assertEqual(node.stop(), 0)
 
     def test_no_configuration(self):
         self.refuse_place("rados:holdfast?conf=/does/not/exist.conf", 2, "/does/not/exist.conf", "No such file")

@@ -19,14 +19,15 @@ import rados_cluster
 GROUP = "store"
 ZONES = tuple(f"10.99.0.{n}" for n in (1, 2, 3))
 MON = "10.99.0.10"
+TAP = "hf0"
 FILL = "store:7000"
 ECHO = "echo:7001"
 
 
-class Machine:
-    """One node's host: in a namespace of its own, with a TAP device on the clients' network `br0` and an address on `st0`."""
+class Host:
+    """A machine: a namespace of its own, with a TAP device on the clients' network `br0` and an address on the storage's, `st0`."""
 
-    def __init__(self, name, number, directory, data, lease, extra=()):
+    def __init__(self, name, number):
         self.name = name
         self.client_link, self.storage_link = f"cl-{name}", f"st-{name}"
         self.namespace = network.Namespace()
@@ -36,13 +37,29 @@ class Machine:
             network.no_ipv6(link)
             network.ip("link", "set", link, "master", bridge, "up")
         with self.namespace:
-            network.make_tap("hf0")
+            network.make_tap(TAP)
             network.no_ipv6(f"{self.client_link}-in")
             network.ip("link", "set", f"{self.client_link}-in", "up")
-            network.make_bridge("br1", "hf0", f"{self.client_link}-in")
+            network.make_bridge("br1", TAP, f"{self.client_link}-in")
             network.ip("address", "add", f"10.99.0.{100 + number}/24", "dev", f"{self.storage_link}-in")
             network.ip("link", "set", f"{self.storage_link}-in", "up")
-        self.node = lab.Node(directory, data=[data], services=[FILL, ECHO], name=name, link="hf0", host_address=None,
+
+    def cut(self, link, up=False):
+        network.ip("link", "set", link, "up" if up else "down")
+
+    def leave(self):
+        """Its links are gone, and so are its namespace and what is in there once its processes are."""
+        for link in (self.client_link, self.storage_link):
+            network.ip("link", "del", link)
+        self.namespace.close()
+
+
+class Machine(Host):
+    """One node's host, and the node."""
+
+    def __init__(self, name, number, directory, data, lease, extra=()):
+        super().__init__(name, number)
+        self.node = lab.Node(directory, data=[data], services=[FILL, ECHO], name=name, link=TAP, host_address=None,
                              extra=["--segment-size", "8MiB", "--service-group", GROUP, "--lease", lease, *extra])
 
     def start(self, wait="standing-by"):
@@ -71,15 +88,6 @@ class Machine:
     def signal(self, number):
         for pid in self.processes():
             os.kill(pid, number)
-
-    def cut(self, link, up=False):
-        network.ip("link", "set", link, "up" if up else "down")
-
-    def leave(self):
-        """Its links are gone, and so are its namespace and what is in there once its processes are."""
-        for link in (self.client_link, self.storage_link):
-            network.ip("link", "del", link)
-        self.namespace.close()
 
 
 class Client:
@@ -167,6 +175,36 @@ class Client:
         return max(gap for gap, at in self.gaps if at >= since)
 
 
+class Site:
+    """Two networks, the clients' and the storage's, and the three-zone cluster. Ready when it is made; close() ends it."""
+
+    def __init__(self):
+        self.stack = contextlib.ExitStack()
+        self.hosts = 0
+        try:
+            for bridge, addresses in (("st0", (*ZONES, MON)), ("br0", (lab.HOST,))):
+                network.make_bridge(bridge)
+                self.stack.callback(network.ip, "link", "del", bridge)
+                for address in addresses:
+                    network.ip("address", "add", f"{address}/24", "dev", bridge)
+            self.cluster = rados_cluster.Cluster(zones=ZONES, mons=(MON,))
+            self.stack.callback(self.cluster.destroy)
+            self.cluster.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self):
+        self.stack.close()
+
+    def host(self, name):
+        """A machine without a node."""
+        host = Host(name, self.hosts)
+        self.hosts += 1
+        self.stack.callback(host.leave)
+        return host
+
+
 class Group:
     """The whole of it; `with Group(...) as group`."""
 
@@ -179,14 +217,9 @@ class Group:
 
     def __enter__(self):
         try:
-            for bridge, addresses in (("st0", (*ZONES, MON)), ("br0", (lab.HOST,))):
-                network.make_bridge(bridge)
-                self.stack.callback(network.ip, "link", "del", bridge)
-                for address in addresses:
-                    network.ip("address", "add", f"{address}/24", "dev", bridge)
-            self.cluster = rados_cluster.Cluster(zones=ZONES, mons=(MON,))
-            self.stack.callback(self.cluster.destroy)
-            self.cluster.start()
+            site = Site()
+            self.stack.callback(site.close)
+            self.cluster = site.cluster
             self.data = f"rados:{rados_cluster.POOL}/takeover?conf={self.cluster.conf}"
             self.machines = [Machine("abcdefgh"[n], n, self.directory, self.data, self.lease, self.extra) for n in range(self.count)]
             for machine in self.machines:

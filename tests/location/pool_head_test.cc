@@ -24,21 +24,43 @@ TEST(RadosAddress, SaysPoolNamespaceAndTheRest) {
   EXPECT_EQ(plain->conf, "/etc/ceph/ceph.conf");
   EXPECT_EQ(plain->id, "admin");
   EXPECT_EQ(plain->log, "log");
+  EXPECT_EQ(plain->copies, 2U);
   EXPECT_EQ(plain->place(), "rados:hf");
 
-  const auto all = parse_address("rados:hf/eu-1?conf=/a b/c.conf&id=node&keyring=/k&log=orders");
+  const auto all = parse_address("rados:hf/eu-1?conf=/a b/c.conf&id=node&keyring=/k&log=orders&copies=3");
   ASSERT_TRUE(all);
   EXPECT_EQ(all->name_space, "eu-1");
   EXPECT_EQ(all->conf, "/a b/c.conf");
   EXPECT_EQ(all->id, "node");
   EXPECT_EQ(all->keyring, "/k");
+  EXPECT_EQ(all->copies, 3U);
   EXPECT_EQ(all->place(), "rados:hf/eu-1?log=orders");
 }
 
 TEST(RadosAddress, RefusesWhatIsNoneAndSaysWhatWouldBe) {
-  for (const char* text : {"", "/var/lib", "rados", "rados:", "rados:/n", "rados:a/", "rados:a/b/c", "rados:.a",
-                           "rados:a b", "rados:a?log=", "rados:a?log=x/y", "rados:a?id=", "rados:a?conf=",
-                           "rados:a?conf", "rados:a?nonsense=1", "rados:a?&", "rados:a?id=\n"}) {
+  for (const char* text : {"",
+                           "/var/lib",
+                           "rados",
+                           "rados:",
+                           "rados:/n",
+                           "rados:a/",
+                           "rados:a/b/c",
+                           "rados:.a",
+                           "rados:a b",
+                           "rados:a?log=",
+                           "rados:a?log=x/y",
+                           "rados:a?id=",
+                           "rados:a?conf=",
+                           "rados:a?conf",
+                           "rados:a?nonsense=1",
+                           "rados:a?&",
+                           "rados:a?id=\n",
+                           "rados:a?copies=",
+                           "rados:a?copies=0",
+                           "rados:a?copies=17",
+                           "rados:a?copies=2x",
+                           "rados:a?copies=-1",
+                           "rados:a?copies=99999999999"}) {
     const auto address = parse_address(text);
     ASSERT_FALSE(address) << text;
     EXPECT_THAT(address.error(), HasSubstr("rados:POOL[/NAMESPACE]")) << text;

@@ -3,12 +3,14 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <charconv>
 
 namespace holdfast::location::rados {
 namespace {
 
-constexpr std::string_view kForm = "rados:POOL[/NAMESPACE][?conf=FILE][&id=NAME][&keyring=FILE][&log=NAME]";
+constexpr std::string_view kForm = "rados:POOL[/NAMESPACE][?conf=FILE][&id=NAME][&keyring=FILE][&log=NAME][&copies=N]";
 constexpr std::size_t kMostName = 64;
+constexpr unsigned kMostCopies = 16;
 
 // Of a pool, a namespace, a client or a log: they become parts of names.
 bool is_name(std::string_view text) {
@@ -60,6 +62,12 @@ std::expected<Address, std::string> parse_address(std::string_view text) {
     } else if (key == "id" || key == "log") {
       if (!is_name(value)) return no_name(key == "id" ? "client's id" : "log's name", value);
       (key == "id" ? address.id : address.log) = value;
+    } else if (key == "copies") {
+      const auto [end_of_number, problem] = std::from_chars(value.data(), value.data() + value.size(), address.copies);
+      const bool good = problem == std::errc() && end_of_number == value.data() + value.size();
+      if (!good || address.copies < 1 || address.copies > kMostCopies) {
+        return std::unexpected(fmt::format("copies=\"{}\": must be 1 to {}, as in {}", value, kMostCopies, kForm));
+      }
     } else {
       return std::unexpected(fmt::format("\"{}\" is not known: {}", key, kForm));
     }

@@ -1,11 +1,12 @@
 // Where a log lies in a RADOS cluster, as people write it:
 //
-//   rados:POOL[/NAMESPACE][?conf=FILE][&id=NAME][&keyring=FILE][&log=NAME]
+//   rados:POOL[/NAMESPACE][?conf=FILE][&id=NAME][&keyring=FILE][&log=NAME][&copies=N]
 //
 //   conf     the cluster's configuration (default /etc/ceph/ceph.conf)
 //   id       the client's name, without "client." (default admin)
 //   keyring  overrides the configuration's
 //   log      distinguishes logs in one namespace (default "log"): a prefix of the objects' names
+//   copies   a pool that goes on with fewer copies than that (its min_size) is refused: 1 to 16 (default 2)
 #pragma once
 
 #include <expected>
@@ -21,6 +22,7 @@ struct Address {
   std::string id = "admin";
   std::string keyring;
   std::string log = "log";
+  unsigned copies = 2;
 
   // "rados:POOL/NAMESPACE", with the log's name where it is not the default: the place, for messages, and the same for
   // all that write it the same way or another.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <system_error>
 
 namespace holdfast::location::rados {
@@ -93,6 +94,7 @@ Result<void> Cluster::open(const Address& address) {
     }
     return wrong(Error::Kind::kUnavailable, fmt::format("cannot open pool {}: {}", address.pool, text_of(result)));
   }
+  pool_ = address.pool;
   api_.ioctx_set_namespace(io_, address.name_space.c_str());
   char* own = nullptr;
   if (api_.getaddrs(handle_, &own) == 0 && own != nullptr) {
@@ -123,6 +125,25 @@ Result<std::string> Cluster::ask_monitor(const std::string& command) const {
   if (result >= 0) return answer;
   return fail(result == -ETIMEDOUT ? Error::Kind::kTimeout : Error::Kind::kUnavailable,
               said.empty() ? text_of(result) : said);
+}
+
+Result<Replication> Cluster::replication() const {
+  Replication replication;
+  for (const auto& [name, value] : {std::pair{"size", &replication.size}, {"min_size", &replication.min_size}}) {
+    // The pool's name is checked (address.h): nothing in it needs escaping.
+    const auto answer = ask_monitor(fmt::format(R"({{"prefix":"osd pool get","pool":"{}","var":"{}"}})", pool_, name));
+    if (!answer) {
+      return fail(answer.error().kind,
+                  fmt::format("how many copies the pool keeps cannot be asked: {}", answer.error().message));
+    }
+    const std::string before = fmt::format("{}: ", name);  // "min_size: 2\n"
+    const char* const end = answer->data() + answer->size();
+    if (!answer->starts_with(before) ||
+        std::from_chars(answer->data() + before.size(), end, *value).ec != std::errc() || *value == 0) {
+      return fail(Error::Kind::kIo, "the cluster's monitors answer in a way that makes no sense");
+    }
+  }
+  return replication;
 }
 
 void Cluster::shut_out(const std::string& client, unsigned seconds) {

@@ -14,6 +14,12 @@
 
 namespace holdfast::location::rados {
 
+// A pool keeps `size` copies of each object, and takes no writes where fewer than `min_size` can be reached: so many
+// has what it has stored.
+struct Replication {
+  unsigned size = 0, min_size = 0;
+};
+
 class Cluster {
  public:
   // Blocks, ten seconds at the most where the cluster's configuration sets no other bound (client_mount_timeout).
@@ -30,6 +36,8 @@ class Cluster {
 
   // A monitor's answer to a command in JSON; blocks.
   Result<std::string> ask_monitor(const std::string& command) const;
+  // How the pool replicates; blocks.
+  Result<Replication> replication() const;
   // Puts a client on the blocklist; in the background, and only as well as it goes (it takes the capability "profile
   // rbd", or "osd blocklist" of its own).
   void shut_out(const std::string& client, unsigned seconds);
@@ -42,7 +50,7 @@ class Cluster {
   rados_t handle_ = nullptr;
   bool connected_ = false;
   rados_ioctx_t io_ = nullptr;
-  std::string own_address_;
+  std::string pool_, own_address_;
   std::vector<std::jthread> errands_;
 };
 

@@ -370,7 +370,11 @@ class LibradosStore final : public ObjectStore {
 Result<std::unique_ptr<ObjectStore>> open_store(const Address& address, Ring& ring) {
   auto cluster = Cluster::connect(address);
   if (!cluster) return std::unexpected(cluster.error());
-  return std::make_unique<LibradosStore>(*std::move(cluster), ring);
+  return make_store(*std::move(cluster), ring);
+}
+
+std::unique_ptr<ObjectStore> make_store(std::unique_ptr<Cluster> cluster, Ring& ring) {
+  return std::make_unique<LibradosStore>(std::move(cluster), ring);
 }
 
 }  // namespace holdfast::location::rados

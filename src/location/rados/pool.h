@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "location/location.h"
+#include "location/rados/cluster.h"
 #include "location/rados/head.h"
 #include "location/rados/lease.h"
 #include "location/rados/read_ahead.h"
@@ -44,6 +45,10 @@ class Pool final : public Location {
   ~Pool() override;
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
+
+  // What the cluster says of the pool; one copy where nothing is set.
+  void set_replication(Replication replication) { replication_ = replication; }
+  const Replication& replication() const { return replication_; }
 
   // ---- Ownership ----
 
@@ -80,6 +85,7 @@ class Pool final : public Location {
   // ---- Location ----
 
   const std::string& name() const override { return place_; }
+  unsigned copies() const override { return replication_.min_size; }
   // Waits as long as an owner renews its lease, up to `bound`; a lease that runs out is taken. One that has not been
   // seen to be renewed is waited for longer: else nobody whose bound is shorter would ever take it.
   Result<void> lock(Duration bound) override;
@@ -145,6 +151,7 @@ class Pool final : public Location {
   const std::string place_, log_, head_name_;
   std::unique_ptr<ObjectStore> store_;
   const Self self_;
+  Replication replication_{1, 1};
   Lease lease_;
   SettledWrites writes_;
 

@@ -14,8 +14,10 @@ namespace {
 
 class PoolReader final : public ReadOnly {
  public:
-  PoolReader(std::string place, std::string log, std::unique_ptr<ObjectStore> store)
-      : place_(std::move(place)), log_(std::move(log)), store_(std::move(store)) {}
+  PoolReader(std::string place, std::string log, std::unique_ptr<ObjectStore> store, bool owned)
+      : place_(std::move(place)), log_(std::move(log)), store_(std::move(store)) {
+    if (owned) owned_ = true;
+  }
 
   const std::string& name() const override { return place_; }
 
@@ -75,8 +77,9 @@ class PoolReader final : public ReadOnly {
 
 }  // namespace
 
-std::unique_ptr<Location> read_pool(std::string place, std::string log, std::unique_ptr<ObjectStore> store) {
-  return std::make_unique<PoolReader>(std::move(place), std::move(log), std::move(store));
+std::unique_ptr<Location> read_pool(std::string place, std::string log, std::unique_ptr<ObjectStore> store,
+                                    bool owned) {
+  return std::make_unique<PoolReader>(std::move(place), std::move(log), std::move(store), owned);
 }
 
 }  // namespace holdfast::location::rados

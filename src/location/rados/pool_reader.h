@@ -8,7 +8,8 @@
 
 namespace holdfast::location::rados {
 
-// `store` looks at the objects of `log`; the rest as in pool.h.
-std::unique_ptr<Location> read_pool(std::string place, std::string log, std::unique_ptr<ObjectStore> store);
+// `store` looks at the objects of `log`; the rest as in pool.h. `owned`: see open_pool_for_reading().
+std::unique_ptr<Location> read_pool(std::string place, std::string log, std::unique_ptr<ObjectStore> store,
+                                    bool owned = false);
 
 }  // namespace holdfast::location::rados

@@ -32,6 +32,8 @@ class Output {
   virtual void send_frame(Bytes frame) = 0;
   // Whether a segment to this peer would leave at once; where not, that is being seen to.
   virtual bool settled(const wire::FourTuple&, Time) { return true; }
+  // ICMP host unreachable about the peer's segment with this sequence number (RFC 6069).
+  virtual void send_unreachable(const wire::FourTuple&, wire::SeqNum) {}
   // Still no connection for this 4-tuple? Asked when a refusal is about to leave.
   virtual bool is_unknown(const wire::FourTuple& tuple) const = 0;
   virtual void state_changed(Entry& entry, tcp::State from, tcp::State to) = 0;
@@ -44,6 +46,9 @@ struct Options {
   std::uint32_t max_receive_window = 8U << 20;
   std::uint32_t initial_receive_window = 64U << 10;
   Duration stall_after = std::chrono::seconds(2);
+  // A resumed connection tells its peer that the segment at the stored edge has not arrived, so that a peer that backs
+  // off retransmits now (RFC 6069).
+  bool nudge = false;
 };
 
 struct GateCounters {
@@ -174,6 +179,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   void starve(Entry& entry);
   void feed_starved();
   void speak_to_the_settled(Time now);
+  void nudge(Entry& entry);
   Result<void> read_outbound(Entry& entry, const tcp::Snapshot& snapshot);
   void remove_finished();
   Lsn durable() const;

@@ -114,7 +114,18 @@ void Gate::speak_first(Entry& entry, Time now) {
   entry.out_fin_told = entry.stored.out_fin;
   entry.connection->on_outbound_stored(entry.stored.out_end, entry.stored.out_fin, now);
   if (!entry.finished) entry.connection->speak(now);
+  if (options_.nudge) nudge(entry);
   touch(entry);
+}
+
+// Behind what was said first: the peer takes it for news about its oldest segment only once it knows how far we are.
+void Gate::nudge(Entry& entry) {
+  if (!log_ || entry.finished || !tcp::is_synchronized(entry.connection->state()) || entry.stored.in_fin) return;
+  Item item;
+  item.lsn = std::max(log_->barrier(), queue_.back_lsn());
+  item.kind = ItemKind::kNudge;
+  item.entry = &entry;
+  push(item);
 }
 
 void Gate::set_aside(StreamId id, RecoveredConnection connection) { aside_[id] = std::move(connection); }

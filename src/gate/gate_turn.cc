@@ -14,6 +14,8 @@ constexpr Duration kLazyFlush = std::chrono::milliseconds(50);
 constexpr Duration kSpaceRetry = std::chrono::seconds(1);
 // A turn ends even if every step makes more to do; the caller comes back at deadline().
 constexpr int kRounds = 8;
+// Enough for a peer that has doubled its time-out so often: one of 200 ms that was away for six seconds.
+constexpr int kNudges = 4;
 
 }  // namespace
 
@@ -103,6 +105,11 @@ void Gate::release(const Item& item) {
       break;
     case ItemKind::kRecord:
       entry.connection->on_record_stored(now_);
+      break;
+    case ItemKind::kNudge:
+      // Each takes back one doubling of the peer's time-out; what is too many changes nothing.
+      for (int i = 0; i < kNudges; ++i)
+        output_.send_unreachable(entry.connection->tuple(), entry.connection->awaited());
       break;
     case ItemKind::kFrame:
       break;

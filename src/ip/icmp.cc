@@ -12,8 +12,7 @@ namespace holdfast::ip {
 namespace {
 
 constexpr std::size_t kHeaders = wire::kEthernetHeader + wire::kIpv4MinHeader;
-// An error datagram is at most 576 bytes long, whatever it quotes (RFC 1812 section 4.3.2.3).
-constexpr std::size_t kMaxErrorDatagram = 576;
+constexpr std::size_t kLeastQuotedPayload = 8;  // RFC 792: ports and sequence number
 constexpr std::size_t kMaxQuotedPayload =
     kMaxErrorDatagram - wire::kIpv4MinHeader - wire::kIcmpHeader - wire::kIpv4MinHeader;
 
@@ -91,27 +90,20 @@ void Ip::Impl::on_icmp_error(const wire::IcmpMessage& message, Time now) {
                      now);
 }
 
-// RFC 1122 section 3.2.2 forbids errors about ICMP errors, broadcasts, sources that are no host and fragments but the
-// first: none of these gets here. Quotes the header without options, as it was otherwise.
-void Ip::Impl::send_icmp_error(std::uint8_t type, std::uint8_t code, const wire::Ipv4Header& about, Bytes payload,
-                               std::optional<wire::MacAddress> from, Time now) {
-  if (!own_address.announced()) return;
+// Whether an error may leave is its caller's to know. Empty where its first hop is not known. Quotes the header without
+// options, as it was otherwise.
+Bytes Ip::Impl::emit_icmp_error(std::uint8_t type, std::uint8_t code, const wire::Ipv4Header& about, Bytes payload,
+                                std::optional<wire::MacAddress> from, std::span<std::byte, kMaxErrorFrame> out) {
   const auto hop = next_hop(about.source);
   auto to = hop ? neighbours.find(*hop) : std::nullopt;
   if (!to) to = from;
   if (!hop || !to) {
     ++counters.dropped_no_route;
-    return;
+    return {};
   }
-  if (!errors.take(now)) {
-    ++counters.dropped_rate_limited;
-    return;
-  }
-  ++counters.icmp_errors_out;
   const Bytes quoted = payload.first(std::min(payload.size(), kMaxQuotedPayload));
   const std::size_t length = wire::kIcmpHeader + wire::kIpv4MinHeader + quoted.size();
-  std::array<std::byte, wire::kEthernetHeader + kMaxErrorDatagram> buffer;
-  const MutableBytes frame = MutableBytes(buffer).first(kHeaders + length);
+  const MutableBytes frame = MutableBytes(out).first(kHeaders + length);
   emit_headers(about.source, wire::kProtocolIcmp, length, frame);
   wire::store_mac(frame.data(), *to);
 
@@ -121,7 +113,43 @@ void Ip::Impl::send_icmp_error(std::uint8_t type, std::uint8_t code, const wire:
   wire::emit_ipv4(header, quotation);
   std::copy(quoted.begin(), quoted.end(), quotation.begin() + wire::kIpv4MinHeader);
   wire::emit_icmp({.type = type, .code = code, .rest = 0, .payload = quotation}, frame.subspan(kHeaders));
+  return frame;
+}
+
+// RFC 1122 section 3.2.2 forbids errors about ICMP errors, broadcasts, sources that are no host and fragments but the
+// first: none of these gets here.
+void Ip::Impl::send_icmp_error(std::uint8_t type, std::uint8_t code, const wire::Ipv4Header& about, Bytes payload,
+                               std::optional<wire::MacAddress> from, Time now) {
+  if (!own_address.announced()) return;
+  std::array<std::byte, kMaxErrorFrame> buffer;
+  const Bytes frame = emit_icmp_error(type, code, about, payload, from, buffer);
+  if (frame.empty()) return;
+  if (!errors.take(now)) {
+    ++counters.dropped_rate_limited;
+    return;
+  }
+  ++counters.icmp_errors_out;
   output.transmit_assertion(frame, now);
+}
+
+void Ip::Impl::send_host_unreachable(const wire::FourTuple& tuple, wire::SeqNum seq) {
+  std::array<std::byte, kLeastQuotedPayload> quoted;
+  store_be16(quoted.data(), tuple.peer.port.value);
+  store_be16(quoted.data() + 2, tuple.local.port.value);
+  store_be32(quoted.data() + 4, seq.value);
+  const wire::Ipv4Header about{.total_length = wire::kIpv4MinHeader + wire::kTcpMinHeader,
+                               .dont_fragment = true,
+                               .protocol = wire::kProtocolTcp,
+                               .source = tuple.peer.address,
+                               .destination = tuple.local.address};
+  std::array<std::byte, kMaxErrorFrame> buffer;
+  const Bytes frame = emit_icmp_error(wire::kIcmpDestinationUnreachable, wire::kIcmpHostUnreachable, about, quoted,
+                                      std::nullopt, buffer);
+  if (frame.empty()) return;
+  ++counters.icmp_errors_out;
+  wire::TxFrame out;
+  out.head = frame;
+  output.transmit(out);
 }
 
 }  // namespace holdfast::ip

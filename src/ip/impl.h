@@ -10,6 +10,7 @@
 #include "ip/path_mtu.h"
 #include "ip/reassembly.h"
 #include "ip/token_bucket.h"
+#include "wire/ethernet.h"
 #include "wire/icmp.h"
 #include "wire/ipv4.h"
 #include "wire/parse_error.h"
@@ -25,6 +26,10 @@ struct Datagram {
   std::uint16_t gso_size = 0;
   std::size_t size() const { return head.size() + body.size(); }
 };
+
+// An ICMP error is at most so long, whatever it quotes (RFC 1812 section 4.3.2.3).
+inline constexpr std::size_t kMaxErrorDatagram = 576;
+inline constexpr std::size_t kMaxErrorFrame = wire::kEthernetHeader + kMaxErrorDatagram;
 
 struct Ip::Impl {
   static constexpr std::size_t kScratch = FramePool::kMaxFrame;
@@ -53,6 +58,9 @@ struct Ip::Impl {
   // is not known.
   void send_icmp_error(std::uint8_t type, std::uint8_t code, const wire::Ipv4Header& about, Bytes payload,
                        std::optional<wire::MacAddress> from, Time now);
+  Bytes emit_icmp_error(std::uint8_t type, std::uint8_t code, const wire::Ipv4Header& about, Bytes payload,
+                        std::optional<wire::MacAddress> from, std::span<std::byte, kMaxErrorFrame> out);
+  void send_host_unreachable(const wire::FourTuple& tuple, wire::SeqNum seq);
 
   // send.cc
   void send_tcp(wire::Ipv4Address destination, MutableBytes header, const std::array<Bytes, 2>& payload,

@@ -58,6 +58,10 @@ void Ip::send_tcp(wire::Ipv4Address destination, MutableBytes header, const std:
   impl_->send_tcp(destination, header, payload, gso_size, now);
 }
 
+void Ip::send_host_unreachable(const wire::FourTuple& tuple, wire::SeqNum seq) {
+  impl_->send_host_unreachable(tuple, seq);
+}
+
 bool Ip::settled(wire::Ipv4Address destination, Time now) {
   const auto hop = impl_->next_hop(destination);
   return !hop || impl_->neighbours.settled(*hop, now);

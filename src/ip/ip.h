@@ -97,6 +97,10 @@ class Ip {
   // ICMP destination unreachable (RFC 1122 section 3.2.2.1 rules on when not to) is left out for TCP: TCP answers with
   // RST.
 
+  // Tells the peer at once that its segment with this sequence number has not arrived (ICMP host unreachable, RFC 792).
+  // An assertion: the caller sees to rule 1. Dropped where the peer's link address is not known.
+  void send_host_unreachable(const wire::FourTuple& tuple, wire::SeqNum seq);
+
   // Whether a segment to this destination would leave at once (or never can). Where not, its neighbour is asked for.
   bool settled(wire::Ipv4Address destination, Time now);
 

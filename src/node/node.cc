@@ -426,6 +426,7 @@ class Node {
     config.max_connections = options_.max_connections;
     config.max_half_open = options_.max_half_open;
     config.stall_after = options_.stall_after;
+    config.nudge = options_.nudge;
     config.wall_clock = wall_clock_now();
     return config;
   }

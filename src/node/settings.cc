@@ -255,6 +255,13 @@ const Setting kSettings[] = {
          [](ServeOptions& o, const std::string& v) {
            return assign(parse_duration(v, std::chrono::milliseconds(100), std::chrono::minutes(10)), o.lease);
          }},
+    {.name = "nudge",
+     .value = "",
+     .group = kOperation,
+     .help =
+         "After a takeover, wake peers that wait for a time-out to retransmit, by ICMP host unreachable (RFC 6069). "
+         "Sockets with IP_RECVERR see it as an error",
+     .apply = [](ServeOptions& o, const std::string& v) { return assign(parse_bool(v), o.nudge); }},
     {.name = "no-keeper",
      .value = "",
      .group = kOperation,

@@ -31,6 +31,7 @@ struct ServeOptions {
   std::string group;     // service group, which is the log's name in its pools; empty: a node by itself
   bool standby = false;  // would rather not be the owner
   Duration lease = std::chrono::seconds(2);
+  bool nudge = false;
   bool no_keeper = false;
   std::uint64_t identity = 0;  // drawn by the keeper for all its nodes: no setting
   std::string pcap;            // a file; empty: no capture

@@ -26,6 +26,7 @@ gate::Options gate_options(const Config& config, const RandomBits& random) {
   options.max_receive_window = config.tcp.max_receive_window;
   options.initial_receive_window = config.initial_receive_window;
   options.stall_after = config.stall_after;
+  options.nudge = config.nudge;
   options.nonce_secret = random.volatile_cookie;
   return options;
 }

@@ -42,6 +42,7 @@ struct Config {
   std::uint32_t max_half_open = 1024;  // per service; SYNs beyond it are answered with a SYN cookie
   Duration stall_after =
       std::chrono::seconds(2);  // no progress of the log for so long, with something to store: windows shrink to 0
+  bool nudge = false;           // recovered connections wake their peers by ICMP host unreachable (RFC 6069)
   std::uint32_t initial_receive_window = 64U << 10;  // bytes; grows with use up to tcp.max_receive_window
   std::uint64_t wall_clock = 0;                      // nanoseconds since 1970 when the node starts, for "opened" times
 };

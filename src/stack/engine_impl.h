@@ -38,6 +38,7 @@ struct Engine::Impl final : ip::Host, gate::Output {
   void send_segment(const wire::FourTuple& tuple, const tcp::SegmentOut& segment) override;
   void send_frame(Bytes frame) override;
   bool settled(const wire::FourTuple& tuple, Time now) override;
+  void send_unreachable(const wire::FourTuple& tuple, wire::SeqNum seq) override;
   bool is_unknown(const wire::FourTuple& tuple) const override;
   void state_changed(gate::Entry& entry, tcp::State from, tcp::State to) override;
   void forget(gate::Entry& entry) override;

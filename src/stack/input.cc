@@ -169,6 +169,10 @@ void Engine::Impl::send_frame(Bytes frame) {
   link.transmit(out);
 }
 
+void Engine::Impl::send_unreachable(const wire::FourTuple& tuple, wire::SeqNum seq) {
+  ip.send_host_unreachable(tuple, seq);
+}
+
 bool Engine::Impl::settled(const wire::FourTuple& tuple, Time now) { return ip.settled(tuple.peer.address, now); }
 
 bool Engine::Impl::is_unknown(const wire::FourTuple& tuple) const { return demux.find(tuple) == nullptr; }

@@ -156,6 +156,8 @@ const wire::FourTuple& Connection::tuple() const { return impl_->tuple; }
 State Connection::state() const { return impl_->state; }
 Snapshot Connection::snapshot() const { return impl_->snapshot(); }
 StreamOffset Connection::received() const { return impl_->rcv.data_end(); }
+wire::SeqNum Connection::awaited() const { return to_seq(impl_->rcv.irs, impl_->rcv.released); }
+
 StreamOffset Connection::released() const { return std::min(impl_->rcv.released, impl_->rcv.data_end()); }
 StreamOffset Connection::advertised() const { return impl_->rcv.window.edge(); }
 StreamOffset Connection::acknowledged() const { return impl_->snd.acked_data(); }

@@ -243,6 +243,8 @@ class Connection {
   // advertised.
   StreamOffset received() const;
   StreamOffset released() const;
+  // The sequence number behind what is acknowledged: the peer's oldest segment that is not has it.
+  wire::SeqNum awaited() const;
   StreamOffset advertised() const;
   // Outbound edges: acknowledged; end of what was queued.
   StreamOffset acknowledged() const;

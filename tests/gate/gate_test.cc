@@ -40,6 +40,10 @@ class GateTest : public testing::Test, public Output, public Observer {
   void send_frame(Bytes frame) override { frames.emplace_back(frame.begin(), frame.end()); }
   bool settled(const wire::FourTuple&, Time) override { return reachable; }
   bool is_unknown(const wire::FourTuple& tuple) const override { return tuple != known; }
+  void send_unreachable(const wire::FourTuple& tuple, wire::SeqNum seq) override {
+    EXPECT_EQ(tuple, kTuple);
+    unreachable.push_back(seq.value);
+  }
   void state_changed(Entry&, tcp::State, tcp::State) override {}
   void forget(Entry&) override {}
 
@@ -105,6 +109,7 @@ class GateTest : public testing::Test, public Output, public Observer {
   Entry* entry = nullptr;
   std::vector<Sent> sent;
   std::vector<std::vector<std::byte>> frames;
+  std::vector<std::uint32_t> unreachable;  // what was said not to have arrived
   wire::FourTuple known{};
   bool reachable = true;  // every peer
   tcp::Config scaled;     // of connections that are accepted
@@ -175,7 +180,7 @@ class GateTakeoverTest : public GateTest {
       log->room = 0;
       log->inherited = inherited;
     }
-    auto next = std::make_unique<Gate>(Options{}, std::move(fresh), *this, *this, 0, now);
+    auto next = std::make_unique<Gate>(options, std::move(fresh), *this, *this, 0, now);
     auto resumed = next->resume(entry->id, recovery.connections().begin()->second, config, now);
     ASSERT_TRUE(resumed.has_value());
     gate = std::move(next);
@@ -185,6 +190,7 @@ class GateTakeoverTest : public GateTest {
     EXPECT_TRUE(sent.empty());  // silent until the epoch's start is stored
   }
   tcp::Config config;
+  Options options;
   std::uint64_t inherited = 0;  // where not 0: all the room that the replacement finds
 };
 
@@ -617,6 +623,45 @@ TEST_F(GateTakeoverTest, AReplacementAcknowledgesWhatItsPredecessorStored) {
   EXPECT_EQ(sent.back().header.ack.value, end);
   EXPECT_EQ(sent.back().header.seq.value, kOurIss + 1);
   EXPECT_GT(log->reserved, 0U);
+}
+
+TEST_F(GateTakeoverTest, ANudgeNamesTheStoredEdgeAndWaitsForALogWrite) {
+  establish(ServiceKind::kStore);
+  const std::uint32_t end = upload_two_segments();
+  pump();
+  store();
+  options.nudge = true;
+  take_over();
+  gate->speak_all(now);
+  pump();
+  ASSERT_FALSE(sent.empty());
+  EXPECT_TRUE(unreachable.empty());
+  store();
+  ASSERT_FALSE(unreachable.empty());
+  for (const std::uint32_t seq : unreachable) EXPECT_EQ(seq, end);
+  const auto once = unreachable.size();
+  store();
+  EXPECT_EQ(unreachable.size(), once);
+}
+
+TEST_F(GateTakeoverTest, NoNudgeForAPeerThatHasFinishedOrWhereNobodyAskedForIt) {
+  establish(ServiceKind::kStore);
+  for (const bool finished : {false, true}) {
+    if (finished) {
+      wire::TcpHeader fin = header(kPeerIss + 1, kOurIss + 1);
+      fin.flags.fin = true;
+      segment(fin);
+      pump();
+      store();
+    }
+    options.nudge = finished;
+    take_over();
+    gate->speak_all(now);
+    pump();
+    store();
+    EXPECT_TRUE(unreachable.empty());
+    if (!finished) establish(ServiceKind::kStore);
+  }
 }
 
 TEST_F(GateTakeoverTest, AReplacementSpeaksToAPeerOnceItCanBeReached) {

@@ -214,5 +214,30 @@ TEST(Icmp, OnlyFragmentationNeededLowersThePathMtu) {
   EXPECT_EQ(world.ip.path_mtu(kFarAway, world.now), 1500);
 }
 
+TEST(Icmp, HostUnreachableQuotesThePeersSegment) {
+  World world;
+  const wire::FourTuple tuple{{kUs, wire::Port{7000}}, {kPeer, wire::Port{40000}}};
+  world.ip.send_host_unreachable(tuple, wire::SeqNum{0xfffffff0});  // a neighbour that is not known
+  EXPECT_TRUE(world.link.sent.empty());
+  world.meet_peer();
+  world.ip.send_host_unreachable(tuple, wire::SeqNum{0xfffffff0});
+  ASSERT_EQ(world.link.sent.size(), 1U);
+  const Buffer& frame = world.link.sent[0].bytes;
+  EXPECT_EQ(ipv4_of(frame).destination, kPeer);
+  const auto message = wire::parse_icmp(Bytes(frame).subspan(34));
+  ASSERT_TRUE(message);
+  EXPECT_EQ(message->type, 3);
+  EXPECT_EQ(message->code, 1);
+  const auto quoted = wire::parse_icmp_quote(*message);
+  ASSERT_TRUE(quoted);
+  EXPECT_EQ(quoted->header.source, kPeer);
+  EXPECT_EQ(quoted->header.destination, kUs);
+  EXPECT_EQ(quoted->header.protocol, wire::kProtocolTcp);
+  EXPECT_EQ(load_be16(quoted->transport.data()), 40000);
+  EXPECT_EQ(load_be16(quoted->transport.data() + 2), 7000);
+  EXPECT_EQ(load_be32(quoted->transport.data() + 4), 0xfffffff0U);
+  EXPECT_EQ(world.counters().icmp_errors_out, 1U);
+}
+
 }  // namespace
 }  // namespace holdfast::ip

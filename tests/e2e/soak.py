@@ -5,12 +5,16 @@ import os
 import subprocess
 import sys
 import time
+import unittest
 
 import case
 import durable_send
 import fence
 import flood
+import lab
 import survival
+import takeover
+import takeover_crowd
 import ways_gone
 
 
@@ -28,6 +32,17 @@ class DurableSendSoak(durable_send.DurableSend):
 
     def test_a_node_and_its_sender_die_a_hundred_times(self):
         print(self.between_two_nodes(size=256 * case.MIB, kills=100, seed=self.seed()), "senders killed", file=sys.stderr)
+
+
+class TakeoverSoakTest(unittest.TestCase):
+    def test_ten_thousand_connections_through_takeovers(self):
+        directory = lab.Directory(case.directory_of("takeover_soak"))
+        self.addCleanup(directory.remove)
+        with takeover.Group(directory) as group:
+            crowd = takeover_crowd.Crowd(10000)
+            for kind in ("kill", "hand_over", "freeze", "cut_storage"):
+                takeover_crowd.strike(group, crowd, kind)
+            crowd.close()
 
 
 class FenceSoakTest(fence.FenceCase):

@@ -48,10 +48,10 @@ def table(rows):
     return "\n".join([BEGIN, "", *head, *rows, "", END])
 
 
-def write(text):
+def write(text, begin=BEGIN):
     with open(PAGE, encoding="utf-8") as file:
         page = file.read()
-    before, rest = page.split(BEGIN)
+    before, rest = page.split(begin)
     with open(PAGE, "w", encoding="utf-8") as file:
         file.write(before + text + rest.split(END, 1)[1])
 

@@ -8,6 +8,7 @@ import unittest
 import case
 import lab
 import takeover
+import takeover_crowd
 
 
 class TakeoverTest(unittest.TestCase):
@@ -56,6 +57,14 @@ class TakeoverTest(unittest.TestCase):
 
     def test_sigterm_hands_over_too(self):
         self.survive("terminate")
+
+    def test_a_thousand_connections_through_a_death_and_a_handover(self):
+        """All ask while nobody is there to answer."""
+        crowd = takeover_crowd.Crowd(1000)
+        self.addCleanup(crowd.close)
+        for kind in ("kill", "hand_over"):
+            result = takeover_crowd.strike(self.group, crowd, kind)
+            print(f"all have their answers {result['took_ms'][-1]:.0f} ms after it was struck", flush=True)
 
     def test_a_client_is_served_by_one_of_two_that_start_at_once(self):
         """Both see that the log is free; one gets it."""

@@ -255,6 +255,13 @@ void Gate::hold_frame(Bytes frame) {
   hold_until(log_ ? log_->barrier() : Lsn{0}, std::move(held));
 }
 
+void Gate::hold_clearance() {
+  Item item;
+  item.lsn = std::max(log_ ? log_->barrier() : Lsn{0}, queue_.back_lsn());
+  item.kind = ItemKind::kClear;
+  push(item);
+}
+
 void Gate::hold_refusal(const wire::FourTuple& tuple, const wire::TcpHeader& header) {
   HeldFrame held;
   held.tuple = tuple;

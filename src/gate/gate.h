@@ -30,6 +30,7 @@ class Output {
   virtual ~Output() = default;
   virtual void send_segment(const wire::FourTuple& tuple, const tcp::SegmentOut& segment) = 0;
   virtual void send_frame(Bytes frame) = 0;
+  virtual void cleared() {}
   // Whether a segment to this peer would leave at once; where not, that is being seen to.
   virtual bool settled(const wire::FourTuple&, Time) { return true; }
   // ICMP host unreachable about the peer's segment with this sequence number (RFC 6069).
@@ -105,6 +106,8 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   // ---- Frames that assert something about us ----
   // Leaves after a log write begun after this call is stored.
   void hold_frame(Bytes frame);
+  // Output::cleared() follows then.
+  void hold_clearance();
   void hold_refusal(const wire::FourTuple& tuple, const wire::TcpHeader& header);
 
   // ---- The turn ----

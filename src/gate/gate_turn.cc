@@ -78,6 +78,7 @@ void Gate::release_stored() {
 }
 
 void Gate::release(const Item& item) {
+  if (item.kind == ItemKind::kClear) return output_.cleared();
   if (item.kind == ItemKind::kFrame) {
     const HeldFrame held = frames_.take(item.frame);
     if (!held.frame.empty()) {
@@ -112,6 +113,7 @@ void Gate::release(const Item& item) {
         output_.send_unreachable(entry.connection->tuple(), entry.connection->awaited());
       break;
     case ItemKind::kFrame:
+    case ItemKind::kClear:
       break;
   }
   touch(entry);

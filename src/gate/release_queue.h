@@ -18,6 +18,7 @@ enum class ItemKind : std::uint8_t {
   kStored,  // stream edges that this batch stores
   kRecord,  // the connection record: SYN-ACK or SYN may leave
   kNudge,   // "host unreachable" to the peer of a connection that was resumed
+  kClear,   // whoever asked for it may assert things about ourselves
   kFrame,   // an assertion about ourselves: ARP reply, "no such connection", our own RST; `frame` indexes HeldFrames
 };
 

@@ -58,6 +58,8 @@ void Ip::send_tcp(wire::Ipv4Address destination, MutableBytes header, const std:
   impl_->send_tcp(destination, header, payload, gso_size, now);
 }
 
+void Ip::on_clearance(Time now) { impl_->neighbours.on_clearance(now); }
+
 void Ip::send_host_unreachable(const wire::FourTuple& tuple, wire::SeqNum seq) {
   impl_->send_host_unreachable(tuple, seq);
 }

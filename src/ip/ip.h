@@ -50,6 +50,9 @@ class Host {
   // A frame that asserts something about who we are (ARP reply, announcement, ICMP unreachable): it leaves once a log
   // write begun after this call is stored; `frame` is copied by the callee where it waits. At most 1,514 bytes.
   virtual void transmit_assertion(Bytes frame, Time now) = 0;
+  // Calls Ip::on_clearance() once a log write begun after this call is stored; not from inside of it. For assertions
+  // that can be made anew at any time: nothing needs to be kept meanwhile.
+  virtual void request_clearance(Time now) = 0;
 };
 
 struct Counters {
@@ -84,6 +87,9 @@ class Ip {
   void on_frame(const wire::RxFrame& frame, Time now);
   Time deadline() const;
   void on_deadline(Time now);
+
+  // What Host::request_clearance() has asked for.
+  void on_clearance(Time now);
 
   // Announces our address (gratuitous ARP, RFC 5227 section 2.3: two announcements 2 s apart). Until it is called
   // nothing is answered.

@@ -70,6 +70,7 @@ void Neighbours::learn(wire::Ipv4Address address, const wire::MacAddress& mac, b
   }
   Neighbour& neighbour = entry->value;
   neighbour.state = State::kReachable;
+  neighbour.due = 0;
   neighbour.mac = mac;
   neighbour.confirmed = now;
   neighbour.timeout = kNever;
@@ -98,11 +99,12 @@ bool Neighbours::settled(wire::Ipv4Address next_hop, Time now) {
 
 void Neighbours::on_deadline(Time now) {
   if (now < deadline_) return;
+  if (now >= clearance_at_) request_clearance(now);
   table_.for_each([&](Entry& entry) {
     const State state = entry.value.state;
     if ((state == State::kIncomplete || state == State::kProbing) && entry.value.timeout <= now) on_timeout(entry, now);
   });
-  deadline_ = kNever;
+  deadline_ = clearance_at_;
   table_.for_each([&](Entry& entry) {
     const State state = entry.value.state;
     if (state == State::kIncomplete || state == State::kProbing) deadline_ = std::min(deadline_, entry.value.timeout);
@@ -111,8 +113,10 @@ void Neighbours::on_deadline(Time now) {
 
 void Neighbours::on_timeout(Entry& entry, Time now) {
   Neighbour& neighbour = entry.value;
-  if (neighbour.requests < kRequests) {
-    send_request(entry, now);
+  if (neighbour.due != 0) {
+    neighbour.timeout = now + kRequestInterval;  // storage stands still
+  } else if (neighbour.requests < kRequests) {
+    request(entry, now);
   } else if (neighbour.state == State::kProbing) {
     table_.erase(entry);
   } else {
@@ -144,16 +148,52 @@ Neighbours::Entry& Neighbours::add(wire::Ipv4Address address) {
 void Neighbours::ask(Entry& entry, State state, Time now) {
   entry.value.state = state;
   entry.value.requests = 0;
+  entry.value.due = 0;
   entry.value.timeout = kNever;
-  if (started_) send_request(entry, now);
+  if (started_) request(entry, now);
 }
 
-void Neighbours::send_request(Entry& entry, Time now) {
+void Neighbours::request(Entry& entry, Time now) {
   Neighbour& neighbour = entry.value;
   ++neighbour.requests;
+  neighbour.due = clearances_ + 1;
   neighbour.timeout = now + kRequestInterval;
   deadline_ = std::min(deadline_, neighbour.timeout);
+  request_clearance(now);
+}
 
+void Neighbours::request_clearance(Time now) {
+  clearance_at_ = kNever;
+  if (clearance_asked_) return;  // whose write may have begun already: on_clearance() asks for another
+  if (now < next_clearance_) {
+    clearance_at_ = next_clearance_;
+    deadline_ = std::min(deadline_, clearance_at_);
+    return;
+  }
+  next_clearance_ = now + kClearanceInterval;
+  clearance_asked_ = true;
+  ++clearances_;
+  output_.request_clearance(now);
+}
+
+void Neighbours::on_clearance(Time now) {
+  clearance_asked_ = false;
+  bool more = false;
+  table_.for_each([&](Entry& entry) {
+    if (entry.value.due == 0) return;
+    if (entry.value.due > clearances_) {
+      more = true;
+      return;
+    }
+    entry.value.timeout = now + kRequestInterval;
+    send_request(entry);
+  });
+  if (more) request_clearance(now);
+}
+
+void Neighbours::send_request(Entry& entry) {
+  Neighbour& neighbour = entry.value;
+  neighbour.due = 0;
   const bool probing = neighbour.state == State::kProbing;
   const wire::MacAddress to = probing ? neighbour.mac : wire::kBroadcastMac;
   std::array<std::byte, wire::kEthernetHeader + wire::kArpPacket> request;

@@ -29,11 +29,17 @@ class Neighbours {
   static constexpr Duration kRequestInterval = std::chrono::seconds(1);
   static constexpr int kRequests = 3;
   static constexpr Duration kHoldDown = std::chrono::seconds(1);
+  // Requests wait for a log write, all for the same one. No more of them are asked for than one in this time: whoever
+  // floods us from made-up addresses is not to keep the log busy.
+  static constexpr Duration kClearanceInterval = std::chrono::milliseconds(10);
 
   Neighbours(Output& output, const Config& config, Counters& counters);
 
-  // Requests assert our address: none leaves before this.
+  // Requests assert our address (every neighbour learns from them): none leaves before this, and each only once a log
+  // write begun after it was due is stored (Host::request_clearance()). Until then it counts as not asked, however long
+  // storage stands still.
   void start(Time now);
+  void on_clearance(Time now);
 
   // Sends a frame, complete but for its destination MAC, to an address on the link: now, or when the neighbour has
   // answered. `head` is frame.head, writable.
@@ -68,6 +74,7 @@ class Neighbours {
     State state = State::kIncomplete;
     wire::MacAddress mac;
     int requests = 0;
+    std::uint64_t due = 0;  // the next request waits for the clearance with this number; 0: none waits
     Time confirmed{};
     Time timeout = kNever;
     FrameQueue waiting;
@@ -78,7 +85,9 @@ class Neighbours {
   bool is_host_on_link(wire::Ipv4Address address) const;
   Entry& add(wire::Ipv4Address address);
   void ask(Entry& entry, State state, Time now);
-  void send_request(Entry& entry, Time now);
+  void request(Entry& entry, Time now);
+  void request_clearance(Time now);
+  void send_request(Entry& entry);
   void enqueue(Neighbour& neighbour, const wire::TxFrame& frame);
   void flush(Neighbour& neighbour);
   void discard_waiting(Neighbour& neighbour);
@@ -91,7 +100,11 @@ class Neighbours {
   FramePool pool_;
   std::unique_ptr<std::byte[]> flushed_;  // kMaxFrame bytes: the frame that is leaving
   bool started_ = false;
-  Time deadline_ = kNever;  // no later than the first timeout
+  std::uint64_t clearances_ = 0;  // asked for so far
+  bool clearance_asked_ = false;  // the last one has not come yet
+  Time clearance_at_ = kNever;    // the next is to be asked for then
+  Time next_clearance_{};         // and not before
+  Time deadline_ = kNever;        // no later than the first timeout
 };
 
 }  // namespace holdfast::ip

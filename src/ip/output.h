@@ -16,6 +16,8 @@ class Output {
   }
 
   // Asserts who we are: leaves once that is known to be still true.
+  // Neighbours::on_clearance() follows, then.
+  void request_clearance(Time now) { host_.request_clearance(now); }
   void transmit_assertion(Bytes frame, Time now) {
     count(frame.size());
     host_.transmit_assertion(frame, now);

@@ -33,11 +33,13 @@ struct Engine::Impl final : ip::Host, gate::Output {
   void on_tcp(const ip::TcpDatagram& datagram, Time now) override;
   void on_icmp_error(const ip::IcmpError& error, Time now) override;
   void transmit_assertion(Bytes frame, Time now) override;
+  void request_clearance(Time now) override;
 
   // ---- gate::Output ----
   void send_segment(const wire::FourTuple& tuple, const tcp::SegmentOut& segment) override;
   void send_frame(Bytes frame) override;
   bool settled(const wire::FourTuple& tuple, Time now) override;
+  void cleared() override;
   void send_unreachable(const wire::FourTuple& tuple, wire::SeqNum seq) override;
   bool is_unknown(const wire::FourTuple& tuple) const override;
   void state_changed(gate::Entry& entry, tcp::State from, tcp::State to) override;

@@ -154,7 +154,14 @@ void Engine::Impl::transmit_assertion(Bytes frame, Time now) {
   gate.hold_frame(frame);
 }
 
+void Engine::Impl::request_clearance(Time now) {
+  gate.set_now(now);
+  gate.hold_clearance();
+}
+
 // ---- gate::Output ----
+
+void Engine::Impl::cleared() { ip.on_clearance(gate.now()); }
 
 void Engine::Impl::send_segment(const wire::FourTuple& tuple, const tcp::SegmentOut& segment) {
   ++counters.segments_out;

@@ -8,6 +8,7 @@
 // The same frame is given to a second Ip in one piece: both must do the same.
 #include <algorithm>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/endian.h"
@@ -56,6 +57,7 @@ struct World final : Host, wire::FrameSink {
     FUZZ_CHECK(frame.size() <= 1514 && wire::parse_ethernet(frame)->source == kOurMac);
     fold(frame);
   }
+  void request_clearance(Time) override { FUZZ_CHECK(!std::exchange(clearance_asked, true)); }
   void receive(Bytes frame, std::size_t split, bool trusted) {
     Buffer head(frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(split));
     Buffer body(frame.begin() + static_cast<std::ptrdiff_t>(split), frame.end());
@@ -67,6 +69,7 @@ struct World final : Host, wire::FrameSink {
       FUZZ_CHECK(steps < 10000);
       now = std::max(now, ip.deadline());
       ip.on_deadline(now);
+      if (std::exchange(clearance_asked, false)) ip.on_clearance(now);
     }
     now = until;
   }
@@ -77,6 +80,7 @@ struct World final : Host, wire::FrameSink {
     ip.send_tcp(to, header, {payload, {}}, 1448, now);
   }
 
+  bool clearance_asked = false;
   Time now{std::chrono::seconds(1)};
   std::uint64_t digest = 0;
   Ip ip;

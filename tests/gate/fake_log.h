@@ -38,7 +38,9 @@ class FakeLog : public log::Log {
             last.header.length, last.header.offset,
             last.header.type,   last.header.flags};
   }
+  std::uint64_t barriers = 0;
   Lsn barrier() override {
+    ++barriers;
     unissued = true;
     return open;
   }

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <deque>
 #include <memory>
+#include <utility>
 
 #include "base/endian.h"
 #include "ip/ip.h"
@@ -83,6 +84,11 @@ class RecordingHost : public Host {
     EXPECT_LE(frame.size(), 1514U);
     assertions.push_back(exactly(frame));
   }
+  void request_clearance(Time) override {
+    EXPECT_FALSE(clearance_asked) << "twice";
+    clearance_asked = true;
+  }
+  bool clearance_asked = false;
   std::vector<Segment> segments;
   std::vector<IcmpError> errors;
   std::vector<Buffer> assertions;
@@ -190,6 +196,7 @@ struct World {
   explicit World(const Config& config = default_config(), bool announce = true) : ip(host, link, config) {
     if (!announce) return;
     ip.announce(now);
+    store();
     advance(3s);  // both announcements are over
     host.assertions.clear();
     link.sent.clear();
@@ -203,6 +210,13 @@ struct World {
     head.shrink_to_fit();
     body.shrink_to_fit();
     ip.on_frame({.head = head, .body = body, .checksum_trusted = trusted, .gso_size = gso}, now);
+    store();
+  }
+
+  // A log write that was asked for is stored.
+  void store() {
+    if (stands_still || !std::exchange(host.clearance_asked, false)) return;
+    ip.on_clearance(now);
   }
 
   // Time passes; deadlines are kept as an event loop keeps them.
@@ -211,6 +225,7 @@ struct World {
     while (ip.deadline() <= until) {
       now = std::max(now, ip.deadline());
       ip.on_deadline(now);
+      store();
     }
     now = until;
   }
@@ -229,10 +244,12 @@ struct World {
     out.resize(wire::emit_tcp(header, out));
     const std::size_t half = payload.size() / 2;
     ip.send_tcp(to, out, {payload.first(half), payload.subspan(half)}, gso, now);
+    store();
   }
 
   const Counters& counters() const { return ip.counters(); }
 
+  bool stands_still = false;  // storage
   Time now{1000s};
   RecordingLink link;
   RecordingHost host;

@@ -83,6 +83,68 @@ TEST(Neighbours, OneThatNeverAnswersIsAskedThreeTimesASecondApart) {
   EXPECT_EQ(world.ip.deadline(), kNever);
 }
 
+// Who asks says who it is: the neighbour takes the asker's address from the request.
+TEST(Neighbours, ARequestLeavesOnceAWriteThatBeganAfterItWasDueIsStored) {
+  World world;
+  world.stands_still = true;
+  world.send_tcp(kPeer);
+  EXPECT_TRUE(world.host.clearance_asked);
+  EXPECT_TRUE(world.link.sent.empty());
+  world.send_tcp(kGateway);  // that write has begun already
+  world.stands_still = false;
+  world.store();
+  ASSERT_EQ(world.link.sent.size(), 1U);
+  EXPECT_EQ(arp_of(world.link.sent[0].bytes).target, kPeer);
+  world.advance(Neighbours::kClearanceInterval);
+  ASSERT_EQ(world.link.sent.size(), 2U);
+  EXPECT_EQ(arp_of(world.link.sent[1].bytes).target, kGateway);
+}
+
+TEST(Neighbours, WhatStorageKeepsFromAskingCountsAsNotAsked) {
+  World world;
+  world.meet_peer();
+  world.advance(Neighbours::kReachableTime);
+  world.stands_still = true;
+  world.send_tcp(kGateway);
+  for (int i = 0; i < 100; ++i) {
+    world.advance(1s);
+    world.link.sent.clear();
+    world.send_tcp(kPeer);
+    ASSERT_EQ(world.link.sent.size(), 1U) << "who was known is known";
+    EXPECT_EQ(destination(world.link.sent[0]), kPeerMac);
+  }
+  EXPECT_EQ(world.counters().dropped_unresolved, 0U);
+  world.stands_still = false;
+  world.link.sent.clear();
+  world.store();
+  world.store();
+  EXPECT_EQ(requests(world), 2U);
+  world.receive(arp_reply(kGateway, kGatewayMac));
+  EXPECT_EQ(destination(world.link.sent.back()), kGatewayMac) << "what waited";
+}
+
+TEST(Neighbours, AFloodFromMadeUpAddressesAsksForFewWrites) {
+  Config config = default_config();
+  config.address.length = 16;
+  World world(config);
+  int writes = 0;
+  world.stands_still = true;
+  const auto write = [&] {
+    if (!world.host.clearance_asked) return;
+    ++writes;
+    world.stands_still = false;
+    world.store();
+    world.stands_still = true;
+  };
+  for (std::uint32_t i = 0; i < 10000; ++i) {
+    world.send_tcp(Ipv4Address{0x0a4d1000 + i});
+    world.advance(10us);
+    write();
+  }
+  EXPECT_LE(writes, 11);
+  EXPECT_GE(writes, 9);
+}
+
 TEST(Neighbours, AFailedOneIsNotAskedAgainAtOnce) {
   World world;
   world.send_tcp(kPeer);
@@ -115,10 +177,11 @@ TEST(Neighbours, ADatagramIsAHintWhileTheAnswerIsAwaited) {
   world.send_tcp(kPeer, pattern(10));
   world.link.sent.clear();
   world.receive(a_segment(kPeerMac));
+  world.advance(Neighbours::kClearanceInterval);
   ASSERT_EQ(world.link.sent.size(), 2U);
-  EXPECT_EQ(destination(world.link.sent[0]), kPeerMac) << "a question to confirm it, to that one alone";
-  EXPECT_TRUE(is_arp(world.link.sent[0].bytes));
-  EXPECT_EQ(destination(world.link.sent[1]), kPeerMac) << "and what waited";
+  EXPECT_EQ(destination(world.link.sent[0]), kPeerMac) << "what waited";
+  EXPECT_EQ(destination(world.link.sent[1]), kPeerMac) << "and a question to confirm it, to that one alone";
+  EXPECT_TRUE(is_arp(world.link.sent[1].bytes));
   world.link.sent.clear();
   world.send_tcp(kPeer);
   EXPECT_EQ(world.link.sent.size(), 1U);
@@ -133,7 +196,7 @@ TEST(Neighbours, AHintThatIsNeverConfirmedIsForgotten) {
   World world;
   world.send_tcp(kPeer);
   world.receive(a_segment(kPeerMac));
-  for (int i = 0; i < Neighbours::kRequests; ++i) world.advance(Neighbours::kRequestInterval);
+  for (int i = 0; i <= Neighbours::kRequests; ++i) world.advance(Neighbours::kRequestInterval);
   world.link.sent.clear();
   world.send_tcp(kPeer);
   ASSERT_EQ(world.link.sent.size(), 1U);
@@ -157,6 +220,7 @@ TEST(Neighbours, NobodyIsLearntFromADatagramAlone) {
 TEST(Neighbours, OnesThatAreNotSettledAreAskedFor) {
   World world;
   EXPECT_FALSE(world.ip.settled(kPeer, world.now));
+  world.store();
   EXPECT_EQ(requests(world), 1U);
   EXPECT_FALSE(world.ip.settled(kPeer, world.now));
   EXPECT_EQ(requests(world), 1U);
@@ -167,6 +231,7 @@ TEST(Neighbours, OnesThatAreNotSettledAreAskedFor) {
 TEST(Neighbours, OneThatNeverAnswersIsSettledToo) {
   World world;
   EXPECT_FALSE(world.ip.settled(kPeer, world.now));
+  world.store();
   for (int i = 0; i < Neighbours::kRequests; ++i) world.advance(Neighbours::kRequestInterval);
   EXPECT_TRUE(world.ip.settled(kPeer, world.now));
 }
@@ -231,8 +296,8 @@ TEST(Neighbours, AnOldOneIsAskedByUnicastAndUsedMeanwhile) {
   world.link.sent.clear();
   world.send_tcp(kPeer);
   ASSERT_EQ(world.link.sent.size(), 2U);
-  EXPECT_TRUE(is_arp(world.link.sent[0].bytes));
   EXPECT_EQ(destination(world.link.sent[0]), kPeerMac);
+  EXPECT_TRUE(is_arp(world.link.sent[1].bytes));
   EXPECT_EQ(destination(world.link.sent[1]), kPeerMac);
   world.receive(arp_reply(kPeer, kPeerMac));
   world.link.sent.clear();
@@ -261,6 +326,10 @@ TEST(Neighbours, NoneIsAskedBeforeTheAddressIsAnnounced) {
   EXPECT_TRUE(world.link.sent.empty());
   EXPECT_EQ(world.ip.deadline(), kNever);
   world.ip.announce(world.now);
+  EXPECT_EQ(requests(world), 0U);
+  world.store();
+  EXPECT_EQ(requests(world), 1U);
+  world.advance(Neighbours::kClearanceInterval);
   EXPECT_EQ(requests(world), 2U);
   world.receive(arp_reply(kPeer, kPeerMac));
   EXPECT_EQ(world.link.sent.size(), 3U);
@@ -298,6 +367,8 @@ TEST(Neighbours, AFullTableAsksForNobodyElseAndForgetsNobody) {
   for (std::uint32_t i = 0; i < Neighbours::kEntries; ++i) {
     EXPECT_FALSE(world.ip.settled(Ipv4Address{0x0a4d1000 + i}, world.now));
   }
+  world.store();
+  world.advance(Neighbours::kClearanceInterval);
   EXPECT_EQ(requests(world), Neighbours::kEntries);
   EXPECT_TRUE(world.ip.settled(kPeer, world.now));
   EXPECT_EQ(requests(world), Neighbours::kEntries);

@@ -83,10 +83,11 @@ TEST_F(Flood, CostsNeitherMemoryNorAWriteAndHarmsNobody) {
   const std::uint64_t left = link.frames;
   const std::size_t had = mallinfo2().uordblks;
   const std::size_t written = log->records.size();
+  const auto barriers = log->barriers;
   flood(100'000);
   EXPECT_EQ(mallinfo2().uordblks, had);
   EXPECT_EQ(log->records.size(), written);
-  EXPECT_FALSE(log->has_unissued()) << "not even an empty batch";
+  EXPECT_LE(log->barriers - barriers, 1U) << "an empty batch, to ask for those who are not there";
   EXPECT_EQ(engine->counters().syn_cookies_sent, 102'000U);
   EXPECT_GE(link.frames - left, 50'000U);
   EXPECT_EQ(engine->connections(), config.max_half_open + 1);

@@ -17,7 +17,7 @@ enum class ItemKind : std::uint8_t {
   kNote,    // an ACK note
   kStored,  // stream edges that this batch stores
   kRecord,  // the connection record: SYN-ACK or SYN may leave
-  kFrame,   // an assertion about ourselves: ARP reply, "no such connection", our own RST; `frame` indexes HeldFrames
+  kFrame,   // an assertion about ourselves: ARP, "no such connection", our own RST; `frame` indexes HeldFrames
 };
 
 struct StoredEdges {

@@ -47,9 +47,11 @@ class Host {
   virtual ~Host() = default;
   virtual void on_tcp(const TcpDatagram& datagram, Time now) = 0;
   virtual void on_icmp_error(const IcmpError& error, Time now) = 0;
-  // A frame that asserts something about who we are (ARP reply, announcement, ICMP unreachable): it leaves once a log
+  // A frame that asserts something about who we are (ARP packet of any kind, ICMP unreachable): it leaves once a log
   // write begun after this call is stored; `frame` is copied by the callee where it waits. At most 1,514 bytes.
   virtual void transmit_assertion(Bytes frame, Time now) = 0;
+  // Such frames wait for long: storage stands still. That there is no answer to one means nothing then.
+  virtual bool assertions_stand_still() const { return false; }
 };
 
 struct Counters {

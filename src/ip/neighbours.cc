@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/mutant.h"
 #include "wire/arp.h"
 #include "wire/ethernet.h"
 
@@ -111,7 +112,9 @@ void Neighbours::on_deadline(Time now) {
 
 void Neighbours::on_timeout(Entry& entry, Time now) {
   Neighbour& neighbour = entry.value;
-  if (neighbour.requests < kRequests) {
+  if (output_.assertions_stand_still()) {
+    neighbour.timeout = now + kRequestInterval;  // the last one has not left yet
+  } else if (neighbour.requests < kRequests) {
     send_request(entry, now);
   } else if (neighbour.state == State::kProbing) {
     table_.erase(entry);
@@ -164,9 +167,13 @@ void Neighbours::send_request(Entry& entry, Time now) {
                   .target_mac = {},
                   .target = entry.key},
                  MutableBytes(request).subspan(wire::kEthernetHeader));
-  wire::TxFrame frame;
-  frame.head = request;
-  output_.transmit(frame);
+  if (HF_MUTANT(kAskAtOnce)) {
+    wire::TxFrame frame;
+    frame.head = request;
+    return output_.transmit(frame);
+  }
+  // Whoever is asked learns from it where our address is.
+  output_.transmit_assertion(request, now);
 }
 
 void Neighbours::enqueue(Neighbour& neighbour, const wire::TxFrame& frame) {

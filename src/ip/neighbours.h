@@ -7,6 +7,7 @@
 // - A neighbour not confirmed for kReachableTime is asked by unicast when it is next sent to, and used meanwhile
 //   (RFC 1122 section 2.3.2.1, "unicast poll"). One that does not answer is forgotten.
 // - One that never answered is not asked again for kHoldDown.
+// - While storage stands still no request leaves: then nobody is given up for want of an answer.
 #pragma once
 
 #include <memory>
@@ -32,7 +33,7 @@ class Neighbours {
 
   Neighbours(Output& output, const Config& config, Counters& counters);
 
-  // Requests assert our address: none leaves before this.
+  // Requests assert our address, to all who hear them: each leaves after a log write, and none is made before this.
   void start(Time now);
 
   // Sends a frame, complete but for its destination MAC, to an address on the link: now, or when the neighbour has

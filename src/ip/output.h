@@ -21,6 +21,8 @@ class Output {
     host_.transmit_assertion(frame, now);
   }
 
+  bool assertions_stand_still() const { return host_.assertions_stand_still(); }
+
  private:
   void count(std::size_t size) {
     ++counters_.frames_out;

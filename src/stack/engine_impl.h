@@ -33,6 +33,7 @@ struct Engine::Impl final : ip::Host, gate::Output {
   void on_tcp(const ip::TcpDatagram& datagram, Time now) override;
   void on_icmp_error(const ip::IcmpError& error, Time now) override;
   void transmit_assertion(Bytes frame, Time now) override;
+  bool assertions_stand_still() const override { return gate.stalled(); }
 
   // ---- gate::Output ----
   void send_segment(const wire::FourTuple& tuple, const tcp::SegmentOut& segment) override;

@@ -211,7 +211,7 @@ TEST(Neighbours, MacsThatNoNeighbourCanHaveAreIgnored) {
 TEST(Neighbours, AddressesOffTheLinkAreIgnored) {
   for (const Ipv4Address address : {kFarAway, Ipv4Address{0x0a4d00ff}, Ipv4Address{0x0a4d0000}}) {
     World world;
-    RecordingHost host;
+    RecordingHost host(world.link);
     Counters counters;
     Config config = default_config();
     Output output(host, world.link, counters);
@@ -252,6 +252,42 @@ TEST(Neighbours, AnOldOneThatDoesNotAnswerIsForgotten) {
   world.send_tcp(kPeer);
   ASSERT_EQ(world.link.sent.size(), 1U);
   EXPECT_EQ(destination(world.link.sent[0]), wire::kBroadcastMac);
+}
+
+// It tells whoever hears it that our address is here: a former owner's would move neighbours back to it.
+TEST(Neighbours, AQuestionIsAnAssertion) {
+  World world;
+  world.host.stored = false;
+  world.send_tcp(kPeer);
+  EXPECT_TRUE(world.link.sent.empty());
+  ASSERT_EQ(world.host.assertions.size(), 1U);
+  EXPECT_EQ(arp_of(world.host.assertions[0]), (wire::ArpPacket{wire::ArpOperation::kRequest, kOurMac, kUs, {}, kPeer}));
+  world.receive(a_segment(kPeerMac));
+  ASSERT_EQ(world.host.assertions.size(), 2U) << "to confirm a hint";
+  ASSERT_EQ(world.link.sent.size(), 1U) << "what waited";
+  EXPECT_FALSE(is_arp(world.link.sent[0].bytes));
+}
+
+TEST(Neighbours, NobodyIsGivenUpWhileNoQuestionCanLeave) {
+  World world;
+  world.meet_peer();
+  world.advance(Neighbours::kReachableTime);
+  world.host.stored = false;
+  world.host.stands_still = true;
+  world.send_tcp(kPeer);
+  world.send_tcp(kGateway);
+  world.advance(60s);
+  EXPECT_EQ(world.host.assertions.size(), 2U) << "one question each";
+  world.send_tcp(kPeer);
+  EXPECT_EQ(world.link.sent.size(), 2U) << "who was known is used";
+  EXPECT_EQ(world.counters().dropped_unresolved, 0U);
+  world.host.stored = true;
+  world.host.stands_still = false;
+  world.link.sent.clear();
+  world.advance(1s);
+  EXPECT_EQ(requests(world), 2U) << "asked again";
+  world.advance(3s);
+  EXPECT_EQ(world.counters().dropped_unresolved, 1U);
 }
 
 TEST(Neighbours, NoneIsAskedBeforeTheAddressIsAnnounced) {

@@ -20,6 +20,10 @@ namespace {
 constexpr Duration kPassOnFor = std::chrono::seconds(1);
 constexpr Duration kTakenWithin = std::chrono::milliseconds(300);
 constexpr Duration kTryAgain = std::chrono::milliseconds(500);
+// How often an owner looks at the heads of its pools without being told to, and a standby opens what it lacks.
+constexpr Duration kLookAtHeads = std::chrono::seconds(1);
+constexpr Duration kLeastForRelease = std::chrono::milliseconds(100);
+constexpr Duration kOpenAgain = std::chrono::seconds(5);
 
 }  // namespace
 
@@ -31,7 +35,8 @@ Group::Group(const ServeOptions& options, const EventFile& events, const std::fu
       ring_(ring),
       stop_(stop),
       device_(device),
-      self_(who_we_are(options.identity)) {
+      self_(who_we_are(options.identity)),
+      given_pools_(static_cast<std::size_t>(std::ranges::count_if(options.data, location::rados::is_address))) {
   self_.lease = options.lease;
   self_.mac = mac().to_string();
 }
@@ -50,7 +55,11 @@ Result<std::unique_ptr<log::Log>> Group::find_log(const Open& open) {
     if (!places && try_again_after(places.error())) continue;
     if (!places && stop_.asked()) return nullptr;
     if (!places) return std::unexpected(places.error());
-    if (grouped() && !places->pools.empty() && !stand_by(*places)) return nullptr;
+    if (grouped() && !places->pools.empty()) {
+      const Turn turn = stand_by(*places);
+      if (turn == Turn::kOpenAgain) continue;
+      if (turn == Turn::kStopped) return nullptr;
+    }
     pools_ = places->pools;
     auto log = open(*std::move(places));
     if (log) return log;
@@ -77,10 +86,10 @@ bool Group::try_again_after(const Error& error) {
   return goes_on();
 }
 
-// Until the log may be taken; false: told to stop before.
-bool Group::stand_by(const Places& places) {
+// Until the log may be taken.
+Group::Turn Group::stand_by(const Places& places) {
   using View = cluster::Standby::View;
-  cluster::Standby standby(places.pools);
+  cluster::Standby standby(places.pools, given_pools_);
   auto& store = places.pools.front()->store();
   std::optional<View> told;
   const Time begun = store.now();
@@ -95,9 +104,11 @@ bool Group::stand_by(const Places& places) {
         spdlog::warn("the log is free: taking over");
         events_.write("taking-over");
       }
-      return true;
+      return Turn::kCame;
     }
     if (told != view) tell(standby, view);
+    const bool lacks_some = view == View::kUnknown && places.pools.size() < given_pools_;
+    if (lacks_some && store.now() >= begun + kOpenAgain) return Turn::kOpenAgain;
     told = view;
     while (goes_on() && store.now() < standby.next_look() && !standby.notified()) {
       for (auto* const pool : places.pools) (void)pool->store().take();
@@ -105,7 +116,7 @@ bool Group::stand_by(const Places& places) {
       stop_.take();
     }
   }
-  return false;
+  return Turn::kStopped;
 }
 
 void Group::tell(const cluster::Standby& standby, cluster::Standby::View view) {
@@ -131,26 +142,52 @@ void Group::drop_frames() {
 
 void Group::begin_to_serve() {
   if (!grouped()) return;
-  for (auto* const pool : pools_) pool->watch_head();
+  for (auto* const pool : pools_) pool->watch_head(location::rados::Pool::Role::kServes);
 }
 
 void Group::look_after(const log::Log* log) {
-  const auto fenced = std::ranges::count_if(pools_, [](const auto* pool) { return pool->fenced(); });
+  for (auto* const pool : pools_) {
+    if (pool->lapsed() != lapsed_.contains(pool)) tell_of_lease(*pool);
+  }
+  if (!grouped() || lost_ || pools_.empty() || log == nullptr) return;
   // One of several pools that is another's is a failed location; the others carry on if the quorum holds.
-  if (!lost_ && grouped() && log != nullptr && fenced + log->stored_on() > log->count()) {
+  if (!tenure_) tenure_.emplace(pools_, given_pools_, log->stored_on());
+  const bool held_back = tenure_->holds_back();
+  tenure_->look();
+  if (tenure_->holds_back() != held_back) tell_of_holding_back();
+  if (tenure_->lost()) {
     lost_ = true;
     const auto taken = std::ranges::find_if(pools_, [](const auto* pool) { return pool->fenced(); });
     spdlog::error("another node has taken {} over: nothing more is said to any peer", (*taken)->name());
     events_.write("ownership-lost", {{"location", json_string((*taken)->name())}});
+    return;
   }
+  look_at_heads();
+}
+
+// Are we asked to hand over? Nothing here waits: a head may be slow to answer while segments are not. What a lost
+// notification, or an answer that did not come, would have told is seen at the next look.
+void Group::look_at_heads() {
+  const Time now = shard::monotonic_now();
+  const bool due = now >= look_at_heads_;
+  if (due) look_at_heads_ = now + kLookAtHeads;
   for (auto* const pool : pools_) {
-    if (pool->lapsed() != lapsed_.contains(pool)) tell_of_lease(*pool);
-    if (!grouped() || lost_ || !pool->store().notified()) continue;
-    const auto head = pool->look_at_owner();
-    if (!head || !head->wanted) continue;
+    if (pool->store().notified() || due) pool->begin_look();
+    const auto head = pool->take_look();
+    if (wanted_ || !head || !*head || !(*head)->wanted) continue;
     wanted_ = true;
     spdlog::warn("asked to hand over");
     events_.write("handover-asked");
+  }
+}
+
+void Group::tell_of_holding_back() const {
+  const bool on = tenure_->holds_back();
+  events_.write("held-back", {{"value", json_bool(on)}});
+  if (on) {
+    spdlog::error("too few pools are reached: no lease is renewed, so that a node that reaches enough may take over");
+  } else {
+    spdlog::warn("enough pools are reached again: leases are renewed");
   }
 }
 
@@ -175,24 +212,35 @@ bool Group::idle() const {
   return std::ranges::all_of(pools_, [](const auto* pool) { return pool->idle(); });
 }
 
-bool Group::release() {
+void Group::begin_to_end() {
+  if (!grouped()) return;
+  for (auto* const pool : pools_) pool->begin_roll_call();
+}
+
+bool Group::release(Time bound) {
   bool given_back = !pools_.empty();
   for (auto* const pool : pools_) {
-    if (given_back && !pool->release()) given_back = false;
+    const Duration left = bound - shard::monotonic_now();
+    if (given_back && !pool->release(std::max(left, kLeastForRelease))) given_back = false;
   }
   return given_back;
 }
 
 void Group::pass_on() {
-  auto& store = pools_.front()->store();
+  if (!grouped()) return;
+  auto& pool = *pools_.front();
+  auto& store = pool.store();
   const Time begun = store.now();
   std::optional<cluster::Forwarder> forwarder;
   std::uint64_t passed = 0;
   location::Readiness readable(ring_, device_.fd(), POLLIN);
   while (store.now() < begun + (forwarder ? kPassOnFor : kTakenWithin)) {
+    (void)pool.poll({});
     if (!forwarder) {
-      const auto head = pools_.front()->look_at_owner();
-      const auto* const owner = head ? head->active_owner() : nullptr;
+      if (pool.take_roll_call() == false) break;
+      pool.begin_look();
+      const auto head = pool.take_look();
+      const auto* const owner = head && *head ? (*head)->active_owner() : nullptr;
       const bool other = owner != nullptr && owner->identity != self_.identity;
       if (const auto to = wire::MacAddress::parse(other ? owner->mac : "")) {
         spdlog::info("{} has taken over", describe(*owner));

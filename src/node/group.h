@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "cluster/standby.h"
+#include "cluster/tenure.h"
 #include "link/tap.h"
 #include "location/ring.h"
 #include "log/log.h"
@@ -46,18 +47,27 @@ class Group {
 
   // No write of a pool is on its way, of those either that nobody waits for.
   bool idle() const;
+  // Asks who stands by, in the background.
+  void begin_to_end();
   // Gives the log back; false: somebody has to wait for the lease.
-  bool release();
-  // Until others have learnt where the new owner is.
+  bool release(Time bound);
+  // Where somebody takes the log: until others have learnt where that one is.
   void pass_on();
 
  private:
   bool grouped() const { return !options_.group.empty(); }
   bool goes_on() const { return !stop_.asked() && !device_.failure(); }
   bool try_again_after(const Error& error);
-  bool stand_by(const Places& places);
+  enum class Turn : std::uint8_t {
+    kCame,
+    kStopped,
+    kOpenAgain,  // pools that could not be opened are needed
+  };
+  Turn stand_by(const Places& places);
+  void look_at_heads();
   void tell(const cluster::Standby& standby, cluster::Standby::View view);
   void drop_frames();
+  void tell_of_holding_back() const;
   void tell_of_lease(location::rados::Pool& pool);
 
   const ServeOptions& options_;
@@ -68,6 +78,9 @@ class Group {
   link::Tap& device_;
   location::rados::Self self_;
   std::vector<location::rados::Pool*> pools_;  // the log's
+  std::size_t given_pools_;                    // those, too, that could not be opened
+  std::optional<cluster::Tenure> tenure_;
+  Time look_at_heads_{};
   std::set<const location::rados::Pool*> lapsed_;
   std::optional<Time> turn_came_;
   bool lost_ = false;

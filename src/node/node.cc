@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -80,7 +81,7 @@ class Node {
     if (group_->lost()) return true;
     const bool given_back = stop();
     if (tap_->failure()) return std::unexpected(*tap_->failure());
-    if (given_back && !options_.group.empty()) group_->pass_on();
+    if (given_back) group_->pass_on();
     return group_->wanted();
   }
 
@@ -198,14 +199,16 @@ class Node {
       spdlog::info("stopping: {} to go on with at the next start", counted(open));
     }
     events_.write("stopping", {{"connections", std::to_string(engine_->connections())}});
-    const bool settled = settle(*engine_, *ring_);
+    const Time bound = shard::monotonic_now() + kEndBound;
+    group_->begin_to_end();
+    const bool settled = settle(*engine_, *ring_, bound);
     // What nobody waits for, too: leftovers that are removed in the background.
-    const Time bound = shard::monotonic_now() + kTidyBound;
-    while (settled && !group_->idle() && shard::monotonic_now() < bound) {
-      ring_->wait(bound - shard::monotonic_now());
+    const Time tidy = std::min(bound, shard::monotonic_now() + kTidyBound);
+    while (settled && !group_->idle() && shard::monotonic_now() < tidy) {
+      ring_->wait(tidy - shard::monotonic_now());
       engine_->pump(shard::monotonic_now());
     }
-    const bool given_back = settled && !engine_->busy() && group_->release();
+    const bool given_back = settled && !engine_->busy() && group_->release(bound);
     events_.write("stopped");
     return given_back;
   }

@@ -28,6 +28,8 @@ enum class Mutant : std::uint8_t {
   kClockLeaps,              // the clock follows the machine's where that is later than the predecessor's ceiling
   kCopyTooMany,             // a handshake's step certifies one copy more than there is
   kStepNUnstored,           // step N, and what follows it, leaves before "established" is stored
+  // ip
+  kAskAtOnce,  // an ARP request leaves without a log write
   // tcp
   kLastAckFromReleased,     // TS.Recent from the released ACK
   kResetAgainstOneEdge,     // RST acceptable at the released ACK only

@@ -23,6 +23,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "clock-leaps",
                                                                                            "copy-too-many",
                                                                                            "step-n-unstored",
+                                                                                           "ask-at-once",
                                                                                            "last-ack-from-released",
                                                                                            "reset-against-one-edge",
                                                                                            "window-counted-twice",

@@ -16,15 +16,17 @@ constexpr Duration kWhereFree = std::chrono::milliseconds(50);
 
 }  // namespace
 
-Standby::Standby(std::vector<location::rados::Pool*> pools) : pools_(std::move(pools)) {
-  HF_ASSERT(!pools_.empty());
-  for (auto* const pool : pools_) pool->watch_head();
+Standby::Standby(std::vector<location::rados::Pool*> pools, std::size_t total)
+    : pools_(std::move(pools)), total_(total) {
+  HF_ASSERT(!pools_.empty() && pools_.size() <= total_);
+  for (auto* const pool : pools_) pool->watch_head(location::rados::Pool::Role::kStandsBy);
 }
 
 Standby::View Standby::look() {
   owner_.reset();
   fresh_ = true;
   std::size_t readable = 0;
+  problem_ = pools_.size() == total_ ? "" : "too few of the pools could be opened";
   bool all_free = true;
   Duration pause = kWhereFree;
   for (auto* const pool : pools_) {
@@ -44,9 +46,9 @@ Standby::View Standby::look() {
     all_free = all_free && free;
   }
   const Time now = pools_.front()->store().now();
-  // More than half: what fewer say may be an older owner's that is no owner any more. How many are needed to write is
-  // the log's to say.
-  if (2 * readable <= pools_.size()) {
+  // More than half of all: what fewer say may be an older owner's that is no owner any more. How many are needed to
+  // write is the log's to say.
+  if (2 * readable <= total_) {
     next_look_ = now + kWhereUnknown;
     return View::kUnknown;
   }

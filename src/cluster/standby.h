@@ -14,8 +14,9 @@ namespace holdfast::cluster {
 
 class Standby {
  public:
-  // The pools outlive it, and are owned by nobody here.
-  explicit Standby(std::vector<location::rados::Pool*> pools);
+  // The pools, of `total` that were given, are those that could be opened; they outlive it, and are owned by nobody
+  // here.
+  Standby(std::vector<location::rados::Pool*> pools, std::size_t total);
 
   enum class View : std::uint8_t {
     kOwned,    // somebody holds the log
@@ -37,6 +38,7 @@ class Standby {
 
  private:
   std::vector<location::rados::Pool*> pools_;
+  std::size_t total_;
   std::optional<location::rados::Owner> owner_;
   bool fresh_ = false;
   std::string problem_;

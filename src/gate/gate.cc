@@ -250,9 +250,10 @@ void Gate::hold_until(Lsn lsn, HeldFrame frame) {
 }
 
 void Gate::hold_frame(Bytes frame) {
+  if (!log_) return output_.send_frame(frame);
   HeldFrame held;
   held.frame.assign(frame.begin(), frame.end());
-  hold_until(log_ ? log_->barrier() : Lsn{0}, std::move(held));
+  hold_until(log_->barrier(), std::move(held));
 }
 
 void Gate::hold_clearance() {

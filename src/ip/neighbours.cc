@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/mutant.h"
 #include "wire/arp.h"
 #include "wire/ethernet.h"
 
@@ -159,6 +160,7 @@ void Neighbours::request(Entry& entry, Time now) {
   neighbour.due = clearances_ + 1;
   neighbour.timeout = now + kRequestInterval;
   deadline_ = std::min(deadline_, neighbour.timeout);
+  if (HF_MUTANT(kAskAtOnce)) return send_request(entry);
   request_clearance(now);
 }
 

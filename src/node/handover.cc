@@ -36,6 +36,14 @@ Result<Outcome> run(const HandoverCommand& command) {
     return fail(Error::Kind::kUnavailable,
                 fmt::format("nobody serves {} in {}: start a node of the group", command.group, (*pool)->name()));
   }
+  // It would end, and begin again at best.
+  const auto taker = (*pool)->somebody_stands_by();
+  if (!taker) return std::unexpected(taker.error());
+  if (!*taker) {
+    return fail(Error::Kind::kUnavailable,
+                fmt::format("nobody stands by for {}: {} serves on; start another node of the group", command.group,
+                            describe(*before->owner)));
+  }
   const Time asked = shard::monotonic_now();
   const auto heard = (*pool)->ask_for(*before);
   if (!heard) return std::unexpected(heard.error());

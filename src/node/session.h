@@ -13,6 +13,7 @@
 #include "node/command_line.h"
 #include "node/stop_signals.h"
 #include "node/storage.h"
+#include "shard/clock.h"
 #include "shard/shard.h"
 #include "stack/engine.h"
 
@@ -49,7 +50,7 @@ class Session final : private stack::Observer, private StorageWatch::Listener {
 
   // Waits, not for long, until all is stored; before an end, at each location. False where it is not.
   bool store_all() { return node::store_all(*engine_, *ring_); }
-  bool settle() { return node::settle(*engine_, *ring_); }
+  bool settle() { return node::settle(*engine_, *ring_, shard::monotonic_now() + kEndBound); }
 
   // For people: one line on standard error, unless they want it quiet.
   void say(const std::string& text) const;

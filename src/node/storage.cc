@@ -13,8 +13,6 @@ namespace {
 
 // A dead process's last writes hold the locks until they have landed: milliseconds, or the disk's own time-outs.
 constexpr Duration kLockBound = std::chrono::seconds(5);
-// How long an end waits for the writes under way, in all: it must be over well before the keeper's patience is.
-constexpr Duration kSettleBound = std::chrono::seconds(5);
 
 std::string reasons_of(const log::Log& log) {
   std::string reasons;
@@ -79,11 +77,10 @@ Result<void> check_room(const log::Log& log) {
 }
 
 bool store_all(stack::Engine& engine, location::Ring& ring) {
-  return store_all(engine, ring, shard::monotonic_now() + kSettleBound);
+  return store_all(engine, ring, shard::monotonic_now() + kEndBound);
 }
 
-bool settle(stack::Engine& engine, location::Ring& ring) {
-  const Time bound = shard::monotonic_now() + kSettleBound;
+bool settle(stack::Engine& engine, location::Ring& ring, Time bound) {
   const bool stored = store_all(engine, ring, bound);
   work_until(engine, ring, bound, [&] { return !engine.busy(); });
   return stored;

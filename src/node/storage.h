@@ -28,8 +28,10 @@ Result<void> check_room(const log::Log& log);
 
 // Waits, but not for long, until what the log was given is stored. False where it is not.
 bool store_all(stack::Engine& engine, location::Ring& ring);
-// Before an end: the same, and until each location has it.
-bool settle(stack::Engine& engine, location::Ring& ring);
+// Before an end: the same, and until each location has it, or `bound`.
+bool settle(stack::Engine& engine, location::Ring& ring, Time bound);
+// How long an end takes at the most, in all: well below the keeper's patience.
+inline constexpr Duration kEndBound = std::chrono::seconds(4);
 
 // Tells what became of the locations since the last look.
 class StorageWatch {

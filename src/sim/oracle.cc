@@ -298,7 +298,12 @@ void Oracle::node_sends(const Packet& packet) {
 
 void Oracle::node_sends_arp(const Packet& packet) {
   const auto arp = view_arp(packet);
-  if (arp->operation != wire::ArpOperation::kReply) {  // a question, or an announcement after the epoch's start
+  if (arp->operation != wire::ArpOperation::kReply) {  // a question, or an announcement
+    // Each waits for a write of its own, so that it leaves when one has just come through.
+    if (context_.now() != storage_moved_) {
+      return context_.fail("an ARP request leaves, and nothing has become durable since {}",
+                           storage_moved_.time_since_epoch().count());
+    }
     if (arp->target != node_) unresolved_.insert(arp->target);
     return;
   }

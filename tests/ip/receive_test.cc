@@ -240,7 +240,8 @@ TEST(ReceiveDeathTest, ALinkMayNotDeliverFromInsideTransmit) {
     }
     Ip* ip = nullptr;
   };
-  RecordingHost host;
+  RecordingLink unused;
+  RecordingHost host(unused);
   LoopingLink link;
   Ip ip(host, link, default_config());
   link.ip = &ip;

@@ -230,7 +230,7 @@ TEST_F(MemoryStoreTest, AClockHasAnOffsetAndASpeedOfItsOwn) {
 
 TEST_F(MemoryStoreTest, ANotificationReachesThoseWhoLookAtTheObject) {
   MemoryStore other(cluster);
-  other.look_at("o");
+  other.look_at("o", "somebody");
   store.notify("p");
   run_until(at(100));
   EXPECT_FALSE(other.notified());

@@ -201,7 +201,8 @@ class SettledRule final : public ObjectStore {
   std::string client_address() const override { return store_->client_address(); }
   void shut_out(const std::string& client) override { store_->shut_out(client); }
   void notify(const std::string& object) override { store_->notify(object); }
-  void look_at(const std::string& object) override { store_->look_at(object); }
+  void look_at(const std::string& object, const std::string& as) override { store_->look_at(object, as); }
+  void ask_lookers(std::uint64_t tag, const std::string& object) override { store_->ask_lookers(tag, object); }
   bool notified() override { return store_->notified(); }
 
  private:

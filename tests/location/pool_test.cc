@@ -174,12 +174,12 @@ TEST_F(PoolTest, IsNotGivenBackWhileALeftoverIsBeingRemoved) {
   owner->recycle(3, kOne, kTwo);
   EXPECT_THAT(finish(*owner), ElementsAre("3"));
   EXPECT_FALSE(owner->idle());
-  const auto refused = owner->release();
+  const auto refused = owner->release(seconds(5));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, Error::Kind::kBusy);
   settle(*owner);
   EXPECT_TRUE(owner->idle());
-  EXPECT_TRUE(owner->release());
+  EXPECT_TRUE(owner->release(seconds(5)));
 }
 
 TEST_F(PoolTest, ASegmentThatIsThereIsNotMadeAgain) {

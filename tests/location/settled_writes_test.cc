@@ -27,7 +27,8 @@ class Kept final : public ObjectStore {
   std::string client_address() const override { return {}; }
   void shut_out(const std::string& /*client_address*/) override {}
   void notify(const std::string& /*object*/) override {}
-  void look_at(const std::string& /*object*/) override {}
+  void look_at(const std::string&, const std::string&) override {}
+  void ask_lookers(std::uint64_t, const std::string&) override {}
   bool notified() override { return false; }
 
   // Since the last call.

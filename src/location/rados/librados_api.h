@@ -51,10 +51,12 @@ namespace holdfast::location::rados {
   F(getxattrs_end)                     \
   F(omap_get_next2)                    \
   F(omap_get_end)                      \
-  F(watch3)                            \
-  F(unwatch2)                          \
+  F(aio_watch2)                        \
+  F(aio_unwatch)                       \
   F(watch_flush)                       \
   F(aio_notify)                        \
+  F(decode_notify_response)            \
+  F(free_notify_response)              \
   F(notify_ack)
 
 struct Librados {

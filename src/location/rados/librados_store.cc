@@ -23,9 +23,11 @@ namespace holdfast::location::rados {
 namespace {
 
 constexpr std::size_t kEntriesAtOnce = 1000;  // an OSD gives 1,024 at the most (osd_max_omap_entries_per_request)
-constexpr std::uint64_t kNotifyBound = 2000;  // ms
-constexpr std::uint32_t kWatchTimeout = 30;   // s
-constexpr unsigned kShutOutFor = 3600;        // s: longer than any client's operation lives
+constexpr std::uint64_t kNotifyBound = 1000;  // ms, in which librados sees whole seconds only
+constexpr Duration kWatchAgain = std::chrono::milliseconds(500);
+constexpr Duration kEndBound = std::chrono::milliseconds(500);
+constexpr std::uint32_t kWatchTimeout = 30;  // s
+constexpr unsigned kShutOutFor = 3600;       // s: longer than any client's operation lives
 
 Outcome outcome_of(int result) {
   if (result >= 0) return Outcome::kDone;
@@ -75,6 +77,8 @@ struct Operation {
   rados_xattrs_iter_t attributes = nullptr;
   rados_omap_iter_t entries = nullptr;
   unsigned char more = 0;
+  char* replies = nullptr;  // to a notification
+  std::size_t replies_size = 0;
   std::size_t length = 0;
   int part_results[3] = {};
   Finished finished;
@@ -88,6 +92,7 @@ struct Operation {
   void clear() {
     if (attributes != nullptr) api.getxattrs_end(std::exchange(attributes, nullptr));
     if (entries != nullptr) api.omap_get_end(std::exchange(entries, nullptr));
+    if (replies != nullptr) api.buffer_free(std::exchange(replies, nullptr));
     if (write != nullptr) api.release_write_op(std::exchange(write, nullptr));
     if (read != nullptr) api.release_read_op(std::exchange(read, nullptr));
     if (completion != nullptr) api.aio_release(std::exchange(completion, nullptr));
@@ -107,6 +112,43 @@ void ended(rados_completion_t /*completion*/, void* argument) {
   if (first) inbox->wake();
 }
 
+// An object that is looked at. Lives until librados cannot call back any more.
+struct Watch {
+  Watch(const Librados& librados, rados_ioctx_t pool, std::shared_ptr<Inbox> box, std::string name)
+      : api(librados), io(pool), inbox(std::move(box)), object(std::move(name)) {}
+
+  const Librados& api;
+  const rados_ioctx_t io;
+  const std::shared_ptr<Inbox> inbox;
+  const std::string object;
+  std::uint64_t handle = 0;
+  std::atomic<bool> lost{false};
+  std::mutex mutex;
+  std::string as;  // what we look as
+
+  void look_as(const std::string& text) {
+    const std::scoped_lock lock(mutex);
+    as = text;
+  }
+
+  // On threads of librados.
+  static void told(void* self, std::uint64_t id, std::uint64_t cookie, std::uint64_t, void*, std::size_t) {
+    auto* const watch = static_cast<Watch*>(self);
+    {
+      const std::scoped_lock lock(watch->mutex);
+      watch->api.notify_ack(watch->io, watch->object.c_str(), id, cookie, watch->as.data(),
+                            static_cast<int>(watch->as.size()));
+    }
+    watch->inbox->notified = true;
+    watch->inbox->wake();
+  }
+  static void was_lost(void* self, std::uint64_t, int) {
+    auto* const watch = static_cast<Watch*>(self);
+    watch->lost = true;
+    watch->inbox->wake();
+  }
+};
+
 class LibradosStore final : public ObjectStore {
  public:
   LibradosStore(std::unique_ptr<Cluster> cluster, Ring& ring)
@@ -119,18 +161,20 @@ class LibradosStore final : public ObjectStore {
 
   ~LibradosStore() override {
     stopping_ = true;
-    if (watch_ != 0) {
-      api_.unwatch2(cluster_->io(), watch_);
-      api_.watch_flush(cluster_->handle());
-    }
     for (Operation* operation : on_their_way_) api_.aio_cancel(cluster_->io(), operation->completion);
-    const Time bound = now() + std::chrono::seconds(3);
+    unwatch();
+    const Time bound = now() + kEndBound;
     while (!on_their_way_.empty() && now() < bound) {
       collect();
       if (!on_their_way_.empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     // What librados does not let go of may still call back: then its handle stays.
-    if (!on_their_way_.empty()) (void)cluster_.release();
+    if (!on_their_way_.empty()) {
+      (void)cluster_.release();
+      for (auto& watch : watches_) (void)watch.release();
+    } else if (!watches_.empty()) {
+      api_.watch_flush(cluster_->handle());
+    }
   }
 
   void submit(std::uint64_t tag, const ObjectWrite& write) override {
@@ -224,26 +268,62 @@ class LibradosStore final : public ObjectStore {
     });
   }
 
-  void look_at(const std::string& object) override {
-    if (watch_ != 0) return;
+  void look_at(const std::string& object, const std::string& as) override {
     watched_ = object;
-    const auto told = [](void* self, std::uint64_t id, std::uint64_t cookie, std::uint64_t, void*, std::size_t) {
-      auto* const store = static_cast<LibradosStore*>(self);
-      store->api_.notify_ack(store->cluster_->io(), store->watched_.c_str(), id, cookie, nullptr, 0);
-      store->inbox_->notified = true;
-      store->inbox_->wake();
-    };
-    const auto lost = [](void* self, std::uint64_t, int) {
-      auto* const store = static_cast<LibradosStore*>(self);
-      store->inbox_->notified = true;  // something may have been missed
-      store->inbox_->wake();
-    };
-    if (api_.watch3(cluster_->io(), watched_.c_str(), &watch_, told, lost, kWatchTimeout, this) != 0) watch_ = 0;
+    look_as_ = as;
+    if (watch_ != nullptr) return watch_->look_as(as);
+    watch();
   }
   bool notified() override { return inbox_->notified.exchange(false); }
 
+  void ask_lookers(std::uint64_t tag, const std::string& object) override {
+    auto* const operation = new Operation(api_, inbox_, tag, object);
+    begin(operation, [&](rados_completion_t completion) {
+      return api_.aio_notify(cluster_->io(), operation->object.c_str(), completion, "", 0, kNotifyBound,
+                             &operation->replies, &operation->replies_size);
+    });
+  }
+
  private:
   static constexpr std::uint64_t kNoTag = ~std::uint64_t{0};
+  static constexpr std::uint64_t kWatchTag = kNoTag - 1;
+
+  void watch() {
+    watches_.push_back(std::make_unique<Watch>(api_, cluster_->io(), inbox_, watched_));
+    watch_ = watches_.back().get();
+    watch_->as = look_as_;
+    auto* const operation = new Operation(api_, inbox_, kWatchTag, watched_);
+    begin(operation, [&](rados_completion_t completion) {
+      return api_.aio_watch2(cluster_->io(), watch_->object.c_str(), completion, &watch_->handle, Watch::told,
+                             Watch::was_lost, kWatchTimeout, watch_);
+    });
+  }
+  void unwatch() {
+    if (watch_ == nullptr || !watching_) return;
+    auto* const operation = new Operation(api_, inbox_, kNoTag, watched_);
+    begin(operation,
+          [&](rados_completion_t completion) { return api_.aio_unwatch(cluster_->io(), watch_->handle, completion); });
+    watching_ = false;
+  }
+  // The cluster may have lost it, or refused it (there is no such object yet).
+  void watch_over() {
+    if (watched_.empty() || stopping_ || now() < watch_again_) return;
+    if (watch_ != nullptr && watching_ && watch_->lost) {
+      unwatch();
+      watch_ = nullptr;
+    }
+    if (watch_ == nullptr) watch();
+  }
+  void watch_ended(int result) {
+    watching_ = result >= 0;
+    watch_again_ = now() + kWatchAgain;
+    if (!watching_) {
+      watch_ = nullptr;
+      if (result == -ENOENT) watches_.pop_back();  // it never was one
+    } else {
+      inbox_->notified = true;  // something may have been missed
+    }
+  }
 
   template <class Submit>
   void begin(Operation* operation, Submit&& submit) {
@@ -282,6 +362,7 @@ class LibradosStore final : public ObjectStore {
 
   void collect() {
     arm();
+    watch_over();
     std::vector<Operation*> operations;
     {
       const std::scoped_lock lock(inbox_->mutex);
@@ -331,15 +412,35 @@ class LibradosStore final : public ObjectStore {
   void done(Operation* operation, int result) {
     const std::unique_ptr<Operation> owner(operation);
     if (operation->tag == kNoTag || stopping_) return;
+    if (operation->tag == kWatchTag) return watch_ended(result);
     Finished finished = std::move(operation->finished);
     finished.tag = operation->tag;
     finished.outcome = outcome_of(result);
+    if (operation->replies != nullptr) {
+      read_replies(*operation, finished);
+      if (finished.outcome == Outcome::kUnknown) finished.outcome = Outcome::kDone;  // of some there is no answer
+    }
     if (finished.outcome == Outcome::kFailed) {
       finished.reason = std::generic_category().message(-result);
       if (result == -EPERM || result == -EACCES) finished.reason += ": the client's capabilities do not allow it";
       if (result == -EOPNOTSUPP) finished.reason += ": the pool must be a replicated one";
     }
     finished_.push_back(std::move(finished));
+  }
+
+  // Who was notified, and what they said of themselves.
+  void read_replies(const Operation& operation, Finished& finished) const {
+    notify_ack_t* acks = nullptr;
+    notify_timeout_t* timeouts = nullptr;
+    std::size_t count = 0, late = 0;
+    if (api_.decode_notify_response(operation.replies, operation.replies_size, &acks, &count, &timeouts, &late) != 0) {
+      return;
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto name = fmt::format("{}.{}", acks[i].notifier_id, acks[i].cookie);
+      finished.attributes[name] = std::string(acks[i].payload == nullptr ? "" : acks[i].payload, acks[i].payload_len);
+    }
+    api_.free_notify_response(acks, count, timeouts);
   }
 
   void arm() {
@@ -351,14 +452,17 @@ class LibradosStore final : public ObjectStore {
     time_is_up_.arm();
   }
 
+  std::vector<std::unique_ptr<Watch>> watches_;  // outlive the connection: librados may call back
   std::unique_ptr<Cluster> cluster_;
   const Librados& api_;
   Ring& ring_;
   std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
   std::vector<Operation*> on_their_way_;
   std::vector<Finished> finished_;
-  std::uint64_t watch_ = 0;
-  std::string watched_;
+  Watch* watch_ = nullptr;  // the one that counts
+  bool watching_ = false;   // it is set up
+  Time watch_again_{};      // not before
+  std::string watched_, look_as_;
   bool stopping_ = false;
   Time wake_at_ = kNever;
   UniqueFd timer_;

@@ -102,6 +102,17 @@ void MemoryCluster::answer(std::uint64_t client, std::uint64_t operation, Finish
   found->second->finished_.push_back(std::move(finished));
 }
 
+std::map<std::string, std::string> MemoryCluster::notify(const std::string& object) {
+  std::map<std::string, std::string> lookers;
+  for (const auto& [watched, as] : watchers_) {
+    const auto found = clients_.find(watched.second);
+    if (watched.first != object || found == clients_.end() || found->second->dead_) continue;
+    found->second->notified_ = found->second->woken_ = true;
+    lookers[address_of(watched.second)] = as;
+  }
+  return lookers;
+}
+
 void MemoryCluster::apply(const Operation& operation, Finished& finished) {
   if (operation.write) {
     finished.outcome = apply_write(*operation.write);
@@ -177,7 +188,7 @@ MemoryStore::MemoryStore(std::shared_ptr<MemoryCluster> cluster, MemoryClock clo
 
 MemoryStore::~MemoryStore() {
   cluster_->clients_.erase(client_);
-  std::erase_if(cluster_->watchers_, [this](const auto& watcher) { return watcher.second == client_; });
+  std::erase_if(cluster_->watchers_, [this](const auto& watcher) { return watcher.first.second == client_; });
 }
 
 void MemoryStore::submit(std::uint64_t tag, const ObjectWrite& write) { submit(tag, &write, nullptr); }
@@ -204,7 +215,10 @@ void MemoryStore::wait(Time until) {
     if (until != kNever) dead_now_ = std::max(dead_now_, until);
     return;
   }
-  if (ready() || until <= now()) return;
+  if (ready() || until <= now()) {
+    woken_ = false;
+    return;
+  }
   const Time before = cluster_->now();
   if (pass_time_) {
     pass_time_(clock_.when(until));
@@ -221,14 +235,21 @@ std::string MemoryStore::client_address() const { return address_of(client_); }
 
 void MemoryStore::notify(const std::string& object) {
   if (dead_) return;
-  cluster_->plan(cluster_->now() + Journey{}.there, [cluster = cluster_.get(), object] {
-    for (const auto& [name, client] : cluster->watchers_) {
-      if (name != object) continue;
-      if (const auto found = cluster->clients_.find(client); found != cluster->clients_.end()) {
-        found->second->notified_ = true;
-      }
-    }
-  });
+  cluster_->plan(cluster_->now() + Journey{}.there,
+                 [cluster = cluster_.get(), object] { (void)cluster->notify(object); });
+}
+
+void MemoryStore::ask_lookers(std::uint64_t tag, const std::string& object) {
+  if (dead_) return shut_out_.push_back(tag);
+  const std::uint64_t operation = ++cluster_->last_operation_;
+  unanswered_[operation] = tag;
+  cluster_->plan(cluster_->now() + Journey{}.there + Journey{}.back,
+                 [cluster = cluster_.get(), client = client_, tag, operation, object] {
+                   Finished finished;
+                   finished.tag = tag;
+                   finished.attributes = cluster->notify(object);
+                   cluster->answer(client, operation, std::move(finished));
+                 });
 }
 
 void MemoryStore::die() {

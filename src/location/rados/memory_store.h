@@ -85,6 +85,7 @@ class MemoryCluster {
   void submit(std::uint64_t client, std::uint64_t tag, const ObjectWrite* write, const ObjectRead* read);
   void execute(const Operation& operation);
   void answer(std::uint64_t client, std::uint64_t operation, Finished finished);
+  std::map<std::string, std::string> notify(const std::string& object);  // all who look at it, and live
   void apply(const Operation& operation, Finished& finished);
   Outcome apply_write(const ObjectWrite& write);
   void shut_out(const std::string& address);
@@ -95,7 +96,7 @@ class MemoryCluster {
   std::map<std::uint64_t, MemoryStore*> clients_;                           // those that are there
   std::map<std::pair<std::uint64_t, std::string>, Time> last_executed_;     // by client and object
   std::set<std::string> blocklist_;
-  std::set<std::pair<std::string, std::uint64_t>> watchers_;  // object, client
+  std::map<std::pair<std::string, std::uint64_t>, std::string> watchers_;  // object and client: what it looks as
 };
 
 // A client's clock: where it stood when the cluster's began, and how much faster it runs.
@@ -118,7 +119,7 @@ class MemoryStore final : public ObjectStore {
   MemoryStore& operator=(const MemoryStore&) = delete;
 
   std::uint64_t client() const { return client_; }
-  bool ready() const { return dead_ || !finished_.empty() || notified_; }
+  bool ready() const { return dead_ || !finished_.empty() || woken_; }
   // By the cluster's clock.
   Time wakes_at() const { return clock_.when(wake_at_); }
 
@@ -131,8 +132,11 @@ class MemoryStore final : public ObjectStore {
   std::string client_address() const override;
   void shut_out(const std::string& client_address) override { cluster_->shut_out(client_address); }
   void notify(const std::string& object) override;
-  void look_at(const std::string& object) override { cluster_->watchers_.emplace(object, client_); }
-  bool notified() override { return std::exchange(notified_, false); }
+  void look_at(const std::string& object, const std::string& as) override {
+    cluster_->watchers_[{object, client_}] = as;
+  }
+  void ask_lookers(std::uint64_t tag, const std::string& object) override;
+  bool notified() override { return std::exchange(notified_, woken_ = false); }
 
  private:
   friend class MemoryCluster;
@@ -148,6 +152,7 @@ class MemoryStore final : public ObjectStore {
   std::vector<std::uint64_t> shut_out_;                // tags of what a dead one has submitted
   std::vector<Finished> finished_;
   bool notified_ = false;
+  bool woken_ = false;  // by a notification: one wait() ends at it
   bool dead_ = false;
   Time dead_now_{};
   Time wake_at_ = kNever;

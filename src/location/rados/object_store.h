@@ -95,7 +95,12 @@ class ObjectStore {
   virtual void shut_out(const std::string& client_address) = 0;
   // Tells whoever looks at this object (look_at) that there is something new. Nothing depends on its arrival.
   virtual void notify(const std::string& object) = 0;
-  virtual void look_at(const std::string& object) = 0;
+  // `as`: what whoever asks is told of us (ask_lookers). A second time: what we look as has changed. What is lost,
+  // since the cluster had trouble of its own, is set up again, and counts as a notification: one may have been missed.
+  virtual void look_at(const std::string& object, const std::string& as) = 0;
+  // Who looks at this object, and lives: ends in one Finished with its tag, whose `attributes` have, for each, what it
+  // looks as. They are notified by it. Takes a second and more where one is dead and not known to be.
+  virtual void ask_lookers(std::uint64_t tag, const std::string& object) = 0;
   // A notification has come since the last call.
   virtual bool notified() = 0;
 };

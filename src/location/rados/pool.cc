@@ -11,6 +11,12 @@
 
 namespace holdfast::location::rados {
 
+namespace {
+
+constexpr Duration kReleaseAtEnd = std::chrono::milliseconds(500);
+
+}  // namespace
+
 Pool::Pool(std::string place, std::string log, std::unique_ptr<ObjectStore> store, Self self)
     : place_(std::move(place)),
       log_(std::move(log)),
@@ -23,7 +29,7 @@ Pool::Pool(std::string place, std::string log, std::unique_ptr<ObjectStore> stor
 }
 
 Pool::~Pool() {
-  if (owned_ && !fenced_ && writes_.idle()) (void)release();
+  if (owned_ && !fenced_ && writes_.idle()) (void)release(kReleaseAtEnd);
 }
 
 std::unexpected<Error> Pool::wrong(const Finished& finished, std::string_view what) const {
@@ -46,14 +52,15 @@ Finished Pool::ask(const ObjectWrite& write) {
   return await(tag);
 }
 
-Finished Pool::await(std::uint64_t tag) {
-  while (!answers_.at(tag)) {
-    store_->wait(due());
+Finished Pool::await(std::uint64_t tag) { return *await(tag, kNever); }
+
+// None: it may come later, and nobody waits for it then.
+std::optional<Finished> Pool::await(std::uint64_t tag, Time bound) {
+  while (!answers_.at(tag) && store_->now() < bound) {
+    store_->wait(std::min(due(), bound));
     work();
   }
-  Finished finished = *std::move(answers_.at(tag));
-  answers_.erase(tag);
-  return finished;
+  return std::move(answers_.extract(tag).mapped());
 }
 
 // Takes what has ended, and begins what is due.
@@ -67,7 +74,16 @@ void Pool::work() {
         renewal_ended(finished);
         break;
       case kAnswer:
-        answers_.at(finished.tag) = std::move(finished);
+        if (const auto found = answers_.find(finished.tag); found != answers_.end())
+          found->second = std::move(finished);
+        break;
+      case kLook:
+        looking_ = false;
+        look_came_ = head_of(finished, place_);
+        break;
+      case kRollCall:
+        calling_ = false;
+        if (finished.outcome == Outcome::kDone) roll_called_ = stands_by(finished);
         break;
       case kPiece: {
         const auto node = pieces_.extract(finished.tag);
@@ -89,14 +105,41 @@ void Pool::tick(Time now) {
     forget_at_ = kNever;
   }
   if (epoch_ != 0 && !fenced_) {
-    if (now >= lease_.due()) renew(now);
+    if (now >= lease_.due() && !let_lapse_) renew(now);
     lapsed_ = owned_ && !lease_.good(now);
   }
   store_->wake_at(due());
 }
 
 // Only an owner has something to renew: a time that has gone by is nothing to wait for.
-Time Pool::due() const { return std::min(epoch_ != 0 && !fenced_ ? lease_.due() : kNever, writes_.wake_at()); }
+Time Pool::due() const {
+  return std::min(epoch_ != 0 && !fenced_ && !let_lapse_ ? lease_.due() : kNever, writes_.wake_at());
+}
+
+// ---- Who looks, without waiting ----
+
+void Pool::begin_look() {
+  if (std::exchange(looking_, true)) return;
+  store_->submit(next_tag_++ << 3 | kLook, head_read(log_, false));
+}
+
+void Pool::begin_roll_call() {
+  if (std::exchange(calling_, true)) return;
+  store_->ask_lookers(next_tag_++ << 3 | kRollCall, head_name_);
+}
+
+bool Pool::stands_by(const Finished& finished) {
+  return std::ranges::any_of(finished.attributes, [](const auto& looker) { return looker.second == kStandingBy; });
+}
+
+Result<bool> Pool::somebody_stands_by() {
+  const std::uint64_t tag = next_tag_++ << 3 | kAnswer;
+  answers_[tag];
+  store_->ask_lookers(tag, head_name_);
+  const Finished finished = await(tag);
+  if (finished.outcome != Outcome::kDone) return wrong(finished, "ask who stands by");
+  return stands_by(finished);
+}
 
 std::size_t Pool::poll(std::span<Completion> out) {
   work();

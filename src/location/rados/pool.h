@@ -16,7 +16,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "location/location.h"
@@ -52,6 +54,13 @@ class Pool final : public Location {
 
   // ---- Ownership ----
 
+  // ---- The same without waiting, for a shard that serves ----
+
+  // Asks who owns the log, unless that is on its way; the answer is for take_look().
+  void begin_look();
+  // What has come since the last call.
+  std::optional<Result<Head>> take_look() { return std::exchange(look_came_, std::nullopt); }
+
   // What the head says now; epoch 0 where there is none. Blocks.
   Result<Head> look();
   // The same without segments and blobs, which may be many.
@@ -70,15 +79,24 @@ class Pool final : public Location {
   // No write is on its way, nor waits, of those either that nobody waits for.
   bool idle() const { return writes_.idle(); }
   // The head says that anybody may take the log now. kBusy unless idle(); blocks until that is answered, or known not
-  // to be.
-  Result<void> release();
+  // to be, or for `bound`: kTimeout, and it may yet happen.
+  Result<void> release(Duration bound);
+  // No renewal is begun while this holds: the log would rather be somebody else's.
+  void let_lapse(bool on) { let_lapse_ = on; }
   // A time-out's outcome is being found out, or there is no room.
   bool unsettled() const { return writes_.unsettled(); }
   bool full() const { return writes_.full(); }
   ObjectStore& store() { return *store_; }
   const Head& head() const { return head_; }  // as it is, where we own it
-  // Notifications of what happens to the head reach the store (ObjectStore::notified()).
-  void watch_head() { store_->look_at(head_name_); }
+  // Notifications of what happens to the head reach the store (ObjectStore::notified()). Whoever asks knows that we
+  // stand by, or serve.
+  enum class Role : std::uint8_t { kStandsBy, kServes };
+  void watch_head(Role role) { store_->look_at(head_name_, role == Role::kStandsBy ? kStandingBy : kServing); }
+  // Whether anybody stands by for this log, as far as answers come; blocks.
+  Result<bool> somebody_stands_by();
+  // The same without waiting.
+  void begin_roll_call();
+  std::optional<bool> take_roll_call() { return std::exchange(roll_called_, std::nullopt); }
   // Asks the owner that `seen` speaks of to give the log back; false: it is not the owner any more. Blocks.
   Result<bool> ask_for(const Head& seen);
 
@@ -110,8 +128,16 @@ class Pool final : public Location {
   void wait() override;
 
  private:
-  enum Kind : std::uint64_t { kSettled = 1, kRenewal = 2, kAnswer = 3, kPiece = 4 };  // the lowest three bits of a tag
+  enum Kind : std::uint64_t {
+    kSettled = 1,
+    kRenewal = 2,
+    kAnswer = 3,
+    kPiece = 4,
+    kLook = 5,
+    kRollCall = 6
+  };  // the lowest three bits of a tag
 
+  static bool stands_by(const Finished& finished);
   std::unexpected<Error> wrong(const Finished& finished, std::string_view what) const;
   Result<const std::vector<std::byte>*> piece(const ReadAhead::Piece& wanted);
   std::uint64_t size_of(SegmentNumber segment) const;
@@ -121,6 +147,7 @@ class Pool final : public Location {
   Finished ask(const ObjectRead& read);
   Finished ask(const ObjectWrite& write);
   Finished await(std::uint64_t tag);
+  std::optional<Finished> await(std::uint64_t tag, Time bound);
   void work();
   void tick(Time now);
   Time due() const;
@@ -148,6 +175,9 @@ class Pool final : public Location {
   void step(ObjectWrite write, std::string what, Ended ended, Next next, bool tell_full = false,
             std::optional<Outcome> also_good = std::nullopt);
 
+  static constexpr const char* kStandingBy = "standing-by";
+  static constexpr const char* kServing = "serving";
+
   const std::string place_, log_, head_name_;
   std::unique_ptr<ObjectStore> store_;
   const Self self_;
@@ -163,6 +193,10 @@ class Pool final : public Location {
   Head head_;                                                         // as it is, where we own it
   std::uint64_t next_tag_ = 1;
   std::map<std::uint64_t, std::optional<Finished>> answers_;  // awaited
+  bool looking_ = false, calling_ = false;                    // on their way
+  std::optional<Result<Head>> look_came_;
+  std::optional<bool> roll_called_;
+  bool let_lapse_ = false;
   LeaseWatch watch_;
   ReadAhead ahead_;
   Time forget_at_ = kNever;                           // what was read

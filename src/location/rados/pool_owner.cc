@@ -169,16 +169,20 @@ void Pool::fence_off(Outcome outcome) {
   writes_.give_up(outcome);
 }
 
-Result<void> Pool::release() {
+Result<void> Pool::release(Duration bound) {
   if (!owned_ || fenced_) return {};
   if (!writes_.idle()) return fail(Error::Kind::kBusy, fmt::format("{}: writes are on their way", place_));
   ObjectWrite write = on_head();
   write.attributes = {{kAttributeOwner, encode(owner_record(Owner::State::kReleased))}};
   owned_ = false;
   epoch_ = 0;  // a renewal begun now would take the log once more
-  const Finished finished = ask(write);
+  const std::uint64_t tag = next_tag_++ << 3 | kAnswer;
+  answers_[tag];
+  store_->submit(tag, write);
+  const auto finished = await(tag, store_->now() + bound);
   store_->notify(head_name_);
-  if (finished.outcome != Outcome::kDone) return wrong(finished, "give the log back");
+  if (!finished) return fail(Error::Kind::kTimeout, fmt::format("{}: no answer in time", place_));
+  if (finished->outcome != Outcome::kDone) return wrong(*finished, "give the log back");
   return {};
 }
 

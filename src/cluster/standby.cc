@@ -24,6 +24,7 @@ Standby::Standby(std::vector<location::rados::Pool*> pools, std::size_t total)
 
 Standby::View Standby::look() {
   owner_.reset();
+  owner_lives_ = false;
   fresh_ = true;
   std::size_t readable = 0;
   problem_ = pools_.size() == total_ ? "" : "too few of the pools could be opened";
@@ -41,6 +42,7 @@ Standby::View Standby::look() {
     fresh_ = fresh_ && !head->owner;
     if (const auto* const owner = head->active_owner()) {
       owner_ = *owner;
+      owner_lives_ = owner_lives_ || pool->owner_renews();
       pause = std::max(pause, LeaseWatch::pause(*owner));
     }
     all_free = all_free && free;

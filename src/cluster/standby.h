@@ -32,6 +32,8 @@ class Standby {
 
   // Of the last look. The owner, where there is one.
   const std::optional<location::rados::Owner>& owner() const { return owner_; }
+  // It has been seen to renew its lease.
+  bool owner_lives() const { return owner_lives_; }
   // The log never had an owner: whoever would rather not be the first can wait.
   bool fresh() const { return fresh_; }
   const std::string& problem() const { return problem_; }
@@ -40,7 +42,7 @@ class Standby {
   std::vector<location::rados::Pool*> pools_;
   std::size_t total_;
   std::optional<location::rados::Owner> owner_;
-  bool fresh_ = false;
+  bool fresh_ = false, owner_lives_ = false;
   std::string problem_;
   Time next_look_{};
 };

@@ -1,6 +1,7 @@
 #include "node/group.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
 
@@ -23,7 +24,21 @@ constexpr Duration kTryAgain = std::chrono::milliseconds(500);
 // How often an owner looks at the heads of its pools without being told to, and a standby opens what it lacks.
 constexpr Duration kLookAtHeads = std::chrono::seconds(1);
 constexpr Duration kLeastForRelease = std::chrono::milliseconds(100);
+constexpr std::size_t kMostServed = 500;  // bytes: as many as the record takes
 constexpr Duration kOpenAgain = std::chrono::seconds(5);
+
+// As the owner's record has it: one word, the same whatever the order.
+std::string what_is_served(const ServeOptions& options) {
+  std::vector<std::string> services;
+  for (const auto& service : options.services) {
+    const char* const kind = service.kind == stack::ServiceKind::kEcho ? "echo" : "store";
+    services.push_back(fmt::format("{}:{}", kind, service.port.value));
+  }
+  std::ranges::sort(services);
+  auto text = fmt::format("{},{}", options.address.to_string(), fmt::join(services, ","));
+  text.resize(std::min(text.size(), kMostServed));
+  return text;
+}
 
 }  // namespace
 
@@ -39,6 +54,7 @@ Group::Group(const ServeOptions& options, const EventFile& events, const std::fu
       given_pools_(static_cast<std::size_t>(std::ranges::count_if(options.data, location::rados::is_address))) {
   self_.lease = options.lease;
   self_.mac = mac().to_string();
+  self_.serves = what_is_served(options);
 }
 
 wire::MacAddress Group::mac() const {
@@ -56,9 +72,10 @@ Result<std::unique_ptr<log::Log>> Group::find_log(const Open& open) {
     if (!places && stop_.asked()) return nullptr;
     if (!places) return std::unexpected(places.error());
     if (grouped() && !places->pools.empty()) {
-      const Turn turn = stand_by(*places);
-      if (turn == Turn::kOpenAgain) continue;
-      if (turn == Turn::kStopped) return nullptr;
+      const auto turn = stand_by(*places);
+      if (!turn) return std::unexpected(turn.error());
+      if (*turn == Turn::kOpenAgain) continue;
+      if (*turn == Turn::kStopped) return nullptr;
     }
     pools_ = places->pools;
     auto log = open(*std::move(places));
@@ -87,7 +104,7 @@ bool Group::try_again_after(const Error& error) {
 }
 
 // Until the log may be taken.
-Group::Turn Group::stand_by(const Places& places) {
+Result<Group::Turn> Group::stand_by(const Places& places) {
   using View = cluster::Standby::View;
   cluster::Standby standby(places.pools, given_pools_);
   auto& store = places.pools.front()->store();
@@ -106,7 +123,10 @@ Group::Turn Group::stand_by(const Places& places) {
       }
       return Turn::kCame;
     }
-    if (told != view) tell(standby, view);
+    // Of a dead one it means nothing: whoever takes its log serves what it was told to.
+    const auto odds = standby.owner() ? at_odds_with(*standby.owner()) : std::nullopt;
+    if (odds && standby.owner_lives()) return std::unexpected(*odds);
+    if (told != view && !odds) tell(standby, view);
     const bool lacks_some = view == View::kUnknown && places.pools.size() < given_pools_;
     if (lacks_some && store.now() >= begun + kOpenAgain) return Turn::kOpenAgain;
     told = view;
@@ -117,6 +137,24 @@ Group::Turn Group::stand_by(const Places& places) {
     }
   }
   return Turn::kStopped;
+}
+
+// A takeover by a node that serves something else would leave connections without their service.
+std::optional<Error> Group::at_odds_with(const location::rados::Owner& owner) const {
+  if (owner.identity == self_.identity) return std::nullopt;
+  if (!owner.serves.empty() && owner.serves != self_.serves) {
+    return Error{
+        Error::Kind::kUsage,
+        fmt::format("--service-group {}: {} serves {}, and this node is to serve {}: the nodes of a group must "
+                    "be given the same; to change it, end all, then start all",
+                    options_.group, describe(owner), owner.serves, self_.serves)};
+  }
+  if (owner.mac == self_.mac) {
+    return Error{Error::Kind::kUsage,
+                 fmt::format("--service-group {}: {} has the MAC {}, and so has this node: give each its own, or none",
+                             options_.group, describe(owner), owner.mac)};
+  }
+  return std::nullopt;
 }
 
 void Group::tell(const cluster::Standby& standby, cluster::Standby::View view) {
@@ -154,7 +192,7 @@ void Group::look_after(const log::Log* log) {
   if (!tenure_) tenure_.emplace(pools_, given_pools_, log->stored_on());
   const bool held_back = tenure_->holds_back();
   tenure_->look();
-  if (tenure_->holds_back() != held_back) tell_of_holding_back();
+  if (tenure_->holds_back() != held_back && given_pools_ > 1) tell_of_holding_back();
   if (tenure_->lost()) {
     lost_ = true;
     const auto taken = std::ranges::find_if(pools_, [](const auto* pool) { return pool->fenced(); });

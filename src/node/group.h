@@ -63,7 +63,8 @@ class Group {
     kStopped,
     kOpenAgain,  // pools that could not be opened are needed
   };
-  Turn stand_by(const Places& places);
+  Result<Turn> stand_by(const Places& places);
+  std::optional<Error> at_odds_with(const location::rados::Owner& owner) const;
   void look_at_heads();
   void tell(const cluster::Standby& standby, cluster::Standby::View view);
   void drop_frames();

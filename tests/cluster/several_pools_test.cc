@@ -50,7 +50,7 @@ class SeveralPools : public testing::Test {
                                                  [this](Time until) { step(until); });
       ids[i][identity] = store->client();
       made.pools.push_back(std::make_unique<Pool>("rados:p" + std::to_string(i), "log", std::move(store),
-                                                  Self{identity, "h", 1, "", kLease}));
+                                                  Self{identity, "h", 1, "", kLease, ""}));
     }
     return made;
   }

@@ -253,6 +253,13 @@ class Group:
             return owners if len(owners) == 1 and set(last.values()) == {"ready", "standing-by"} else None
         self.owner, = lab.wait_for(serving, 30, self.logs)
 
+    def owner_record(self):
+        """As the head has it."""
+        command = ["rados", "--conf", self.cluster.conf, "--pool", rados_cluster.POOL, "--namespace", "takeover", "getxattr",
+                   f"{GROUP}.head", "owner"]
+        text = subprocess.run(command, capture_output=True, check=True, env=dict(os.environ, CEPH_ARGS="")).stdout.decode()
+        return dict(line.split("=", 1) for line in text.splitlines())
+
     def others(self):
         return [machine for machine in self.machines if machine is not self.owner]
 

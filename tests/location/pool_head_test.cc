@@ -79,7 +79,8 @@ Owner owner() {
           .client = "10.0.0.1:0/123",
           .mac = "02:00:00:00:00:01",
           .lease = 2'000'000'000,
-          .renewal = 5};
+          .renewal = 5,
+          .serves = "10.77.0.2/24,store:7000"};
 }
 
 Finished head_read() {
@@ -109,7 +110,7 @@ TEST(PoolHead, HasTheBytesOfTheSpecification) {
             (std::vector<std::byte>{std::byte{3}, std::byte{2}, std::byte{1}, {}, {}, {}, {}, {}, {}}));
   EXPECT_EQ(encode(owner()),
             "state=active\nidentity=0123abcd\nhost=db1\nprocess=77\nclient=10.0.0.1:0/123\nmac=02:00:00:00:00:01\n"
-            "lease=2000000000\nrenewal=5\n");
+            "serves=10.77.0.2/24,store:7000\nlease=2000000000\nrenewal=5\n");
 }
 
 TEST(PoolHead, ThatMakesNoSenseIsRefused) {

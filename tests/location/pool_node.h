@@ -88,7 +88,7 @@ class Node {
     acknowledged_ = 0;
     auto store = std::make_unique<MemoryStore>(cluster_, options_.clock, [this](Time until) { sleep_until(until); });
     store_ = store.get();
-    Self self{options_.identity, "host-" + options_.identity, life_, "", options_.lease};
+    Self self{options_.identity, "host-" + options_.identity, life_, "", options_.lease, ""};
     {
       Pool pool("memory", "log", std::make_unique<SettledRule>(std::move(store), oracle_), std::move(self));
       pool_ = &pool;

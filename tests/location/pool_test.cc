@@ -37,7 +37,7 @@ class PoolTest : public testing::Test {
     return store;
   }
   std::unique_ptr<Pool> pool(const std::string& identity, MemoryStore::PassTime pass_time = {}) {
-    Self self{identity, "host-" + identity, 7, "", kLease};
+    Self self{identity, "host-" + identity, 7, "", kLease, ""};
     return std::make_unique<Pool>("rados:hf", "log", connect(std::move(pass_time)), self);
   }
   // That of a node that holds the log; segment 1 is there.

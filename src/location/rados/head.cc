@@ -62,6 +62,8 @@ std::optional<Owner> decode_owner(std::string_view text) {
       owner.client = value;
     } else if (key == "mac") {
       owner.mac = value;
+    } else if (key == "serves") {
+      owner.serves = value;
     } else if (key == "process" || key == "lease" || key == "renewal") {
       const auto n = number<std::uint64_t>(value);
       if (!n) return std::nullopt;
@@ -121,10 +123,11 @@ ObjectRead segment_read(const std::string& log, SegmentNumber segment, std::uint
 }
 
 std::string encode(const Owner& owner) {
-  return fmt::format("state={}\nidentity={}\nhost={}\nprocess={}\nclient={}\nmac={}\nlease={}\nrenewal={}\n",
+  const std::string serves = owner.serves.empty() ? "" : fmt::format("serves={}\n", printable(owner.serves));
+  return fmt::format("state={}\nidentity={}\nhost={}\nprocess={}\nclient={}\nmac={}\n{}lease={}\nrenewal={}\n",
                      owner.state == Owner::State::kActive ? "active" : "released", printable(owner.identity),
-                     printable(owner.host), owner.process, printable(owner.client), printable(owner.mac), owner.lease,
-                     owner.renewal);
+                     printable(owner.host), owner.process, printable(owner.client), printable(owner.mac), serves,
+                     owner.lease, owner.renewal);
 }
 
 std::vector<std::byte> encode(const SegmentEntry& entry) {

@@ -36,6 +36,7 @@ struct Owner {
   std::string mac;            // where frames that still reach a former owner are passed on to; may be empty
   std::uint64_t lease = 0;    // nanoseconds
   std::uint64_t renewal = 0;  // counts up
+  std::string serves;         // address and services, for the nodes of its group to compare; may be empty
   bool operator==(const Owner&) const = default;
 };
 

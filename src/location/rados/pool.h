@@ -37,6 +37,7 @@ struct Self {
   std::uint64_t process = 0;
   std::string mac;
   Duration lease = std::chrono::seconds(2);  // 100 ms to 10 min
+  std::string serves;                        // Owner::serves
 };
 
 class Pool final : public Location {
@@ -68,6 +69,8 @@ class Pool final : public Location {
   // Of a head that was asked for at `asked` and has just come: whether the log may be taken, for all that was seen
   // before (lease.h).
   bool may_take(const Head& seen, Time asked);
+  // The owner that was looked at last has been seen to renew.
+  bool owner_renews() const { return watch_.renews(); }
   // Takes the log from the owner that `seen` speaks of, and fences it off; blocks. False: somebody else was quicker, or
   // has taken it from us before that was done; it may be tried again.
   Result<bool> take(const Head& seen);

@@ -26,6 +26,7 @@ Owner Pool::owner_record(Owner::State state) const {
   owner.process = self_.process;
   owner.client = store_->client_address();
   owner.mac = self_.mac;
+  owner.serves = self_.serves;
   owner.lease = static_cast<std::uint64_t>(self_.lease.count());
   owner.renewal = renewal_;
   return owner;

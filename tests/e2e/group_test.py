@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""What an operator does to a service group, and what the nodes say: handing over and ending, with and without somebody to take over."""
+
+import subprocess
+import time
+import unittest
+
+import case
+import lab
+import takeover
+
+
+class GroupTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = lab.Directory(case.directory_of("group_test"))
+        cls.addClassCleanup(cls.directory.remove)
+        cls.group = takeover.Group(cls.directory)
+        cls.group.__enter__()
+        cls.addClassCleanup(cls.group.close)
+
+    def handover(self):
+        command = [lab.BINARY, "handover", "--data", self.group.data, "--service-group", takeover.GROUP]
+        begun = time.monotonic()
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        print(f"handover: status {done.returncode} after {(time.monotonic() - begun) * 1000:.0f} ms", flush=True)
+        return done
+
+    def alone(self):
+        """The others are gone; returns what starts them again."""
+        others = self.group.others()
+        for machine in others:
+            machine.node.kill_keeper()
+        return others
+
+    def whom_the_head_names(self):
+        process = self.group.owner_record()["process"]
+        return next((machine for machine in self.group.machines if str(machine.node.node_pid()) == process), None)
+
+    def start_again(self, machines):
+        for machine in machines:
+            machine.start()
+
+    def test_a_handover_is_refused_where_nobody_stands_by(self):
+        client = takeover.Client()
+        owner = self.group.owner
+        gone = self.alone()
+        served = owner.node.node_pid()
+        done = self.handover()
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("nobody stands by for store", done.stderr)
+        self.assertEqual(owner.node.events("handover-asked"), [])
+        self.assertEqual(owner.node.node_pid(), served)
+        client.end()
+        self.group.check_upload(client)
+        self.start_again(gone)
+
+    def test_a_node_that_is_to_serve_something_else_is_refused(self):
+        machine = self.group.others()[0]
+        common = ["serve", "--no-keeper", "--data", self.group.data, "--service-group", takeover.GROUP, "--lease", "500ms"]
+        mac = self.group.owner_record()["mac"]
+        cases = [(("tap:hf9", "10.77.0.2/24", "store:7000"), ("serves 10.77.0.2/24,echo:7001,store:7000", "to serve 10.77.0.2/24,store:7000")),
+                 (("tap:hf9", "10.77.0.9/24", "echo:7001", "store:7000"), ("serves 10.77.0.2/24,", "to serve 10.77.0.9/24,")),
+                 ((f"tap:hf9,mac={mac}", "10.77.0.2/24", "store:7000", "echo:7001"), (f"has the MAC {mac}",))]
+        for (link, address, *services), words in cases:
+            with self.subTest(address), machine.namespace:
+                chosen = [word for service in services for word in ("--service", service)]
+                done = subprocess.run([lab.BINARY, *common, "--link", link, "--address", address, *chosen], capture_output=True, text=True,
+                                      timeout=30, check=False)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                for word in words:
+                    self.assertIn(word, done.stderr)
+        self.assertEqual(self.group.owner.node.events()[-1]["event"], "ready", "the owner was disturbed")
+
+    def test_an_owner_that_ends_waits_for_nobody(self):
+        owner = self.group.owner
+        gone = self.alone()
+        owner.node.process.terminate()
+        self.assertEqual(owner.node.process.wait(20), 0)
+        owner.start("ready")
+        self.start_again(gone)
+
+    def test_an_owner_ends_in_time_while_the_cluster_is_away(self):
+        owner = self.group.owner
+        client = takeover.Client()
+        time.sleep(0.3)
+        for number in range(3):
+            self.group.cluster.pause_osd(number)
+        try:
+            time.sleep(0.3)
+            begun = time.monotonic()
+            owner.node.process.terminate()
+            status = owner.node.process.wait(20)
+            took = time.monotonic() - begun
+        finally:
+            for number in range(3):
+                self.group.cluster.resume_osd(number)
+        print(f"ended after {took * 1000:.0f} ms with status {status}", flush=True)
+        self.assertIn("exit status", owner.node.events("node-died")[-1]["how"], "it was killed")
+        self.group.cluster.wait()
+        lab.wait_for(lambda: self.group.others()[0].node.events()[-1]["event"] == "ready", 30, self.group.logs)
+        self.group.owner, before = self.group.others()[0], owner
+        before.start()
+        client.end()
+        self.group.check_upload(client)
+
+    def test_a_request_is_heard_after_the_heads_osds_were_restarted(self):
+        for number in range(3):
+            self.group.cluster.kill_osd(number)
+            self.group.cluster.start_osd(number)
+            self.group.cluster.wait()
+        owner = lab.wait_for(self.whom_the_head_names, 30, self.group.logs)  # the other one may have taken over meanwhile
+        self.group.owner, other = owner, next(machine for machine in self.group.machines if machine is not owner)
+        ready = len(other.node.events("ready"))
+        stood_by = len(owner.node.events("standing-by"))
+        done = self.handover()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        other.wait_for("ready", ready + 1)
+        owner.wait_for("standing-by", stood_by + 1)
+        self.group.owner = other
+
+
+if __name__ == "__main__":
+    case.main()

@@ -127,6 +127,7 @@ class Oracle {
     for (const auto& [name, value] : write.attributes) {
       if (write.object == head_object("log") && name == kAttributeEpoch) taken_[operation.client] = std::stoull(value);
     }
+    owner_written(write);
     if (std::ranges::any_of(write.attributes, [](const auto& a) { return a.first == kAttributeOwner; })) {
       Time& renewed = renewed_[taken_[operation.client]];
       renewed = std::max(renewed, operation.submitted);
@@ -153,9 +154,31 @@ class Oracle {
   }
 
  private:
+  // An owner that renews in time keeps the log, however late a take arrives: nobody else takes it sooner than a lease
+  // after a renewal has come through. No clock is off by more than 3 in 100.
+  void owner_written(const ObjectWrite& write) {
+    const auto attribute = [&](const char* wanted) {
+      const auto found = std::ranges::find_if(write.attributes, [&](const auto& a) { return a.first == wanted; });
+      return found == write.attributes.end() ? std::string() : found->second;
+    };
+    const std::string owner = attribute(kAttributeOwner), epoch = attribute(kAttributeEpoch);
+    if (write.object != head_object("log") || owner.empty()) return;
+    const std::string node = owner.substr(0, owner.find("\nhost="));  // state and identity
+    const Duration since = cluster_.now() - owner_renewed_;
+    if (!epoch.empty() && owner_.starts_with("state=active") && owner_ != node && since < lease_ * 96 / 100) {
+      fail(fmt::format("epoch {} takes the log {} ms after its owner has renewed, whose lease is {} ms",
+                       std::stoull(epoch), since / std::chrono::milliseconds(1),
+                       lease_ / std::chrono::milliseconds(1)));
+    }
+    owner_ = node;
+    owner_renewed_ = cluster_.now();
+  }
+
   const MemoryCluster& cluster_;
   const Duration lease_;
   std::string failure_;
+  std::string owner_;                                  // the head's: state and identity
+  Time owner_renewed_{};                               // when that was written
   std::map<std::uint64_t, BlockHeader> written_;       // by nonce
   std::map<std::uint64_t, BlockHeader> acknowledged_;  // by position
   std::map<std::string, std::uint64_t> fence_;         // object: the latest owner that has taken it

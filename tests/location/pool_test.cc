@@ -367,6 +367,26 @@ TEST_F(PoolTest, LockTakesADeadOwnersLogAlsoWhereItsLeaseIsLongerThanTheBound) {
   EXPECT_TRUE(locked) << locked.error().message;
 }
 
+TEST_F(PoolTest, ATakeThatIsLongOnItsWayDeposesNobodyWhoHasRenewedMeanwhile) {
+  const auto owner = start();
+  auto standby = pool("b", [&](Time until) {
+    std::vector<std::string> ended;
+    cluster->step(std::min(until, owner->store().now() + milliseconds(1)));
+    poll(*owner, ended);
+  });
+  const std::uint64_t client = last_client;
+  const auto seen = standby->look();
+  ASSERT_TRUE(seen);
+  divert([&](const MemoryOperation& operation) { return operation.client == client && operation.write != nullptr; },
+         {.there = kLease});
+  const auto taken = standby->take(*seen);
+  ASSERT_TRUE(taken) << taken.error().message;
+  EXPECT_FALSE(*taken);
+  pass(2 * kLease, owner.get());
+  EXPECT_FALSE(owner->fenced() || owner->lapsed());
+  EXPECT_EQ(owner->head().epoch, 1U);
+}
+
 TEST_F(PoolTest, TheSameNodeTakesItsLogAtOnce) {
   auto owner = start();
   cluster->kill(last_client);

@@ -151,27 +151,28 @@ Result<Head> decode_head(const Finished& read, const std::string& place) {
   head.epoch = *value;
   if (const auto owner = read.attributes.find(kAttributeOwner); owner != read.attributes.end()) {
     head.owner = decode_owner(owner->second);
+    head.owner_text = owner->second;
     if (!head.owner) return broken("owner");
   }
   if (const auto wanted = read.attributes.find(kAttributeHandover); wanted != read.attributes.end()) {
     head.wanted = number<std::uint64_t>(wanted->second) == head.epoch;
   }
-  for (const auto& [key, bytes] : read.entries) {
   const auto newer = [&](const std::string& what) {
     return fail(Error::Kind::kIncompatible,
                 fmt::format("{}: a newer version of this program wrote the head object: it has {}", place, what));
   };
+  for (const auto& [key, bytes] : read.entries) {
     if (key.starts_with(kBlobPrefix)) {
       head.blobs.emplace(key.substr(kBlobPrefix.size()), bytes);
       continue;
     }
     const bool making = key.starts_with(kMakingPrefix);
-    const std::string_view prefix = making ? kMakingPrefix : kSegmentPrefix;
     if (!making && !key.starts_with(kSegmentPrefix)) return newer("an entry of an unknown kind");
     // The state comes first, whatever follows it.
     if (!bytes.empty() && static_cast<std::uint8_t>(bytes[0]) > kHighestState) {
       return newer("a segment in an unknown state");
     }
+    const std::string_view prefix = making ? kMakingPrefix : kSegmentPrefix;
     const bool is_segment = key.starts_with(prefix) && key.size() == prefix.size() + 16;
     const auto segment = is_segment ? number<std::uint64_t>(key.substr(prefix.size()), 16) : std::nullopt;
     const auto entry = segment ? decode_segment(bytes) : std::nullopt;

@@ -54,8 +54,8 @@ class Pool final : public Location {
   // Of a head that was asked for at `asked` and has just come: whether the log may be taken, for all that was seen
   // before (lease.h).
   bool may_take(const Head& seen, Time asked);
-  // Takes the log from the owner that `seen` speaks of, and fences it off; blocks. False: somebody else was quicker, or
-  // has taken it from us before that was done; it may be tried again.
+  // Takes the log from the owner that `seen` speaks of, and fences it off; blocks. False: somebody else was quicker,
+  // the owner has renewed since, or somebody has taken the log from us before that was done; it may be tried again.
   Result<bool> take(const Head& seen);
   bool owned() const { return owned_; }
   // Somebody else has taken the log, or the cluster has shut us out: for good.

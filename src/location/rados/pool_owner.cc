@@ -52,6 +52,8 @@ Result<bool> Pool::take(const Head& seen) {
     write.existence = ObjectWrite::Existence::kNew;
   } else if (!HF_MUTANT(kPoolTakesBlind)) {
     write.epoch = seen.epoch;
+    // Nor has its owner renewed since: a take that was long on its way would depose one that works.
+    if (seen.owner && !HF_MUTANT(kPoolTakesRenewed)) write.unchanged = {{kAttributeOwner, seen.owner_text}};
   }
   write.attributes = {{kAttributeEpoch, encode_epoch(epoch)},
                       {kAttributeOwner, encode(owner_record(Owner::State::kActive))}};

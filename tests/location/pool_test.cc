@@ -387,6 +387,28 @@ TEST_F(PoolTest, ATakeThatIsLongOnItsWayDeposesNobodyWhoHasRenewedMeanwhile) {
   EXPECT_EQ(owner->head().epoch, 1U);
 }
 
+TEST_F(PoolTest, AStartGoesOnAfterAnAnswerThatDoesNotCome) {
+  const auto late = cluster->bound + seconds(1);
+  for (const Journey journey : {Journey{.lost = true}, Journey{.there = late}, Journey{.back = late}}) {
+    // The first look, the take, the look after it, raising the segment.
+    for (int which = 1; which <= 4; ++which) {
+      SCOPED_TRACE(testing::Message() << "operation " << which << ", lost: " << journey.lost
+                                      << ", executed after: " << journey.there / milliseconds(1) << " ms");
+      start().reset();
+      auto next = pool("b");
+      int operations = 0;
+      divert([&](const MemoryOperation&) { return ++operations == which; }, journey);
+      const auto locked = next->lock(seconds(30));
+      ASSERT_TRUE(locked) << locked.error().message;
+      cluster->decide = {};
+      pass(2 * late, next.get());
+      EXPECT_FALSE(next->fenced() || next->lapsed());
+      next->write(2, kOne, 0, a.bytes);
+      EXPECT_THAT(finish(*next), ElementsAre("2"));
+    }
+  }
+}
+
 TEST_F(PoolTest, TheSameNodeTakesItsLogAtOnce) {
   auto owner = start();
   cluster->kill(last_client);

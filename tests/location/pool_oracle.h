@@ -79,6 +79,15 @@ class Oracle {
   // The log is taken: from now on nothing of an older owner's lands in these, nor in those that it makes.
   void fenced(std::uint64_t epoch, const std::vector<SegmentInfo>& segments) {
     ++owners_;
+    // It has lost the log already, and does not know: what it found may be removed by now.
+    if (std::ranges::any_of(taken_, [&](const auto& taken) { return taken.second > epoch; })) return;
+    // It knows each segment that an older owner has brought into use.
+    for (const auto& [object, fence] : fence_) {
+      const auto is_it = [&](const SegmentInfo& segment) { return segment_object("log", segment.number) == object; };
+      if (fence < epoch && std::ranges::none_of(segments, is_it)) {
+        fail(fmt::format("epoch {} does not know {}, which epoch {} has in use", epoch, object, fence));
+      }
+    }
     for (const SegmentInfo& segment : segments) fence_[segment_object("log", segment.number)] = epoch;
   }
 

@@ -85,6 +85,7 @@ enum class Mutant : std::uint8_t {
   kPoolHeadUnguarded,   // what is written to the head does not assert the owner's epoch
   kPoolMakesBlind,      // an object that is there already is made anew whoever has it
   kPoolRemovesBlind,    // a segment's object is removed whoever has it
+  kPoolTakesRenewed,    // a log is taken though its owner has renewed since it was looked at
   kCount
 };
 // From here on they are the model checker's, before that the simulator's.

@@ -79,6 +79,15 @@ class Oracle {
   // The log is taken: from now on nothing of an older owner's lands in these, nor in those that it makes.
   void fenced(std::uint64_t epoch, const std::vector<SegmentInfo>& segments) {
     ++owners_;
+    // It has lost the log already, and does not know: what it found may be removed by now.
+    if (std::ranges::any_of(taken_, [&](const auto& taken) { return taken.second > epoch; })) return;
+    // It knows each segment that an older owner has brought into use.
+    for (const auto& [object, fence] : fence_) {
+      const auto is_it = [&](const SegmentInfo& segment) { return segment_object("log", segment.number) == object; };
+      if (fence < epoch && std::ranges::none_of(segments, is_it)) {
+        fail(fmt::format("epoch {} does not know {}, which epoch {} has in use", epoch, object, fence));
+      }
+    }
     for (const SegmentInfo& segment : segments) fence_[segment_object("log", segment.number)] = epoch;
   }
 
@@ -127,6 +136,7 @@ class Oracle {
     for (const auto& [name, value] : write.attributes) {
       if (write.object == head_object("log") && name == kAttributeEpoch) taken_[operation.client] = std::stoull(value);
     }
+    owner_written(write);
     if (std::ranges::any_of(write.attributes, [](const auto& a) { return a.first == kAttributeOwner; })) {
       Time& renewed = renewed_[taken_[operation.client]];
       renewed = std::max(renewed, operation.submitted);
@@ -153,9 +163,31 @@ class Oracle {
   }
 
  private:
+  // An owner that renews in time keeps the log, however late a take arrives: nobody else takes it sooner than a lease
+  // after a renewal has come through. No clock is off by more than 3 in 100.
+  void owner_written(const ObjectWrite& write) {
+    const auto attribute = [&](const char* wanted) {
+      const auto found = std::ranges::find_if(write.attributes, [&](const auto& a) { return a.first == wanted; });
+      return found == write.attributes.end() ? std::string() : found->second;
+    };
+    const std::string owner = attribute(kAttributeOwner), epoch = attribute(kAttributeEpoch);
+    if (write.object != head_object("log") || owner.empty()) return;
+    const std::string node = owner.substr(0, owner.find("\nhost="));  // state and identity
+    const Duration since = cluster_.now() - owner_renewed_;
+    if (!epoch.empty() && owner_.starts_with("state=active") && owner_ != node && since < lease_ * 96 / 100) {
+      fail(fmt::format("epoch {} takes the log {} ms after its owner has renewed, whose lease is {} ms",
+                       std::stoull(epoch), since / std::chrono::milliseconds(1),
+                       lease_ / std::chrono::milliseconds(1)));
+    }
+    owner_ = node;
+    owner_renewed_ = cluster_.now();
+  }
+
   const MemoryCluster& cluster_;
   const Duration lease_;
   std::string failure_;
+  std::string owner_;                                  // the head's: state and identity
+  Time owner_renewed_{};                               // when that was written
   std::map<std::uint64_t, BlockHeader> written_;       // by nonce
   std::map<std::uint64_t, BlockHeader> acknowledged_;  // by position
   std::map<std::string, std::uint64_t> fence_;         // object: the latest owner that has taken it

@@ -367,6 +367,48 @@ TEST_F(PoolTest, LockTakesADeadOwnersLogAlsoWhereItsLeaseIsLongerThanTheBound) {
   EXPECT_TRUE(locked) << locked.error().message;
 }
 
+TEST_F(PoolTest, ATakeThatIsLongOnItsWayDeposesNobodyWhoHasRenewedMeanwhile) {
+  const auto owner = start();
+  auto standby = pool("b", [&](Time until) {
+    std::vector<std::string> ended;
+    cluster->step(std::min(until, owner->store().now() + milliseconds(1)));
+    poll(*owner, ended);
+  });
+  const std::uint64_t client = last_client;
+  const auto seen = standby->look();
+  ASSERT_TRUE(seen);
+  divert([&](const MemoryOperation& operation) { return operation.client == client && operation.write != nullptr; },
+         {.there = kLease});
+  const auto taken = standby->take(*seen);
+  ASSERT_TRUE(taken) << taken.error().message;
+  EXPECT_FALSE(*taken);
+  pass(2 * kLease, owner.get());
+  EXPECT_FALSE(owner->fenced() || owner->lapsed());
+  EXPECT_EQ(owner->head().epoch, 1U);
+}
+
+TEST_F(PoolTest, AStartGoesOnAfterAnAnswerThatDoesNotCome) {
+  const auto late = cluster->bound + seconds(1);
+  for (const Journey journey : {Journey{.lost = true}, Journey{.there = late}, Journey{.back = late}}) {
+    // The first look, the take, the look after it, raising the segment.
+    for (int which = 1; which <= 4; ++which) {
+      SCOPED_TRACE(testing::Message() << "operation " << which << ", lost: " << journey.lost
+                                      << ", executed after: " << journey.there / milliseconds(1) << " ms");
+      start().reset();
+      auto next = pool("b");
+      int operations = 0;
+      divert([&](const MemoryOperation&) { return ++operations == which; }, journey);
+      const auto locked = next->lock(seconds(30));
+      ASSERT_TRUE(locked) << locked.error().message;
+      cluster->decide = {};
+      pass(2 * late, next.get());
+      EXPECT_FALSE(next->fenced() || next->lapsed());
+      next->write(2, kOne, 0, a.bytes);
+      EXPECT_THAT(finish(*next), ElementsAre("2"));
+    }
+  }
+}
+
 TEST_F(PoolTest, TheSameNodeTakesItsLogAtOnce) {
   auto owner = start();
   cluster->kill(last_client);

@@ -17,6 +17,7 @@ constexpr std::string_view kBlobPrefix = "blob-";
 constexpr std::size_t kMostOwner = 4096;  // bytes of the record
 constexpr std::size_t kMostText = 512;    // bytes of a value in it
 constexpr std::size_t kSegmentEntrySize = 9;
+constexpr auto kHighestState = static_cast<std::uint8_t>(SegmentState::kRemoving);
 constexpr std::uint64_t kNoEpoch = ~std::uint64_t{0};
 
 template <class Number>
@@ -76,7 +77,7 @@ std::optional<Owner> decode_owner(std::string_view text) {
 std::optional<SegmentEntry> decode_segment(Bytes bytes) {
   if (bytes.size() != kSegmentEntrySize) return std::nullopt;
   const auto state = static_cast<std::uint8_t>(bytes[0]);
-  if (state < 1 || state > 3) return std::nullopt;
+  if (state < 1 || state > kHighestState) return std::nullopt;
   return SegmentEntry{static_cast<SegmentState>(state), load_le<std::uint64_t>(bytes.data() + 1)};
 }
 
@@ -153,17 +154,27 @@ Result<Head> decode_head(const Finished& read, const std::string& place) {
   head.epoch = *value;
   if (const auto owner = read.attributes.find(kAttributeOwner); owner != read.attributes.end()) {
     head.owner = decode_owner(owner->second);
+    head.owner_text = owner->second;
     if (!head.owner) return broken("owner");
   }
   if (const auto wanted = read.attributes.find(kAttributeHandover); wanted != read.attributes.end()) {
     head.wanted = number<std::uint64_t>(wanted->second) == head.epoch;
   }
+  const auto newer = [&](const std::string& what) {
+    return fail(Error::Kind::kIncompatible,
+                fmt::format("{}: a newer version of this program wrote the head object: it has {}", place, what));
+  };
   for (const auto& [key, bytes] : read.entries) {
     if (key.starts_with(kBlobPrefix)) {
       head.blobs.emplace(key.substr(kBlobPrefix.size()), bytes);
       continue;
     }
     const bool making = key.starts_with(kMakingPrefix);
+    if (!making && !key.starts_with(kSegmentPrefix)) return newer("an entry of an unknown kind");
+    // The state comes first, whatever follows it.
+    if (!bytes.empty() && static_cast<std::uint8_t>(bytes[0]) > kHighestState) {
+      return newer("a segment in an unknown state");
+    }
     const std::string_view prefix = making ? kMakingPrefix : kSegmentPrefix;
     const bool is_segment = key.starts_with(prefix) && key.size() == prefix.size() + 16;
     const auto segment = is_segment ? number<std::uint64_t>(key.substr(prefix.size()), 16) : std::nullopt;

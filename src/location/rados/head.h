@@ -54,7 +54,8 @@ struct SegmentEntry {
 struct Head {
   std::uint64_t epoch = 0;  // 0: there is no head
   std::optional<Owner> owner;
-  bool wanted = false;  // this owner is asked to give the log back
+  std::string owner_text;  // as it is in the head: what a take compares
+  bool wanted = false;     // this owner is asked to give the log back
   std::map<std::uint64_t, SegmentEntry> segments;
   std::map<std::string, std::vector<std::byte>> blobs;
 

@@ -192,6 +192,9 @@ class LibradosStore final : public ObjectStore {
     if (write.epoch) guard(LIBRADOS_CMPXATTR_OP_EQ, *write.epoch);
     // The given value on the left: this one is not below the object's.
     if (write.epoch_at_most) guard(LIBRADOS_CMPXATTR_OP_GTE, *write.epoch_at_most);
+    for (const auto& [name, value] : write.unchanged) {
+      api_.write_op_cmpxattr(op, name.c_str(), LIBRADOS_CMPXATTR_OP_EQ, value.data(), value.size());
+    }
     for (const auto& [name, value] : write.attributes) {
       api_.write_op_setxattr(op, name.c_str(), value.data(), value.size());
     }

@@ -140,10 +140,14 @@ Outcome MemoryCluster::apply_write(const ObjectWrite& write) {
   if (!anew && found == objects.end()) return Outcome::kAbsent;
   if (!anew) {
     const auto attribute = found->second.attributes.find(kAttributeEpoch);
+    for (const auto& [name, value] : write.unchanged) {
+      const auto now = found->second.attributes.find(name);
+      if (now == found->second.attributes.end() || now->second != value) return Outcome::kGuard;
+    }
     const std::string epoch = attribute == found->second.attributes.end() ? "" : attribute->second;
     if (write.epoch && epoch != encode_epoch(*write.epoch)) return Outcome::kGuard;
     if (write.epoch_at_most && epoch > encode_epoch(*write.epoch_at_most)) return Outcome::kGuard;
-  } else if (write.epoch) {
+  } else if (write.epoch || !write.unchanged.empty()) {
     return Outcome::kGuard;
   }
   if (write.remove) {

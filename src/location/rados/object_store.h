@@ -26,9 +26,11 @@ struct ObjectWrite {
   };
   std::string object;
   Existence existence = Existence::kRequired;
-  // Guards on the object's attribute "epoch" (an object without one has a lower one than any); else kGuard.
-  std::optional<std::uint64_t> epoch;                                   // must be this number
-  std::optional<std::uint64_t> epoch_at_most;                           // must be no higher
+  // Guards; else kGuard. On the object's attribute "epoch" (an object without one has a lower one than any):
+  std::optional<std::uint64_t> epoch;          // must be this number
+  std::optional<std::uint64_t> epoch_at_most;  // must be no higher
+  // Attributes that must be there, with just this text:
+  std::vector<std::pair<std::string, std::string>> unchanged;
   std::vector<std::pair<std::string, std::string>> attributes;          // to be set
   std::vector<std::pair<std::string, std::vector<std::byte>>> entries;  // of the object's map, to be set
   std::vector<std::string> dropped_entries;                             // to be removed
@@ -51,7 +53,7 @@ enum class Outcome : std::uint8_t {
   kDone,
   kAbsent,   // no such object
   kExists,   // there is such an object
-  kGuard,    // the epoch is another one
+  kGuard,    // the epoch is another one, or what was to be unchanged
   kUnknown,  // no answer in time: it may have happened, may yet happen, or never
   kFull,     // no room: it has not happened
   kShutOut,  // this client is on the cluster's blocklist: it has not happened, and nothing more of it will

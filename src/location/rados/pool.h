@@ -71,8 +71,8 @@ class Pool final : public Location {
   bool may_take(const Head& seen, Time asked);
   // The owner that was looked at last has been seen to renew.
   bool owner_renews() const { return watch_.renews(); }
-  // Takes the log from the owner that `seen` speaks of, and fences it off; blocks. False: somebody else was quicker, or
-  // has taken it from us before that was done; it may be tried again.
+  // Takes the log from the owner that `seen` speaks of, and fences it off; blocks. False: somebody else was quicker,
+  // the owner has renewed since, or somebody has taken the log from us before that was done; it may be tried again.
   Result<bool> take(const Head& seen);
   bool owned() const { return owned_; }
   // Somebody else has taken the log, or the cluster has shut us out: for good.

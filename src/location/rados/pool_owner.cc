@@ -53,6 +53,8 @@ Result<bool> Pool::take(const Head& seen) {
     write.existence = ObjectWrite::Existence::kNew;
   } else if (!HF_MUTANT(kPoolTakesBlind)) {
     write.epoch = seen.epoch;
+    // Nor has its owner renewed since: a take that was long on its way would depose one that works.
+    if (seen.owner && !HF_MUTANT(kPoolTakesRenewed)) write.unchanged = {{kAttributeOwner, seen.owner_text}};
   }
   write.attributes = {{kAttributeEpoch, encode_epoch(epoch)},
                       {kAttributeOwner, encode(owner_record(Owner::State::kActive))}};
@@ -207,13 +209,21 @@ bool Pool::may_take(const Head& seen, Time asked) {
 Result<void> Pool::lock(Duration bound) {
   if (fenced_) return fail(Error::Kind::kBusy, fmt::format("{}: another node has taken this log over", place_));
   const Time give_up = store_->now() + bound;
+  // No answer in time: what became of it the next look at the head says. A take that has happened, or happens later, is
+  // our own, and taken from ourselves; one that is overtaken meets another epoch. The store's bound is the pause.
+  const auto look_again = [&](const Error& error) {
+    return error.kind == Error::Kind::kTimeout && store_->now() < give_up;
+  };
   while (!owned_) {
     const Time asked = store_->now();
     auto seen = look();
-    if (!seen) return std::unexpected(seen.error());
+    if (!seen) {
+      if (look_again(seen.error())) continue;
+      return std::unexpected(seen.error());
+    }
     if (may_take(*seen, asked)) {
       auto taken = take(*seen);
-      if (!taken) return std::unexpected(taken.error());
+      if (!taken && !look_again(taken.error())) return std::unexpected(taken.error());
       continue;
     }
     const Time now = store_->now();

@@ -60,8 +60,10 @@ struct LogInfo {
   unsigned stored_on = 0;  // W
   std::uint64_t segment_size = 0;
   Epoch epoch;
-  Lsn first;  // first batch still there
-  Lsn end;    // last batch that is shown
+  SegmentNumber first_kept;       // segments in front of it were released; 0: none ever was
+  std::uint64_t next_stream = 1;  // above the number of every stream there was
+  Lsn first;                      // first batch still there
+  Lsn end;                        // last batch that is shown
   // Batches behind it, where no node runs, that are on fewer locations than is needed to have been acknowledged: whole
   // there, blank elsewhere. A start adopts them.
   std::uint64_t undecided = 0;

@@ -13,7 +13,7 @@ enum class RecordType : std::uint8_t {
   kOut = 3,         // commit: 8 bytes "input consumed up to" (u64), then outbound bytes from `offset` on
   kClose = 4,       // the connection is gone; `extra` is the reason
   kEpochStart = 5,  // first record of an epoch: where the one before it ended (the log's own)
-  kCheckpointBegin = 6,  // the log's own
+  kCheckpointBegin = 6,  // the log's own; `offset` is the first segment that is kept, 0: all
   kCheckpointEnd = 7,    // `offset` is the LSN of the batch that holds its begin (the log's own)
 };
 

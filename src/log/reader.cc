@@ -7,6 +7,7 @@
 #include "log/log_view.h"
 #include "log/scrub.h"
 #include "log/stream_read.h"
+#include "log/trim_plan.h"
 
 namespace holdfast::log {
 namespace {
@@ -67,6 +68,7 @@ class LogReader final : public Reader {
     return was_trimmed(stream, next, std::min(still.begin, from + length), still);
   }
 
+  Result<TrimPlan> plan_trim(const TrimWish& wish) override { return log::plan_trim(*view_, wish); }
   Result<void> records(Lsn from, const RecordSink& sink) override;
 
   Result<std::vector<Finding>> scrub(const std::function<void(std::uint64_t, std::uint64_t)>& progress) override {

@@ -83,6 +83,22 @@ struct Finding {
   bool repairable = false;  // another location has a good copy
 };
 
+// What is to be released of a log, a segment at a time, oldest first. Either of what is set releases.
+struct TrimWish {
+  std::uint64_t keep_bytes = 0;     // more than that, of segments; 0: however much there is
+  std::uint64_t sealed_before = 0;  // nothing in it is newer: nanoseconds since 1970; 0: however old
+  bool closed = false;              // as long as all streams in it are closed
+};
+struct TrimPlan {
+  SegmentNumber first_kept;  // 0: nothing goes
+  std::uint64_t segments = 0, bytes = 0;
+  struct Loss {
+    StreamId stream;
+    StreamRange in, out;  // what goes of each direction
+  };
+  std::vector<Loss> losses;  // ascending
+};
+
 class Reader {
  public:
   // Takes pieces in stream order; false stops the read (which then succeeds).
@@ -109,6 +125,9 @@ class Reader {
   // location. Ranges that are not there (beyond the end, trimmed, in a gap) are errors.
   virtual Result<void> read(StreamId stream, Direction direction, StreamOffset from, std::uint64_t length,
                             const Sink& sink) = 0;
+
+  // What that would be, as the log is now. The segment that is being written stays.
+  virtual Result<TrimPlan> plan_trim(const TrimWish& wish) = 0;
 
   // Every durable record, in log order, from `from` on (Lsn{0}: from the first kept).
   virtual Result<void> records(Lsn from, const RecordSink& sink) = 0;

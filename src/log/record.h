@@ -18,7 +18,9 @@ enum class RecordType : std::uint8_t {
 };
 
 // Record flags.
-inline constexpr std::uint8_t kFin = 1;   // kIn, kOut: the direction ends after these bytes (which may be none)
+inline constexpr std::uint8_t kFin = 1;  // kIn, kOut: the direction ends after these bytes (which may be none)
+// kOut: a copy for the connection alone, of bytes whose segment is to be released; no part of what readers are shown.
+inline constexpr std::uint8_t kAnew = 4;
 inline constexpr std::uint8_t kEcho = 2;  // kIn: the same bytes are at once the outbound bytes of the same offsets
 
 // 32 bytes in the log, little-endian, in this order; followed by `length` payload bytes, padded with zeros to 8.

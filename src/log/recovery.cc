@@ -357,6 +357,11 @@ LogStart Recovery::make_start() {
     }
     start.replicas.push_back(std::move(replica));
   }
+  // What a policy keeps is counted in segments of the chain: files of no run are an owner's that lost.
+  const bool counts = options_.retention.bytes != 0 && !kept.empty() && !tail_.empty;
+  if (counts && chain_->extend_to(*kept.begin())) {
+    std::erase_if(kept, [this](SegmentNumber segment) { return chain_->run_of(segment) == nullptr; });
+  }
   start.kept.assign(kept.begin(), kept.end());
   return start;
 }

@@ -135,10 +135,10 @@ void SegmentIndex::add_record(const RecordHeader& header, std::uint32_t position
       entry.flags |= S::kHasOut | ((header.flags & kFin) != 0 ? S::kOutFin : 0);
       break;
     case RecordType::kOut:
+      if ((header.flags & kAnew) != 0) break;
       extend(entry.has(S::kHasOut), entry.out_begin, entry.out_end, extent.offset, end);
       entry.flags |= S::kHasOut | S::kHasCommit | ((header.flags & kFin) != 0 ? S::kOutFin : 0);
-      // Bytes that are written anew say nothing of it.
-      entry.consumed = std::max(entry.consumed, consumed);
+      entry.consumed = consumed;
       break;
     case RecordType::kClose:
       entry.flags |= S::kClosed;

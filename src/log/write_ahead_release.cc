@@ -40,7 +40,7 @@ std::optional<SegmentNumber> WriteAheadLog::mark_due() {
     if (goal_ <= mark_begun_) return std::nullopt;
   }
   if (anew_stepped_ == next_lsn_) return std::nullopt;
-  if (checkpoint_source_->write_anew(goal_, CheckpointPacer::kStepBytes)) {
+  if (!HF_MUTANT(kReleaseNeeded) && checkpoint_source_->write_anew(goal_, CheckpointPacer::kStepBytes)) {
     anew_stepped_ = next_lsn_;
     return std::nullopt;
   }

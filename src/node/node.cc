@@ -18,6 +18,7 @@
 #include "node/handshake_values.h"
 #include "node/stop_signals.h"
 #include "node/storage.h"
+#include "node/trim_request.h"
 #include "node/ways_refusals.h"
 #include "shard/clock.h"
 #include "shard/shard.h"
@@ -386,6 +387,7 @@ class Node {
 
   Result<std::unique_ptr<log::Log>> open_log(Places places, gate::Recovery& recovered) {
     log::Options log_options = options_.log;
+    log_options.wall_clock = wall_clock_now();
     if (!options_.group.empty()) log_options.checkpoint_every = kGroupCheckpoints;
     log_options.on_format = [this](unsigned stored_on, unsigned replicas) {
       spdlog::info("no log in {}: a new one is made, ACKed is what {} of {} have", fmt::join(options_.data, ", "),
@@ -447,7 +449,10 @@ class Node {
     const Time now = shard::monotonic_now();
     if (now < next_look_) return;
     next_look_ = now + kLookEvery;
-    if (engine_->log() != nullptr) storage_.look_at(*engine_->log(), chronicle_);
+    if (auto* const log = engine_->log()) {
+      storage_.look_at(*log, chronicle_);
+      if (!log->quorum_lost()) trims_.look(options_.data, *log);
+    }
     chronicle_.tell_refusals(now);
     if (tap_->capture() != nullptr) tap_->capture()->writer().flush();
   }
@@ -498,6 +503,7 @@ class Node {
   const EventFile& events_;
   Chronicle chronicle_;
   StorageWatch storage_;
+  TrimRequests trims_;
   std::unique_ptr<StopSignals> stop_;
   std::unique_ptr<stack::Engine> engine_;
   std::unique_ptr<shard::Shard> shard_;

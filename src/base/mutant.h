@@ -49,6 +49,8 @@ enum class Mutant : std::uint8_t {
   kReuseOldSegment,    // a new epoch goes on writing in the old epoch's segment
   kFailedWriteCounts,  // a write that failed counts as stored
   kIgnorePayloadCrc,   // recovery and readers do not check payload checksums
+  kReleaseUnmarked,    // a segment goes as soon as a checkpoint that gives it up is begun
+  kReleaseNeeded,      // segments go whatever live connections need of them
   // stack
   kCookieKeyForgotten,  // each life makes and checks SYN cookies with a secret of its own
   kCookieUsedTwice,     // the ACK of a SYN cookie opens a connection that is over once more

@@ -41,6 +41,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "reuse-old-segment",
                                                                                            "failed-write-counts",
                                                                                            "ignore-payload-crc",
+                                                                                           "release-unmarked",
+                                                                                           "release-needed",
                                                                                            "cookie-key-forgotten",
                                                                                            "cookie-used-twice",
                                                                                            "lock-another-file",

@@ -147,6 +147,8 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   // ---- log::CheckpointSource ----
   void checkpoint_begin() override;
   bool checkpoint_step(std::size_t budget) override;
+  bool write_anew(SegmentNumber before, std::size_t budget) override;
+  SegmentNumber first_needed(SegmentNumber before) override;
 
  private:
   static Entry& entry_of(const tcp::Connection& connection) { return *static_cast<Entry*>(connection.user); }
@@ -154,6 +156,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   void note_stored_edges(Entry& entry, Lsn lsn);
   Lsn append_record(Entry& entry);
   Lsn append_record(Entry& entry, const ExtentRange& outbound);
+  bool append_anew(StreamId id, log::Extent& extent);
   Lsn append_aside(StreamId id, const RecoveredConnection& connection, const ExtentRange& outbound);
   template <class Append>
   bool checkpoint(StreamId id, const Extents& outbound, Append&& append);
@@ -221,6 +224,9 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   Time started_;
   std::uint64_t volatile_id_ = 0;
 
+  SegmentNumber anew_before_;
+  StreamId anew_cursor_;
+  Time next_wall_clock_{};  // when the log is told again
   StreamId checkpoint_cursor_, checkpoint_limit_, aside_cursor_;
   // Of a connection that has more outbound extents than one record lists: from which on they are still to be listed.
   StreamId listed_of_;

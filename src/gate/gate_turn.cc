@@ -12,6 +12,8 @@ namespace {
 constexpr Duration kLazyFlush = std::chrono::milliseconds(50);
 // How often a full log looks whether there is room again. Each look may write a part of a segment.
 constexpr Duration kSpaceRetry = std::chrono::seconds(1);
+// How often the log is told what time it is, and looks whether something is old enough to go.
+constexpr Duration kWallClockEvery = std::chrono::milliseconds(500);
 // A turn ends even if every step makes more to do; the caller comes back at deadline().
 constexpr int kRounds = 8;
 // Enough for a peer that has doubled its time-out so often: one of 200 ms that was away for six seconds.
@@ -35,6 +37,10 @@ void Gate::pump(Time now) {
   }
   if (!unspoken_.empty()) speak_to_the_settled(now);
   run_timers();
+  if (log_ && now >= next_wall_clock_) {
+    next_wall_clock_ = now + kWallClockEvery;
+    log_->tell_wall_clock(wall_time());
+  }
   look_for_room();
   if (!owed_closes_.empty() && !log_->full()) append_owed_closes();
   if (now_ >= lazy_flush_) {

@@ -116,6 +116,9 @@ void Recovery::on_outbound(const log::RecordHeader& header, const log::Extent& w
   const auto found = connections_.find(header.stream);
   if (found == connections_.end()) return;
   tcp::Snapshot& s = found->second.record.snapshot;
+  // Appended anew before older segments were to be released. The first copy is still there, or the connection's record
+  // in the checkpoint that released it says where this one is.
+  if ((header.flags & log::kAnew) != 0) return;
   if (header.offset != s.snd_end.value || s.snd_fin) {
     ++strange_;
     return;

@@ -59,11 +59,54 @@ std::optional<EpochRun> Chain::read_start(Epoch epoch, SegmentNumber first_segme
   return std::nullopt;
 }
 
+// A checkpoint gives up segments only once everything in them is durable: an epoch whose first ones it gives up has
+// begun, and what is kept of it follows on what was durable.
+std::optional<EpochRun> Chain::begin_of(Epoch epoch, SegmentNumber first_segment) const {
+  if (first_segment >= first_kept_) return read_start(epoch, first_segment);
+  EpochRun run;
+  run.epoch = epoch;
+  run.first_segment = first_kept_;
+  run.cut = true;
+  return run;
+}
+
+bool Chain::goes_back(const EpochRun& run) const {
+  return run.previous.end_lsn.value != 0 && run.previous.end_segment >= first_kept_;
+}
+
+SegmentNumber Chain::mark_at(const std::optional<BatchPosition>& checkpoint) const {
+  if (!checkpoint) return {};
+  for (Source* source : sources_) {
+    const auto batch = source->batch_at(*checkpoint, PayloadCheck::kVerify, false);
+    if (!batch) continue;
+    RecordWalk walk(body_of(batch->header, batch->bytes));
+    while (const auto record = walk.next()) {
+      if (record->header.type != RecordType::kCheckpointBegin) continue;
+      const SegmentNumber first{record->header.offset};
+      return first <= checkpoint->segment ? first : SegmentNumber{};
+    }
+  }
+  return {};
+}
+
+void Chain::keep_from(SegmentNumber first) {
+  if (first <= first_kept_) return;
+  first_kept_ = first;
+  std::erase_if(runs_, [first](const EpochRun& run) { return run.closed && run.end_segment < first; });
+  if (runs_.empty() || runs_.front().first_segment >= first) return;
+  EpochRun& run = runs_.front();
+  run.first_segment = first;
+  run.previous = {};
+  run.cut = true;
+}
+
 void Chain::find() {
   runs_.clear();
+  first_kept_ = {};
   std::optional<Epoch> below;
   while (const auto top = newest_top(below)) {
-    if (auto run = read_start(top->epoch, top->epoch_segment)) {
+    first_kept_ = std::min(mark_at(top->checkpoint), top->at.segment);
+    if (auto run = begin_of(top->epoch, top->epoch_segment)) {
       top_ = *top;
       runs_.push_back(*run);
       return;
@@ -71,12 +114,13 @@ void Chain::find() {
     // Its first batch never got there: nothing of that epoch counts. (Or it rotted: recovery looks for signs of that.)
     below = top->epoch;
   }
+  first_kept_ = {};
 }
 
 Result<void> Chain::extend_to(SegmentNumber segment) {
-  while (!runs_.empty() && runs_.front().first_segment > segment && runs_.front().previous.end_lsn.value != 0) {
+  while (!runs_.empty() && runs_.front().first_segment > segment && goes_back(runs_.front())) {
     const EpochStart& said = runs_.front().previous;
-    auto run = read_start(said.previous, said.previous_first_segment);
+    auto run = begin_of(said.previous, said.previous_first_segment);
     if (!run) {
       return fail(Error::Kind::kCorrupt, fmt::format("segment {}: the start of epoch {} cannot be read at any location",
                                                      said.previous_first_segment.value, said.previous.counter));
@@ -103,7 +147,7 @@ Result<std::optional<SegmentNumber>> Chain::before(SegmentNumber segment) {
   const EpochRun* run = run_of(segment);
   if (run == nullptr) return std::nullopt;
   if (segment > run->first_segment) return SegmentNumber{segment.value - 1};
-  if (run->previous.end_lsn.value == 0) return std::nullopt;
+  if (!goes_back(*run)) return std::nullopt;
   const SegmentNumber end = run->previous.end_segment;
   if (auto done = extend_to(end); !done) return std::unexpected(done.error());
   return end;

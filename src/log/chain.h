@@ -24,7 +24,9 @@ struct EpochRun {
   std::uint64_t end_mac = 0;
   SegmentNumber end_segment;
   std::uint32_t end_offset = 0;
-  EpochStart previous;
+  EpochStart previous;  // of a cut run: nothing
+  // Its first segments are released: it begins at the first that is kept, first_lsn and first_predecessor mean nothing.
+  bool cut = false;
 };
 
 class Chain {
@@ -33,7 +35,13 @@ class Chain {
 
   // Finds the newest epoch whose start is there. An empty log has no runs.
   void find();
-  // Makes sure that the runs reach back to this segment, or to the log's first.
+  // The first segment that is kept, as the newest header at a segment's start knows it; 0: all are.
+  SegmentNumber first_kept() const { return first_kept_; }
+  // What a checkpoint's begin says of it.
+  SegmentNumber mark_at(const std::optional<BatchPosition>& checkpoint) const;
+  // A later checkpoint says that less is kept. No walk must be under way.
+  void keep_from(SegmentNumber first);
+  // Makes sure that the runs reach back to this segment, or to the first that is kept.
   Result<void> extend_to(SegmentNumber segment);
 
   bool empty() const { return runs_.empty(); }
@@ -51,9 +59,12 @@ class Chain {
  private:
   std::optional<BatchHeader> newest_top(std::optional<Epoch> below) const;
   std::optional<EpochRun> read_start(Epoch epoch, SegmentNumber first_segment) const;
+  std::optional<EpochRun> begin_of(Epoch epoch, SegmentNumber first_segment) const;
+  bool goes_back(const EpochRun& run) const;
 
   std::vector<Source*> sources_;
   std::vector<EpochRun> runs_;
+  SegmentNumber first_kept_;
   BatchHeader top_;
 };
 

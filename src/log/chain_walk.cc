@@ -20,7 +20,7 @@ bool is_damaged(Source& source, BatchPosition at) {
 ChainWalk::ChainWalk(const Chain& chain, BatchPosition start, Look look)
     : chain_(chain), look_(look), run_(chain.run_of(start.segment)), position_(start) {
   HF_ASSERT(run_ != nullptr);
-  if (start != BatchPosition{run_->first_segment, 0}) return;
+  if (run_->cut || start != BatchPosition{run_->first_segment, 0}) return;
   expected_ = run_->first_lsn;
   predecessor_ = run_->first_predecessor;
 }

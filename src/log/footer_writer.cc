@@ -34,6 +34,17 @@ void FooterWriter::written(unsigned replica, SegmentNumber segment) {
   drop_finished();
 }
 
+bool FooterWriter::give_up(unsigned replica, SegmentNumber before) {
+  bool writing = false;
+  for (Footer& footer : footers_) {
+    if (footer.segment >= before) continue;
+    footer.wanted &= ~replica_bit(replica);
+    writing |= (footer.writing & replica_bit(replica)) != 0;
+  }
+  drop_finished();
+  return writing;
+}
+
 void FooterWriter::abandon(unsigned replica) {
   for (Footer& footer : footers_) footer.wanted &= ~replica_bit(replica);
   drop_finished();

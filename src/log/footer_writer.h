@@ -29,6 +29,9 @@ class FooterWriter {
   // The next footer that location `replica` should write, once it holds everything up to `prefix`.
   std::optional<Write> next(unsigned replica, Lsn prefix);
   void written(unsigned replica, SegmentNumber segment);
+  // Segments in front of this one are released: no footer of theirs is wanted any more there. True where one is on its
+  // way.
+  bool give_up(unsigned replica, SegmentNumber before);
   // The location is out: nothing more is wanted there. Writes that it has begun are still awaited.
   void abandon(unsigned replica);
 

@@ -19,8 +19,16 @@
 
 namespace holdfast::log {
 
+// What is kept of what nothing needs any more, a segment at a time; both may be set, and then either releases.
+struct Retention {
+  std::uint64_t bytes = 0;          // of segments; 0: as many as there are
+  Duration age = Duration::zero();  // of a segment's newest record; 0: for ever
+};
+
 struct Options {
-  unsigned stored_on = 0;                    // W; 0: all but one of R where R >= 3, else all
+  Retention retention;
+  std::uint64_t wall_clock = 0;  // at the start, nanoseconds since 1970: nothing that is there already is newer
+  unsigned stored_on = 0;        // W; 0: all but one of R where R >= 3, else all
   std::uint64_t segment_size = 32ULL << 20;  // bytes, a multiple of 1 MiB, 1..1024 MiB; fixed when the log is formatted
   std::uint32_t batch_size = 512U << 10;     // bytes, a multiple of 4 KiB; a batch with one larger append may not exist
   unsigned max_in_flight = 4;                // batches
@@ -69,6 +77,13 @@ class CheckpointSource {
   virtual void checkpoint_begin() = 0;
   // Append up to about `budget` bytes of records; false when all that were live at the begin are written.
   virtual bool checkpoint_step(std::size_t budget) = 0;
+
+  // Segments in front of `before` are to be released: append anew what live connections need of them, up to about
+  // `budget` bytes; false when there is nothing left to append.
+  virtual bool write_anew(SegmentNumber /*before*/, std::size_t /*budget*/) { return false; }
+  // Of the segments in front of `before` the first that something needs still which a checkpoint does not write; or
+  // `before`.
+  virtual SegmentNumber first_needed(SegmentNumber before) { return before; }
 };
 
 enum class LocationState : std::uint8_t {
@@ -85,6 +100,13 @@ struct LocationStatus {
 };
 // "NAME: REASON", where the reason does not begin like that by itself.
 std::string with_name(const std::string& name, const std::string& reason);
+
+// How far a log is released.
+struct Released {
+  SegmentNumber first_kept;   // by the mark in force; 0: nothing was ever released
+  std::uint64_t waiting = 0;  // segments in front of it that still take room, over all active locations
+  std::uint64_t freed = 0;    // segments whose room was given back or used again since the start, likewise
+};
 
 class Log {
  public:
@@ -160,6 +182,17 @@ class Log {
   virtual StreamId next_stream_id() = 0;  // unique for the log's whole life; rides on the batches that use it
 
   virtual void set_checkpoint_source(CheckpointSource* source) = 0;
+
+  // ---- Retention: the oldest segments are given up once a checkpoint that says so is stored ----
+
+  // From time to time: what is a segment's age?
+  virtual void tell_wall_clock(std::uint64_t /*now*/) {}
+  // Gives up what lies in front of this segment, or as much of it as nothing needs, whatever Options::retention says.
+  // Seen to at once: released() says how far it has come.
+  virtual void release_before(SegmentNumber /*first_kept*/) {}
+  virtual Released released() const { return {}; }
+  // Nothing that was asked for with release_before() is still to be done.
+  virtual bool release_settled() const { return true; }
 
   // ---- Reading back (retransmission after recovery; blocking, from any active location, checksum-verified) ----
   virtual Result<void> read(const Extent& extent, std::uint64_t from_offset, MutableBytes into) = 0;

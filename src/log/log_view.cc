@@ -117,9 +117,13 @@ Result<bool> LogView::refresh() {
     tell_damage();
     return false;
   }
-  if (!chain_ || chain_->empty() || chain_->runs().back().epoch != fresh->runs().back().epoch) {
+  // What was to be looked at next may be released already.
+  const bool outrun = walk_ && fresh->first_kept() > walk_->position().segment;
+  if (outrun || !chain_ || chain_->empty() || chain_->runs().back().epoch != fresh->runs().back().epoch) {
     chain_ = std::move(fresh);
     if (auto built = rebuild(); !built) return std::unexpected(built.error());
+  } else {
+    forget_before(fresh->first_kept());
   }
   const Lsn before = info_.end;
   info_.epoch = chain_->runs().back().epoch;
@@ -164,14 +168,26 @@ Result<void> LogView::rebuild() {
   }
   if (auto reached = chain_->extend_to(SegmentNumber{lowest}); !reached) damage_.push_back(reached.error().message);
   segments_ = list_segments(*chain_, key_);
+  info_.first_kept = chain_->first_kept();
   if (!segments_.empty()) info_.first = segments_.front().first;
   const SegmentNumber start = index_stable_segments();
   walk_ = std::make_unique<ChainWalk>(*chain_, BatchPosition{start, 0}, ChainWalk::Look::kAny);
   return {};
 }
 
+// Released since the last look. The chain's runs may reach further back than what is there; nothing looks there.
+void LogView::forget_before(SegmentNumber first) {
+  if (first <= info_.first_kept || segments_.empty()) return;
+  info_.first_kept = first;
+  std::erase_if(segments_, [first](const ChainSegment& segment) { return segment.number < first; });
+  std::erase_if(scanned_, [first](const auto& scanned) { return scanned.first < first.value; });
+  streams_.drop_before(first);
+  if (!segments_.empty()) info_.first = segments_.front().first;
+}
+
 // Those that end in what is known to be durable: by footer, else by a scan. Returns the first that is not one of them.
 SegmentNumber LogView::index_stable_segments() {
+  info_.next_stream = std::max(info_.next_stream, chain_->top().next_stream);
   const Lsn durable = std::max(chain_->top().durable, chain_->runs().back().previous.end_lsn);
   for (std::size_t i = 0; i < segments_.size(); ++i) {
     ChainSegment& segment = segments_[i];
@@ -331,6 +347,7 @@ Result<void> LogView::index_up_to(Lsn end) {
       segments_.push_back({header.at.segment, header.epoch, header.lsn, true, Lsn{}});
     }
     at->second.add_stored_batch(header, (*step)->bytes);
+    info_.next_stream = std::max(info_.next_stream, header.next_stream);
     info_.end = header.lsn;
   }
   for (const auto& [number, index] : scanned_) {

@@ -38,6 +38,7 @@ class LogView {
   void take_source(location::Location* location, const Identity& identity, std::size_t index);
   void inspect_locations();
   Result<void> rebuild();
+  void forget_before(SegmentNumber first);
   SegmentNumber index_stable_segments();
   Lsn latest_end(std::size_t index) const;
   void take_what_is_left(ChainSegment& segment);

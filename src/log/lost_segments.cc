@@ -34,7 +34,8 @@ LostSegments::Lacking LostSegments::compare(const std::vector<std::optional<Segm
   Lacking lacking;
   for (const Source* source : chain_.sources()) {
     for (const std::uint64_t number : source->segments() | std::views::keys) {
-      if (number < tail_.start.segment.value && source->has(SegmentNumber{number})) lacking[number] = 0;
+      const bool kept = number >= chain_.first_kept().value && number < tail_.start.segment.value;
+      if (kept && source->has(SegmentNumber{number})) lacking[number] = 0;
     }
   }
   for (auto& [number, who] : lacking) {
@@ -51,7 +52,8 @@ std::uint64_t LostSegments::gone_everywhere(const Lacking& there) {
   const SegmentNumber oldest{there.begin()->first};
   for (int epochs = 0; epochs < kEpochsLookedAt; ++epochs) {
     const EpochRun& front = chain_.runs().front();
-    if (front.first_segment <= oldest || front.previous.end_lsn.value == 0) break;
+    if (front.first_segment <= oldest || front.previous.end_segment < chain_.first_kept()) break;
+    if (front.previous.end_lsn.value == 0) break;
     const auto reached = chain_.extend_to(front.previous.end_segment);
     if (reached) continue;
     problem_ = reached.error().message;

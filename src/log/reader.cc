@@ -7,6 +7,7 @@
 #include "log/log_view.h"
 #include "log/scrub.h"
 #include "log/stream_read.h"
+#include "log/trim_plan.h"
 
 namespace holdfast::log {
 namespace {
@@ -41,14 +42,33 @@ class LogReader final : public Reader {
     const StreamInfo info = to_info(entry->total);
     const StreamRange& range = direction == Direction::kIn ? info.in : info.out;
     if (length == 0) return {};
+    if (from < range.begin && trimmed(range))
+      return was_trimmed(stream, from, std::min(range.begin, from + length), range);
     if (from < range.begin || from >= range.end || length > range.end - from) {
       return fail(Error::Kind::kUsage,
                   fmt::format("stream {}: bytes [{}, {}) were asked for, the log has [{}, {})", stream.value,
                               from.value, from.value + length, range.begin.value, range.end.value));
     }
-    return StreamRead(*view_, stream, direction, from.value, length, sink).run(entry->segments);
+    StreamOffset next = from;
+    const Sink counting = [&](StreamOffset at, Bytes piece) {
+      next = at + piece.size();
+      return sink(at, piece);
+    };
+    // The node may release segments, and with them the entry, while this reads.
+    const std::vector<SegmentNumber> segments = entry->segments;
+    const auto done = StreamRead(*view_, stream, direction, from.value, length, counting).run(segments);
+    if (done) return done;
+    const SegmentNumber kept = view_->info().first_kept;
+    if (const auto looked = view_->refresh(); !looked || view_->info().first_kept == kept) return done;
+    const auto* left = view_->streams().find(stream);
+    if (left == nullptr) return no_such(stream);
+    const StreamInfo now = to_info(left->total);
+    const StreamRange& still = direction == Direction::kIn ? now.in : now.out;
+    if (next >= still.begin) return done;
+    return was_trimmed(stream, next, std::min(still.begin, from + length), still);
   }
 
+  Result<TrimPlan> plan_trim(const TrimWish& wish) override { return log::plan_trim(*view_, wish); }
   Result<void> records(Lsn from, const RecordSink& sink) override;
 
   Result<std::vector<Finding>> scrub(const std::function<void(std::uint64_t, std::uint64_t)>& progress) override {
@@ -56,8 +76,20 @@ class LogReader final : public Reader {
   }
 
  private:
+  bool trimmed(const StreamRange& range) const {
+    return view_->info().first_kept != SegmentNumber{} && range.begin < range.end;
+  }
+  static std::unexpected<Error> was_trimmed(StreamId stream, StreamOffset from, StreamOffset end,
+                                            const StreamRange& kept) {
+    return fail(Error::Kind::kUsage, fmt::format("stream {}: bytes [{}, {}) were trimmed: the first byte kept is {}",
+                                                 stream.value, from.value, end.value, kept.begin.value));
+  }
   std::unexpected<Error> no_such(StreamId stream) const {
     const auto& damage = view_->info().damage;
+    const LogInfo& info = view_->info();
+    if (damage.empty() && info.first_kept != SegmentNumber{} && stream.value < info.next_stream) {
+      return fail(Error::Kind::kUsage, fmt::format("stream {}: all of it was trimmed", stream.value));
+    }
     if (damage.empty()) return fail(Error::Kind::kUsage, fmt::format("the log has no stream {}", stream.value));
     return fail(Error::Kind::kCorrupt, fmt::format("no stream {} can be read: {}", stream.value, damage.front()));
   }

@@ -60,8 +60,10 @@ struct LogInfo {
   unsigned stored_on = 0;  // W
   std::uint64_t segment_size = 0;
   Epoch epoch;
-  Lsn first;  // first batch still there
-  Lsn end;    // last batch that is shown
+  SegmentNumber first_kept;       // segments in front of it were released; 0: none ever was
+  std::uint64_t next_stream = 1;  // above the number of every stream there was
+  Lsn first;                      // first batch still there
+  Lsn end;                        // last batch that is shown
   // Batches behind it, where no node runs, that are on fewer locations than is needed to have been acknowledged: whole
   // there, blank elsewhere. A start adopts them.
   std::uint64_t undecided = 0;
@@ -79,6 +81,22 @@ struct Finding {
   Lsn lsn;
   std::string what;
   bool repairable = false;  // another location has a good copy
+};
+
+// What is to be released of a log, a segment at a time, oldest first. Either of what is set releases.
+struct TrimWish {
+  std::uint64_t keep_bytes = 0;     // more than that, of segments; 0: however much there is
+  std::uint64_t sealed_before = 0;  // nothing in it is newer: nanoseconds since 1970; 0: however old
+  bool closed = false;              // as long as all streams in it are closed
+};
+struct TrimPlan {
+  SegmentNumber first_kept;  // 0: nothing goes
+  std::uint64_t segments = 0, bytes = 0;
+  struct Loss {
+    StreamId stream;
+    StreamRange in, out;  // what goes of each direction
+  };
+  std::vector<Loss> losses;  // ascending
 };
 
 class Reader {
@@ -107,6 +125,9 @@ class Reader {
   // location. Ranges that are not there (beyond the end, trimmed, in a gap) are errors.
   virtual Result<void> read(StreamId stream, Direction direction, StreamOffset from, std::uint64_t length,
                             const Sink& sink) = 0;
+
+  // What that would be, as the log is now. The segment that is being written stays.
+  virtual Result<TrimPlan> plan_trim(const TrimWish& wish) = 0;
 
   // Every durable record, in log order, from `from` on (Lsn{0}: from the first kept).
   virtual Result<void> records(Lsn from, const RecordSink& sink) = 0;

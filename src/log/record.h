@@ -13,12 +13,14 @@ enum class RecordType : std::uint8_t {
   kOut = 3,         // commit: 8 bytes "input consumed up to" (u64), then outbound bytes from `offset` on
   kClose = 4,       // the connection is gone; `extra` is the reason
   kEpochStart = 5,  // first record of an epoch: where the one before it ended (the log's own)
-  kCheckpointBegin = 6,  // the log's own
+  kCheckpointBegin = 6,  // the log's own; `offset` is the first segment that is kept, 0: all
   kCheckpointEnd = 7,    // `offset` is the LSN of the batch that holds its begin (the log's own)
 };
 
 // Record flags.
-inline constexpr std::uint8_t kFin = 1;   // kIn, kOut: the direction ends after these bytes (which may be none)
+inline constexpr std::uint8_t kFin = 1;  // kIn, kOut: the direction ends after these bytes (which may be none)
+// kOut: a copy for the connection alone, of bytes whose segment is to be released; no part of what readers are shown.
+inline constexpr std::uint8_t kAnew = 4;
 inline constexpr std::uint8_t kEcho = 2;  // kIn: the same bytes are at once the outbound bytes of the same offsets
 
 // 32 bytes in the log, little-endian, in this order; followed by `length` payload bytes, padded with zeros to 8.

@@ -169,6 +169,9 @@ Result<void> Recovery::read_tail() {
   auto tail = scan_tail(*chain_, key_, pipeline_reach(options_));
   if (!tail) return std::unexpected(tail.error());
   tail_ = std::move(*tail);
+  // No record of these is newer than this start.
+  for (ScannedSegment& scanned : tail_.segments) scanned.index.sealed_at(options_.wall_clock);
+  if (!tail_.empty) chain_->keep_from(chain_->mark_at(tail_.last.checkpoint));
   tail_.missing_bytes.resize(sources_.size());
   tail_.first_missing.resize(sources_.size());
   return {};
@@ -317,6 +320,7 @@ LogStart Recovery::make_start() {
     start.previous = {tail_.last.epoch, tail_.last.epoch_segment, tail_.last.lsn,
                       tail_.last.mac,   tail_.last.at.segment,    tail_.last.end()};
     start.checkpoint = tail_.last.checkpoint;
+    start.first_kept = chain_->first_kept();
   }
   if (reuse) {
     start.first_segment = tail_.last.at.segment;
@@ -325,6 +329,7 @@ LogStart Recovery::make_start() {
   start.clock_ceiling = tail_.clock_ceiling;
   start.next_stream = tail_.next_stream;
   start.bytes_since_checkpoint = tail_.bytes_since_checkpoint;
+  std::set<SegmentNumber> kept;
   for (std::size_t i = 0; i < membership_.members.size(); ++i) {
     Member& member = membership_.members[i];
     ReplicaStart replica;
@@ -343,9 +348,21 @@ LogStart Recovery::make_start() {
       replica.prefix = replica.state == LocationState::kActive ? tail_.last.lsn : Lsn{missing.value - 1};
       replica.ready_through = reuse ? start.first_segment : SegmentNumber{first_segment_.value - 1 + ready_[k]};
       replica.segment_files = sources_[k]->segments().size() + ready_[k];
+      for (const std::uint64_t number : sources_[k]->segments() | std::views::keys) {
+        const SegmentNumber segment{number};
+        if (segment >= start.first_segment) continue;
+        replica.present.push_back({segment, sources_[k]->has(segment)});
+        if (replica.state == LocationState::kActive) kept.insert(segment);
+      }
     }
     start.replicas.push_back(std::move(replica));
   }
+  // What a policy keeps is counted in segments of the chain: files of no run are an owner's that lost.
+  const bool counts = options_.retention.bytes != 0 && !kept.empty() && !tail_.empty;
+  if (counts && chain_->extend_to(*kept.begin())) {
+    std::erase_if(kept, [this](SegmentNumber segment) { return chain_->run_of(segment) == nullptr; });
+  }
+  start.kept.assign(kept.begin(), kept.end());
   return start;
 }
 

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,7 +17,7 @@
 namespace holdfast::log {
 
 // What a completion was for: kind in the top 8 bits, LSN or segment number, and the batch slot in the lowest 8.
-enum class Operation : std::uint8_t { kWrite = 1, kPrepare = 2, kFooter = 3, kProgress = 4 };
+enum class Operation : std::uint8_t { kWrite = 1, kPrepare = 2, kFooter = 3, kProgress = 4, kRemove = 5 };
 struct TokenParts {
   Operation operation = Operation::kWrite;
   std::uint64_t number = 0;
@@ -23,6 +25,12 @@ struct TokenParts {
 };
 location::Token make_token(const TokenParts& parts);
 TokenParts split_token(location::Token token);
+
+// A segment that was there when the log began.
+struct PresentSegment {
+  SegmentNumber number;
+  bool whole = true;  // of the log's size: may be used again
+};
 
 // How a location stands when the log begins; made by recovery.
 struct ReplicaStart {
@@ -33,6 +41,7 @@ struct ReplicaStart {
   Lsn prefix;
   SegmentNumber ready_through;  // highest segment prepared for the new epoch
   std::uint64_t segment_files = 0;
+  std::vector<PresentSegment> present;  // older than the new epoch, ascending
 };
 
 class Replica {
@@ -59,6 +68,15 @@ class Replica {
   // Asks for one more segment where fewer than `ahead` beyond `current` are ready. Called once a pump.
   void prepare_ahead(SegmentNumber current, unsigned ahead, std::uint64_t segment_size, std::uint64_t max_bytes);
   void prepared(SegmentNumber segment, const std::optional<Error>& error);
+  // Nothing of the segments in front of this one counts any more, and no write to them is on its way: they are used
+  // again where segments are to be prepared, or removed.
+  void release(SegmentNumber before);
+  void remove_released();
+  void removed();
+  bool holds_before(SegmentNumber before) const { return !present_.empty() && present_.front().number < before; }
+  std::uint64_t waiting() const { return released_.size() + removing_ + (reusing_ ? 1 : 0); }
+  std::uint64_t freed() const { return freed_; }
+  bool removing() const { return removing_ > 0; }
 
   // ---- Batches that wait, in LSN order: their segment is not ready here yet, or enough is on its way ----
   // So that a location that stands still keeps few buffers from the others.
@@ -79,6 +97,11 @@ class Replica {
   Prefix prefix_;
   SegmentNumber ready_through_;
   std::uint64_t segment_files_;
+  std::deque<PresentSegment> present_;   // ascending
+  std::deque<PresentSegment> released_;  // to be used again or removed
+  std::optional<SegmentNumber> reusing_;
+  unsigned removing_ = 0;
+  std::uint64_t freed_ = 0;
   bool preparing_ = false;
   bool full_ = false;
   bool retry_ = false;      // one more try is due

@@ -25,6 +25,8 @@ class SegmentCursor {
   std::uint32_t room() const;
   // Of an open batch at position(): what it may take while one more stream enters the index.
   std::uint32_t open_room() const;
+  // It holds a batch.
+  bool begun() const { return offset_ > 0; }
   bool exhausted() const { return room() < kMinBatchRoom; }
 
   // A batch of `size` bytes is at position() now.

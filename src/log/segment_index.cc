@@ -73,6 +73,7 @@ void SegmentIndex::reset(SegmentNumber segment, Epoch epoch) {
   epoch_ = epoch;
   last_lsn_ = Lsn{};
   data_end_ = 0;
+  sealed_at_ = 0;
   streams_.clear();
   batches_.clear();
   std::ranges::fill(table_, 0);
@@ -134,6 +135,7 @@ void SegmentIndex::add_record(const RecordHeader& header, std::uint32_t position
       entry.flags |= S::kHasOut | ((header.flags & kFin) != 0 ? S::kOutFin : 0);
       break;
     case RecordType::kOut:
+      if ((header.flags & kAnew) != 0) break;
       extend(entry.has(S::kHasOut), entry.out_begin, entry.out_end, extent.offset, end);
       entry.flags |= S::kHasOut | S::kHasCommit | ((header.flags & kFin) != 0 ? S::kOutFin : 0);
       entry.consumed = consumed;
@@ -199,6 +201,7 @@ void SegmentIndex::encode(const LogKey& key, MutableBytes out) const {
   store_le<std::uint32_t>(trailer + 68, static_cast<std::uint32_t>(streams_.size()));
   store_le<std::uint32_t>(trailer + 72, static_cast<std::uint32_t>(batches_.size()));
   store_le<std::uint32_t>(trailer + 76, crc32c(0, Bytes(out.data(), entries)));
+  store_le<std::uint64_t>(trailer + 80, sealed_at_);
   store_le<std::uint64_t>(trailer + kTrailerMacAt, prf(key.mac, Bytes(trailer, kTrailerMacAt)));
 }
 
@@ -218,6 +221,7 @@ std::optional<SegmentIndex::Trailer> SegmentIndex::decode_trailer(Bytes last_blo
   trailer.stream_count = load_le<std::uint32_t>(in + 68);
   trailer.batch_count = load_le<std::uint32_t>(in + 72);
   trailer.entries_crc = load_le<std::uint32_t>(in + 76);
+  trailer.sealed_at = load_le<std::uint64_t>(in + 80);
   if (trailer.size() + trailer.data_end > key.segment_size) return std::nullopt;
   return trailer;
 }
@@ -229,6 +233,7 @@ std::optional<SegmentIndex> SegmentIndex::decode(Bytes footer, const Trailer& tr
   if (crc32c(0, footer.first(entries)) != trailer.entries_crc) return std::nullopt;
   SegmentIndex index;
   index.reset(trailer.segment, trailer.epoch);
+  index.sealed_at(trailer.sealed_at);
   const std::byte* at = footer.data();
   for (std::uint32_t i = 0; i < trailer.stream_count; ++i, at += kStreamSummarySize) {
     if (!index.insert(decode_summary(at))) return std::nullopt;

@@ -57,6 +57,10 @@ class SegmentIndex {
   // `out` has footer_size() bytes; it belongs at segment_size - footer_size().
   void encode(const LogKey& key, MutableBytes out) const;
 
+  // Wall clock, nanoseconds since 1970, when nothing more was to be added; 0: not known. Nothing in it is newer.
+  void sealed_at(std::uint64_t wall_clock) { sealed_at_ = wall_clock; }
+  std::uint64_t sealed_at() const { return sealed_at_; }
+
   // What the last block of a segment says about its footer.
   struct Trailer {
     SegmentNumber segment;
@@ -65,6 +69,7 @@ class SegmentIndex {
     std::uint32_t data_end = 0;
     std::uint32_t stream_count = 0, batch_count = 0;
     std::uint32_t entries_crc = 0;
+    std::uint64_t sealed_at = 0;
     std::uint64_t size() const;  // of the whole footer
   };
   // `last_block`: at least the last kFooterTrailerSize bytes of the segment.
@@ -83,6 +88,7 @@ class SegmentIndex {
   Epoch epoch_;
   Lsn last_lsn_;
   std::uint32_t data_end_ = 0;
+  std::uint64_t sealed_at_ = 0;
   std::vector<StreamSummary> streams_;
   std::vector<std::uint32_t> batches_;
   std::vector<std::uint32_t> table_;  // open addressing, a power of two: place in streams_ + 1, or 0

@@ -40,7 +40,8 @@ Result<void> StreamRead::read_segment(const SegmentIndex& index, const StreamSum
 bool StreamRead::wanted(const RecordHeader& header) const {
   if (header.stream != stream_) return false;
   if (direction_ == Direction::kIn) return header.type == RecordType::kIn;
-  return header.type == RecordType::kOut || (header.type == RecordType::kIn && (header.flags & kEcho) != 0);
+  if (header.type == RecordType::kOut) return (header.flags & kAnew) == 0;
+  return (header.type == RecordType::kIn && (header.flags & kEcho) != 0);
 }
 
 bool StreamRead::deliver_from(const BatchHeader& header, Bytes batch) {

@@ -1,6 +1,7 @@
 #include "log/stream_table.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace holdfast::log {
 namespace {
@@ -31,7 +32,26 @@ void StreamTable::add(const SegmentIndex& index) {
       entry.connection_position = part.connection_position;
     }
     const auto at = std::ranges::lower_bound(entry.segments, index.segment());
-    if (at == entry.segments.end() || *at != index.segment()) entry.segments.insert(at, index.segment());
+    const auto place = entry.parts.begin() + (at - entry.segments.begin());
+    if (at == entry.segments.end() || *at != index.segment()) {
+      entry.segments.insert(at, index.segment());
+      entry.parts.insert(place, part);
+    } else {
+      *place = part;
+    }
+  }
+}
+
+void StreamTable::drop_before(SegmentNumber first) {
+  for (auto at = streams_.begin(); at != streams_.end();) {
+    Entry& entry = at->second;
+    const auto kept = std::ranges::lower_bound(entry.segments, first) - entry.segments.begin();
+    entry.segments.erase(entry.segments.begin(), entry.segments.begin() + kept);
+    entry.parts.erase(entry.parts.begin(), entry.parts.begin() + kept);
+    if (kept > 0) entry.total = {.stream = at->first};
+    for (const StreamSummary& part : entry.parts) add_to(entry.total, part);
+    if (entry.connection_segment < first) entry.connection_position = 0;
+    at = entry.segments.empty() ? streams_.erase(at) : std::next(at);
   }
 }
 

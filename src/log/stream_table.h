@@ -16,10 +16,13 @@ class StreamTable {
     SegmentNumber connection_segment;  // of the latest connection record; 0: none
     std::uint32_t connection_position = 0;
     std::vector<SegmentNumber> segments;  // ascending: all that hold anything of it
+    std::vector<StreamSummary> parts;     // what each of them holds
   };
 
   // In any order; the same segment again, with more in it, is fine.
   void add(const SegmentIndex& index);
+  // What lies in front of this segment was released.
+  void drop_before(SegmentNumber first);
   void clear() { streams_.clear(); }
   const std::map<StreamId, Entry>& streams() const { return streams_; }
   const Entry* find(StreamId stream) const;

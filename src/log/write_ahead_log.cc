@@ -15,7 +15,8 @@ namespace {
 constexpr std::size_t kReceiveSpace = 66U << 10;  // log.h promises at least this much
 constexpr std::size_t kSpareSlots = 3;            // the open batch, and sealed ones that wait
 constexpr std::size_t kLagSlots = 32;             // batches that a location above W may be behind
-constexpr std::size_t kStreamsExpected = 4096;    // in one segment; more are allocated as they come
+constexpr std::size_t kMostAnchors = 64;
+constexpr std::size_t kStreamsExpected = 4096;  // in one segment; more are allocated as they come
 
 std::size_t buffer_size(const Options& options) {
   return round_up(options.batch_size + record_size(kMaxRecordPayload) + kReceiveSpace, kBlock);
@@ -48,7 +49,13 @@ WriteAheadLog::WriteAheadLog(LogStart start, const Options& options)
       stored_clock_(start.clock_ceiling),
       next_stream_(start.next_stream),
       pacer_(options.checkpoint_every, start.bytes_since_checkpoint),
-      checkpoint_(start.checkpoint) {
+      checkpoint_(start.checkpoint),
+      kept_(start.kept, options.wall_clock),
+      wall_clock_(options.wall_clock),
+      mark_begun_(start.first_kept),
+      mark_complete_(start.first_kept),
+      mark_in_force_(start.first_kept) {
+  kept_.drop_before(start.first_kept);
   HF_ASSERT(start.replicas.size() <= kMaxReplicas);
   cursor_.index().expect(kStreamsExpected);
   for (ReplicaStart& replica : start.replicas) {
@@ -81,8 +88,13 @@ bool WriteAheadLog::segment_ready(SegmentNumber segment) const {
 
 // There is a place for another batch: in this segment, or in the next one once it is ready on W locations.
 bool WriteAheadLog::ensure_place() {
-  if (!cursor_.exhausted()) return true;
-  if (!segment_ready(cursor_.segment() + 1)) return false;
+  const bool leave = cursor_.exhausted() || (leave_segment_ && cursor_.begun());
+  if (!leave) return true;
+  if (!segment_ready(cursor_.segment() + 1)) return !cursor_.exhausted();
+  leave_segment_ = false;
+  look_ = true;
+  kept_.seal(cursor_.segment(), cursor_.index().last_lsn(), wall_clock_);
+  cursor_.index().sealed_at(wall_clock_);
   footers_.add(cursor_.index(), first_replicas(replicas_.size()));
   for (std::size_t i = 0; i < replicas_.size(); ++i) {
     if (!replicas_[i].active()) footers_.abandon(static_cast<unsigned>(i));
@@ -218,6 +230,10 @@ void WriteAheadLog::take_completion(std::size_t replica, const location::Complet
       replicas_[replica].prepared(SegmentNumber{parts.number}, completion.error);
       drain_queue(replica);
       return;
+    case Operation::kRemove:
+      if (completion.error) return fail_replica(replica, LocationState::kFailed, completion.error->message);
+      replicas_[replica].removed();
+      return;
     case Operation::kProgress:
       if (completion.error) fail_replica(replica, LocationState::kFailed, completion.error->message);
       return;
@@ -292,7 +308,15 @@ void WriteAheadLog::issue(std::uint8_t slot_index) {
   BatchSlot& slot = slots_[slot_index];
   BatchHeader& header = slot.header;
   HF_ASSERT(header.lsn == last_issued_ + 1);
-  if (pacer_.complete() && header.lsn >= pacer_.complete()->end_lsn) checkpoint_ = pacer_.complete()->begin;
+  if (pacer_.complete() && header.lsn >= pacer_.complete()->end_lsn) {
+    checkpoint_ = pacer_.complete()->begin;
+    mark_in_force_ = mark_complete_;
+  }
+  if (header.at.offset == 0 && mark_in_force_ > mark_anchored_) {
+    mark_anchored_ = mark_in_force_;
+    anchors_.push_back({header.lsn, mark_anchored_});
+    if (anchors_.size() > kMostAnchors) anchors_.pop_front();
+  }
   header.durable = durable_;
   header.clock_ceiling = wanted_clock_;
   header.next_stream = next_stream_;
@@ -331,6 +355,7 @@ bool WriteAheadLog::pump(bool flush) {
   take_completions();
   const bool moved = update_durable();
   drive_checkpoint();
+  hurry_release();
   open_what_is_wanted();
   while (!quorum_lost()) {
     IssueState state;
@@ -354,11 +379,16 @@ bool WriteAheadLog::pump(bool flush) {
 
 void WriteAheadLog::drive_checkpoint() {
   if (checkpoint_source_ == nullptr || quorum_lost()) return;
-  if (pacer_.due() && unreserved() > 0) {
+  const auto mark = mark_due();
+  // The room that is kept for small records is for this as well: it makes room.
+  if (mark || (pacer_.due() && unreserved() > 0)) {
     RecordHeader begin;
     begin.type = RecordType::kCheckpointBegin;
+    begin.offset = mark.value_or(mark_begun_).value;
     const Lsn lsn = append(begin, {});
     if (lsn == Lsn{}) return;
+    mark_begun_ = SegmentNumber{begin.offset};
+    kept_.drop_before(mark_begun_);
     pacer_.began(slots_[open_slot_].header.at, lsn);
     checkpoint_source_done_ = false;
     checkpoint_source_->checkpoint_begin();
@@ -373,7 +403,9 @@ void WriteAheadLog::drive_checkpoint() {
   end.type = RecordType::kCheckpointEnd;
   end.offset = pacer_.begin_lsn().value;
   const Lsn lsn = append(end, {});
-  if (lsn != Lsn{}) pacer_.ended(lsn);
+  if (lsn == Lsn{}) return;
+  pacer_.ended(lsn);
+  mark_complete_ = mark_begun_;
 }
 
 void WriteAheadLog::promise_clock(std::uint64_t ceiling) { wanted_clock_ = std::max(wanted_clock_, ceiling); }

@@ -2,6 +2,7 @@
 // to happen before (locks, promise, choice of the end, copies) is recovery's; see recovery.h.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "log/checkpoint_pacer.h"
 #include "log/footer_writer.h"
 #include "log/identity.h"
+#include "log/kept_segments.h"
 #include "log/log.h"
 #include "log/policy.h"
 #include "log/replica.h"
@@ -31,6 +33,8 @@ struct LogStart {
   std::optional<BatchPosition> checkpoint;
   std::uint64_t bytes_since_checkpoint = 0;
   std::vector<ReplicaStart> replicas;
+  SegmentNumber first_kept;         // by `checkpoint`; 0: all are
+  std::vector<SegmentNumber> kept;  // older than this epoch, at some active location, ascending
 };
 
 class WriteAheadLog final : public Log {
@@ -67,6 +71,11 @@ class WriteAheadLog final : public Log {
 
   void set_checkpoint_source(CheckpointSource* source) override { checkpoint_source_ = source; }
 
+  void tell_wall_clock(std::uint64_t now) override;
+  void release_before(SegmentNumber first_kept) override;
+  Released released() const override;
+  bool release_settled() const override;
+
   Result<void> read(const Extent& extent, std::uint64_t from_offset, MutableBytes into) override;
 
   std::vector<LocationStatus> locations() const override;
@@ -98,6 +107,10 @@ class WriteAheadLog final : public Log {
   void write(std::size_t replica, std::uint8_t slot);
   void drain_queue(std::size_t replica);
   void drive_checkpoint();
+  std::optional<SegmentNumber> mark_due();
+  std::optional<std::uint64_t> ask_when_sealed(SegmentNumber segment);
+  void hurry_release();
+  void free_released(std::size_t replica);
   unsigned segments_ahead() const;
   void look_after_segments();
   void store_progress(std::size_t replica);
@@ -154,6 +167,23 @@ class WriteAheadLog final : public Log {
   CheckpointPacer pacer_;
   bool checkpoint_source_done_ = false;
   std::optional<BatchPosition> checkpoint_;  // in force
+
+  // Giving up the oldest segments (write_ahead_release.cc). What a checkpoint says is kept, in the order in which it
+  // takes effect: begun; complete; in force, as headers from now on say; said by the first header of a segment, which
+  // every later start finds. Only then does a segment go.
+  KeptSegments kept_;
+  std::uint64_t wall_clock_ = 0;
+  SegmentNumber asked_;  // by release_before()
+  bool look_ = true;     // whether there is something to release
+  SegmentNumber goal_;   // what is needed of the segments in front of it is being written anew
+  Lsn anew_stepped_;     // the open batch that has had its step of that
+  SegmentNumber mark_begun_, mark_complete_, mark_in_force_, mark_anchored_;
+  struct Anchor {
+    Lsn lsn;
+    SegmentNumber first_kept;
+  };
+  std::deque<Anchor> anchors_;  // ascending
+  bool leave_segment_ = false;  // on to the next one, however much room is left
 };
 
 }  // namespace holdfast::log

@@ -40,6 +40,7 @@ void WriteAheadLog::look_after_segments() {
                                 footer->offset, footer->bytes);
     }
     store_progress(i);
+    free_released(i);
   }
 }
 

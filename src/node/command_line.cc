@@ -104,7 +104,8 @@ class StreamsFlags {
     show_ = app.add_subcommand("show", "Everything known about one stream");
     cat_ = app.add_subcommand("cat", "Write a stream's bytes to standard output; each one's checksum is verified");
     tail_ = app.add_subcommand("tail", "Follow a stream of a running node until it ends");
-    for (auto* action : {list_, show_, cat_, tail_}) {
+    trim_ = app.add_subcommand("trim", "Give up the oldest segments of the log");
+    for (auto* action : {list_, show_, cat_, tail_, trim_}) {
       action->add_option("--data", command_.data, "A storage directory of the node, running or not. Repeatable")
           ->type_name("DIR")
           ->allow_extra_args(false)
@@ -116,11 +117,21 @@ class StreamsFlags {
     for (auto* action : {cat_, tail_}) {
       action->add_option("--direction", direction_, "in: what the peer sent (default); out: what the node sent")
           ->type_name("in|out");
-      action->add_option("--from", from_, "First byte's offset (default: 0; for tail: the end as it is now)")
-          ->type_name("OFFSET");
+      action
+          ->add_option(
+              "--from", from_,
+              "First byte's offset; kept: the first one that was not trimmed (default: 0; for tail: the end as it is "
+              "now)")
+          ->type_name("OFFSET|kept");
     }
     cat_->add_option("--length", length_, "At most so many bytes (default: all)")->type_name("N");
-    for (auto* action : {list_, show_})
+    trim_->add_option("--keep", keep_, "Release the oldest segments of what is more than that")->type_name("SIZE");
+    trim_->add_option("--before", before_, "Release segments whose newest byte is older, as in 90m or 720h")
+        ->type_name("TIME");
+    trim_->add_flag("--all-closed", command_.all_closed, "Release the oldest segments that hold closed streams only")
+        ->disable_flag_override();
+    trim_->add_flag("--dry-run", command_.dry_run, "Say what would go, and change nothing")->disable_flag_override();
+    for (auto* action : {list_, show_, trim_})
       action->add_flag("--json", command_.json, "For programs")->disable_flag_override();
     list_->footer(help::kStreamsList);
     cat_->footer(help::kStreamsCat);
@@ -132,6 +143,7 @@ class StreamsFlags {
     command_.action = list_->parsed()   ? Action::kList
                       : show_->parsed() ? Action::kShow
                       : cat_->parsed()  ? Action::kCat
+                      : trim_->parsed() ? Action::kTrim
                                         : Action::kTail;
     if (!stream_.empty()) {
       auto id = parse_number(stream_, 1, ~std::uint64_t{0});
@@ -142,12 +154,34 @@ class StreamsFlags {
       return usage(fmt::format("--direction {}: must be in or out", direction_));
     }
     command_.direction = direction_ == "in" ? log::Direction::kIn : log::Direction::kOut;
+    command_.from_kept = from_ == "kept";
+    if (command_.from_kept) from_.clear();
+    if (command_.action == Action::kTrim) {
+      if (auto done = trim_wish(); !done) return std::unexpected(done.error());
+    }
     if (auto done = offset("--from", from_, command_.from); !done) return std::unexpected(done.error());
     if (auto done = offset("--length", length_, command_.length); !done) return std::unexpected(done.error());
     return command_;
   }
 
  private:
+  Result<void> trim_wish() {
+    if (keep_.empty() && before_.empty() && !command_.all_closed) {
+      return usage("streams trim: say what goes: --keep SIZE, --before TIME or --all-closed");
+    }
+    if (!keep_.empty()) {
+      const auto keep = parse_size(keep_, 1, ~std::uint64_t{0});
+      if (!keep) return usage(fmt::format("--keep {}: {}", keep_, keep.error()));
+      command_.keep_bytes = *keep;
+    }
+    if (!before_.empty()) {
+      const auto before = parse_duration(before_, std::chrono::milliseconds(1), std::chrono::hours(24 * 36500));
+      if (!before) return usage(fmt::format("--before {}: {}", before_, before.error()));
+      command_.older_than = *before;
+    }
+    return {};
+  }
+
   static Result<void> offset(const char* flag, const std::string& text, std::optional<std::uint64_t>& target) {
     if (text.empty()) return {};
     auto value = parse_size(text, 0, ~std::uint64_t{0});
@@ -157,8 +191,8 @@ class StreamsFlags {
   }
 
   StreamsCommand command_;
-  std::string stream_, from_, length_, direction_ = "in";
-  CLI::App *list_ = nullptr, *show_ = nullptr, *cat_ = nullptr, *tail_ = nullptr;
+  std::string stream_, from_, length_, keep_, before_, direction_ = "in";
+  CLI::App *list_ = nullptr, *show_ = nullptr, *cat_ = nullptr, *tail_ = nullptr, *trim_ = nullptr;
 };
 
 class SendFlags {

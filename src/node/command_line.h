@@ -32,14 +32,20 @@ struct ServeCommand {
 };
 
 struct StreamsCommand {
-  enum class Action : std::uint8_t { kList, kShow, kCat, kTail };
+  enum class Action : std::uint8_t { kList, kShow, kCat, kTail, kTrim };
   Action action = Action::kList;
   std::vector<std::string> data;
   StreamId stream;
   log::Direction direction = log::Direction::kIn;
   std::optional<std::uint64_t> from;  // cat: 0; tail: the end
+  bool from_kept = false;             // from the first byte that is there
   std::optional<std::uint64_t> length;
   bool json = false;
+  // trim
+  std::uint64_t keep_bytes = 0;  // 0: not given
+  Duration older_than = Duration::zero();
+  bool all_closed = false;
+  bool dry_run = false;
 };
 
 struct SendCommand {

@@ -15,6 +15,7 @@
 #include "node/group.h"
 #include "node/stop_signals.h"
 #include "node/storage.h"
+#include "node/trim_request.h"
 #include "shard/clock.h"
 #include "shard/shard.h"
 #include "stack/engine.h"
@@ -113,6 +114,7 @@ class Node {
 
   Result<std::unique_ptr<log::Log>> open_log(Places places, gate::Recovery& recovered) {
     log::Options log_options = options_.log;
+    log_options.wall_clock = wall_clock_now();
     if (!options_.group.empty()) log_options.checkpoint_every = kGroupCheckpoints;
     log_options.on_format = [this](unsigned stored_on, unsigned replicas) {
       spdlog::info("no log in {}: a new one is made, ACKed is what {} of {} have", fmt::join(options_.data, ", "),
@@ -175,7 +177,10 @@ class Node {
     const Time now = shard::monotonic_now();
     if (now < next_look_) return;
     next_look_ = now + kLookEvery;
-    if (engine_->log() != nullptr) storage_.look_at(*engine_->log(), chronicle_);
+    if (auto* const log = engine_->log()) {
+      storage_.look_at(*log, chronicle_);
+      if (!log->quorum_lost()) trims_.look(options_.data, *log);
+    }
     chronicle_.tell_refusals(now);
     if (tap_->capture() != nullptr) tap_->capture()->writer().flush();
   }
@@ -222,6 +227,7 @@ class Node {
   const EventFile& events_;
   Chronicle chronicle_;
   StorageWatch storage_;
+  TrimRequests trims_;
   std::unique_ptr<StopSignals> stop_;
   std::unique_ptr<Group> group_;
   std::unique_ptr<stack::Engine> engine_;

@@ -162,6 +162,24 @@ const Setting kSettings[] = {
      .help = "Most that segments may occupy in each location (default: as much as the file system gives)",
      .apply = [](ServeOptions& o,
                  const std::string& v) { return assign(parse_size(v, 4ULL << 20, 1ULL << 60), o.log.max_bytes); }},
+    {.name = "retain-bytes",
+     .value = "SIZE",
+     .group = kStorage,
+     .help = "Keep so much in each location, in whole segments, and release the oldest of what is more; what a live "
+             "connection still needs stays (default: keep all)",
+     .apply =
+         [](ServeOptions& o, const std::string& v) {
+           return assign(parse_size(v, 1ULL << 20, 1ULL << 60), o.log.retention.bytes);
+         }},
+    {.name = "retain-age",
+     .value = "TIME",
+     .group = kStorage,
+     .help = "Release segments whose newest byte is older: 1s and more, as in 90m or 720h (default: keep all)",
+     .apply =
+         [](ServeOptions& o, const std::string& v) {
+           return assign(parse_duration(v, std::chrono::seconds(1), std::chrono::hours(24 * 36500)),
+                         o.log.retention.age);
+         }},
     {.name = "copy-limit",
      .value = "SIZE",
      .group = kStorage,
@@ -345,6 +363,16 @@ Result<void> check_storage(const ServeOptions& o) {
     if (!seen.insert(real).second) {
       return usage(fmt::format("--data {}: is given twice: each location needs a place of its own", directory));
     }
+  }
+  const bool retains = o.log.retention.bytes != 0 || o.log.retention.age > Duration::zero();
+  if (o.is_volatile && retains) return usage("--volatile with --retain-…: there is nothing to keep");
+  // Beside what is kept there are the segment being released and those that are prepared.
+  const std::uint64_t beside = (2 + o.log.prepared_segments) * o.log.segment_size;
+  if (o.log.max_bytes != 0 && o.log.retention.bytes != 0 && o.log.retention.bytes + beside > o.log.max_bytes) {
+    return usage(
+        fmt::format("--retain-bytes {}: with segments that are prepared beside them, more than --max-bytes {} "
+                    "allows: keep {} less than that",
+                    human_size(o.log.retention.bytes), human_size(o.log.max_bytes), human_size(beside)));
   }
   if (o.log.max_bytes != 0 && o.log.max_bytes < 2 * o.log.segment_size) {
     return usage(fmt::format("--max-bytes {}: holds fewer than two segments of {}: raise it or lower --segment-size",

@@ -68,6 +68,14 @@ State current_state(const tcp::Snapshot& recorded, const log::StreamInfo& info) 
 
 using Json = nlohmann::ordered_json;
 
+bool trimmed(const log::StreamInfo& info) { return info.in.begin.value > 0 || info.out.begin.value > 0; }
+
+// "20.0 MiB", with where it begins if that is not 0.
+std::string stored(const log::StreamRange& range) {
+  const std::string end = human_size(range.end.value);
+  return range.begin.value == 0 ? end : fmt::format("{}, trimmed to {}", end, range.begin.value);
+}
+
 Json to_json(const StreamView& stream) {
   const auto& info = stream.info;
   Json object;
@@ -83,6 +91,7 @@ Json to_json(const StreamView& stream) {
   object["in_finished"] = info.in.fin;
   object["out_begin"] = info.out.begin.value;
   object["out_finished"] = info.out.fin;
+  object["trimmed"] = trimmed(info);
   object["consumed"] = info.consumed;
   object["closed_because"] = info.closed ? Json(stream.closed_because) : Json();
   return object;
@@ -98,6 +107,14 @@ StreamView view(log::StreamInfo info) {
     stream.record = *record;
     stream.service = service_name(record->service);
     stream.state = tcp::to_string(current_state(record->snapshot, info));
+    // Of a live connection all bytes may have been trimmed: its record says how far it is.
+    const auto& s = record->snapshot;
+    const auto complete = [](log::StreamRange& range, StreamOffset end, bool fin) {
+      if (range.begin == range.end && end > range.end) range.begin = range.end = end;
+      range.fin = range.fin || (fin && range.end == end);
+    };
+    complete(info.in, s.rcv_end, s.rcv_fin);
+    complete(info.out, s.snd_end, s.snd_fin);
   }
   if (info.closed) {
     stream.state = tcp::to_string(State::kClosed);
@@ -118,9 +135,8 @@ std::string table(const std::vector<StreamView>& streams) {
     const std::string state = cut_short ? fmt::format("{}: {}", stream.state, stream.closed_because) : stream.state;
     rows.push_back({std::to_string(stream.info.id.value), stream.service,
                     record != nullptr ? record->snapshot.tuple.local.to_string() : "-",
-                    record != nullptr ? record->snapshot.tuple.peer.to_string() : "-", state,
-                    human_size(stream.info.in.end.value), human_size(stream.info.out.end.value),
-                    record != nullptr ? iso_time(record->opened) : "-"});
+                    record != nullptr ? record->snapshot.tuple.peer.to_string() : "-", state, stored(stream.info.in),
+                    stored(stream.info.out), record != nullptr ? iso_time(record->opened) : "-"});
   }
   Row::size_type column = 0;
   std::array<std::size_t, kColumns> widths{};
@@ -143,8 +159,8 @@ std::string details(const StreamView& stream) {
   line("service", stream.service);
   line("state", stream.state + (info.closed ? ": " + stream.closed_because : ""));
   const auto range = [](const log::StreamRange& r) {
-    return fmt::format("{} bytes stored ({}), from offset {}{}", r.size(), human_size(r.size()), r.begin.value,
-                       r.fin ? ", finished" : "");
+    return fmt::format("{} bytes stored ({}), from offset {}{}{}", r.size(), human_size(r.size()), r.begin.value,
+                       r.begin.value > 0 ? " (trimmed)" : "", r.fin ? ", finished" : "");
   };
   line("in", range(info.in));
   line("out", range(info.out));

@@ -6,12 +6,14 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "log/log.h"
 #include "node/output.h"
 #include "node/progress.h"
 #include "node/stored_log.h"
 #include "node/stream_view.h"
+#include "node/trim.h"
 
 namespace holdfast::node {
 namespace {
@@ -35,6 +37,8 @@ class Streams {
         return cat();
       case StreamsCommand::Action::kTail:
         return tail();
+      case StreamsCommand::Action::kTrim:
+        break;
     }
     return true;
   }
@@ -109,11 +113,21 @@ class Streams {
     return outcome;
   }
 
+  Result<bool> was_trimmed(StreamOffset from, StreamOffset kept) const {
+    return fail(
+        Error::Kind::kUsage,
+        fmt::format("stream {} {}: bytes [{}, {}) were trimmed: --from kept begins with the first byte there is",
+                    command_.stream.value, command_.direction == log::Direction::kIn ? "in" : "out", from.value,
+                    kept.value));
+  }
+
   Result<bool> cat() {
     auto stream = reader_->show(command_.stream);
     if (!stream) return std::unexpected(stream.error());
+    *stream = view(*std::move(stream)).info;
     const auto& stored = range(*stream, command_.direction);
-    const StreamOffset from{command_.from.value_or(0)};
+    const StreamOffset from = command_.from_kept ? stored.begin : StreamOffset{command_.from.value_or(0)};
+    if (from < stored.begin) return was_trimmed(from, stored.begin);
     if (from > stored.end) {
       return fail(Error::Kind::kUsage,
                   fmt::format("--from {}: stream {} ends at {}", from.value, command_.stream.value, stored.end.value));
@@ -134,11 +148,15 @@ class Streams {
     for (const auto& damage : reader_->info().damage) warn(damage);
     std::optional<StreamOffset> next;
     if (command_.from) next = StreamOffset{*command_.from};
+    bool from_kept = command_.from_kept;
     for (;;) {
       auto stream = reader_->show(command_.stream);
       if (!stream) return std::unexpected(stream.error());
+      *stream = view(*std::move(stream)).info;
       const auto& stored = range(*stream, command_.direction);
+      if (std::exchange(from_kept, false)) next = stored.begin;
       if (!next) next = stored.end;
+      if (*next < stored.begin) return was_trimmed(*next, stored.begin);
       if (*next < stored.end) {
         auto copied = copy(*next, stored.end - *next, progress);
         if (!copied || !*copied) return copied;
@@ -163,6 +181,7 @@ class Streams {
 }  // namespace
 
 int streams(const StreamsCommand& command) {
+  if (command.action == StreamsCommand::Action::kTrim) return trim(command);
   Streams run(command);
   const auto done = run.run();
   return done ? kExitDone : report(done.error());

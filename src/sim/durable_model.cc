@@ -28,6 +28,7 @@ bool DurableModel::learn_key() {
 
 void DurableModel::begun(unsigned disk, const location::PendingOperation& operation) {
   if (operation.kind != location::PendingOperation::Kind::kWrite) {
+    if (epoch_started()) check_released(operation);
     segment_epochs_[disk].erase(operation.segment.value);
     segment_epochs_[disk].erase(operation.to.value);
     return;
@@ -47,6 +48,21 @@ void DurableModel::begun(unsigned disk, const location::PendingOperation& operat
     carried.emplace_back(header->epoch, header->lsn.value);
     at += header->size();
   }
+}
+
+// A segment goes only once a durable checkpoint gives it up.
+void DurableModel::check_released(const location::PendingOperation& operation) {
+  if (operation.kind == location::PendingOperation::Kind::kPrepare) return;
+  if (!segments_.contains(operation.segment.value)) return;
+  context_.faults.add(Fault::kReleased);
+  if (operation.segment.value < first_kept_) return;
+  context_.fail("segment {} goes, durable is that segments from {} on are kept", operation.segment.value, first_kept_);
+}
+
+std::uint64_t DurableModel::newest_segments(std::uint64_t count) const {
+  auto at = segments_.rbegin();
+  for (; at != segments_.rend() && count > 1; ++at) --count;
+  return at == segments_.rend() ? 0 : *at;
 }
 
 void DurableModel::stored(unsigned disk, std::uint64_t operation) {
@@ -100,6 +116,13 @@ void DurableModel::read_batch(const log::BatchHeader& header, Bytes bytes) {
     log::RecordWalk walk(log::body_of(header, bytes));
     while (const auto record = walk.next()) {
       if (record->header.type == log::RecordType::kEpochStart) begin_epoch(header, record->payload);
+      if (record->header.type == log::RecordType::kCheckpointBegin ||
+          record->header.type == log::RecordType::kCheckpointEnd) {
+        Effect effect;
+        effect.type = record->header.type;
+        effect.begin = record->header.offset;
+        batch.effects.push_back(effect);
+      }
       if (auto effect = read_record(*record)) batch.effects.push_back(*effect);
     }
     if (walk.malformed()) context_.fail("batch {} is written with malformed records", header.lsn.value);
@@ -115,6 +138,7 @@ std::optional<DurableModel::Effect> DurableModel::read_record(const log::Record&
   effect.stream = header.stream;
   effect.fin = (header.flags & log::kFin) != 0;
   effect.echo = (header.flags & log::kEcho) != 0;
+  effect.anew = (header.flags & log::kAnew) != 0;
   if (header.type == log::RecordType::kConnection) {
     const auto decoded = gate::decode_connection_record(record.payload);
     if (!decoded) {
@@ -219,7 +243,9 @@ void DurableModel::advance() {
   for (unsigned disk = 0; disk < prefix_.size(); ++disk) {
     for (;;) {
       const Batch* next = batch_at(prefix_[disk] + 1);
-      if (next == nullptr || (next->on & (1U << disk)) == 0) break;
+      if (next == nullptr) break;
+      // A disk that was away when a segment was released need not get it.
+      if ((next->on & (1U << disk)) == 0 && next->at.segment.value >= first_kept_) break;
       prefix_[disk] = prefix_[disk] + 1;
     }
   }
@@ -228,11 +254,24 @@ void DurableModel::advance() {
   const Lsn durable = sorted[stored_on_ - 1];
   while (durable_ < durable) {
     durable_ = durable_ + 1;
-    for (const Effect& effect : batch_at(durable_)->effects) apply(effect);
+    Batch& batch = *batch_at(durable_);
+    segments_.insert(batch.at.segment.value);
+    for (Effect& effect : batch.effects) {
+      effect.segment = batch.at.segment.value;
+      apply(effect);
+    }
   }
 }
 
 void DurableModel::apply(const Effect& effect) {
+  if (effect.type == log::RecordType::kCheckpointBegin) {
+    mark_begun_ = effect.begin;
+    return;
+  }
+  if (effect.type == log::RecordType::kCheckpointEnd) {
+    first_kept_ = std::max(first_kept_, mark_begun_);
+    return;
+  }
   if (effect.connection) return apply_connection(effect.stream, *effect.connection);
   const auto found = streams_.find(effect.stream);
   if (found == streams_.end()) {
@@ -274,15 +313,21 @@ void DurableModel::apply_in(DurableStream& stream, const Effect& effect) {
                   stream.tuple.to_string(), stream.in_end, stream.in_fin ? ", ended" : "");
   }
   stream.established = true;
+  stream.in_parts.try_emplace(effect.segment, effect.begin);
+  if (effect.fin) stream.in_fin_segment = effect.segment;
   stream.in_end = std::max(stream.in_end, effect.end);
   stream.in_fin |= effect.fin;
 }
 
 void DurableModel::apply_out(DurableStream& stream, const Effect& effect) {
   if (effect.begin != stream.out_end || stream.out_fin) {
+    // Written anew, so that older segments can be released.
+    if (effect.anew && !effect.fin && effect.begin < effect.end && effect.end <= stream.out_end) return;
     context_.fail("outbound bytes from {} on are stored where the stream {} goes on at {}{}", effect.begin,
                   stream.tuple.to_string(), stream.out_end, stream.out_fin ? ", ended" : "");
   }
+  stream.out_parts.try_emplace(effect.segment, effect.begin);
+  if (effect.fin) stream.out_fin_segment = effect.segment;
   stream.out_end = std::max(stream.out_end, effect.end);
   stream.out_fin |= effect.fin;
 }

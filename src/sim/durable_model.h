@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "log/batch_codec.h"
@@ -29,6 +30,9 @@ struct DurableStream {
   bool in_fin = false, out_fin = false;
   bool closed = false;
   bool established = false;  // a record says so, or inbound bytes
+  // By segment: the first byte of each direction that lies there.
+  std::map<std::uint64_t, std::uint64_t> in_parts{}, out_parts{};
+  std::uint64_t in_fin_segment = 0, out_fin_segment = 0;
   // The batches that made this durable: a record with these initial sequence numbers; one that says "established".
   Lsn recorded{}, established_at{};
 };
@@ -68,6 +72,8 @@ class DurableModel : public DiskWatcher {
   }
   // Disks that must answer for all that is durable to be found, whichever they are.
   unsigned needed() const { return std::max(stored_on_, static_cast<unsigned>(prefix_.size()) - stored_on_ + 1); }
+  // The first of the newest `count` segments that hold something durable: these must be there, whatever is released.
+  std::uint64_t newest_segments(std::uint64_t count) const;
   std::uint64_t epochs() const { return epochs_.size(); }
   // A process begins: whatever it says must rest on its own epoch.
   void new_life() { epoch_start_ = Lsn{}; }
@@ -80,7 +86,8 @@ class DurableModel : public DiskWatcher {
     log::RecordType type = log::RecordType::kIn;
     StreamId stream;
     std::uint64_t begin = 0, end = 0;
-    bool fin = false, echo = false;
+    bool fin = false, echo = false, anew = false;
+    std::uint64_t segment = 0;                // where it lies
     std::optional<DurableStream> connection;  // of a connection record
   };
   struct Batch {
@@ -95,6 +102,7 @@ class DurableModel : public DiskWatcher {
   };
   using BatchKey = std::pair<log::Epoch, std::uint64_t>;
 
+  void check_released(const location::PendingOperation& operation);
   bool learn_key();
   void read_batch(const log::BatchHeader& header, Bytes bytes);
   std::optional<Effect> read_record(const log::Record& record);
@@ -126,6 +134,9 @@ class DurableModel : public DiskWatcher {
   Lsn epoch_start_;
   Lsn issued_, durable_;
   std::vector<Lsn> prefix_;  // by disk: the chain is there up to this batch
+
+  std::set<std::uint64_t> segments_;               // that hold something durable
+  std::uint64_t mark_begun_ = 0, first_kept_ = 0;  // as durable checkpoints say; begun, complete
 
   std::map<StreamId, DurableStream> streams_;  // durable
   std::map<StreamId, DurableStream> names_;    // as last written: tuple and sequence numbers only

@@ -15,7 +15,7 @@ constexpr std::array<std::string_view, kFaultCount> kNames = {
     "abort",         "node-abort",    "plain-peer",    "zero-window",  "tiny-segments",   "overlap",
     "forged-reset",  "forged-syn",    "forged-ack",    "forged-data",  "forged-icmp",     "forged-arp",
     "garbage",       "truncated",     "probe",         "n-way",        "short-roll-call", "forged-step",
-    "syn-flood",     "syn-cookie",    "cookie-taken",  "replayed-ack",
+    "syn-flood",     "syn-cookie",    "cookie-taken",  "replayed-ack", "released",
 };
 
 }  // namespace

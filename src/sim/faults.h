@@ -66,6 +66,7 @@ enum class Fault : std::uint8_t {
   kSynCookie,       // sent by the node
   kSynCookieTaken,  // a peer goes on by one
   kReplayedAck,     // the ACK of a cookie, once more, when its connection is over
+  kReleased,        // (no fault) a segment that was full is used again or removed
   kCount
 };
 

@@ -73,6 +73,7 @@ Result<std::unique_ptr<log::Log>> NodeHost::open_log(gate::Recovery& recovery) {
   options.max_in_flight = scenario_.max_in_flight;
   options.prepared_segments = scenario_.prepared_segments;
   options.checkpoint_every = scenario_.checkpoint_every;
+  options.retention.bytes = scenario_.retain_bytes;
   std::array<std::byte, 96> random;
   prng_.fill(random);
   return log::Log::open(std::move(locations), options, random, kLockBound, recovery);

@@ -417,7 +417,14 @@ class Chooser {
 
 }  // namespace
 
-Scenario choose_scenario(std::uint64_t seed) { return Chooser(seed).choose(); }
+// By a draw of its own, so that all else of a seed's world stays as it was: many have little room, and give up the
+// oldest of what they hold.
+Scenario choose_scenario(std::uint64_t seed) {
+  Scenario scenario = Chooser(seed).choose();
+  Prng prng(seed, "retention");
+  if (prng.one_in(3)) scenario.retain_bytes = prng.between(3, 6) << 20;
+  return scenario;
+}
 
 std::string describe(const Scenario& scenario) {
   std::size_t streams = 0;
@@ -425,14 +432,15 @@ std::string describe(const Scenario& scenario) {
   for (const PlainPeerPlan& peer : scenario.plain_peers) streams += peer.streams.size();
   return fmt::format(
       "seed {} \"{}\": {} of {} disks, {} clients, {} plain peers, {} streams, {} dialled, {} deaths, "
-      "{} disk spells, {} partitions{}{}{}",
+      "{} disk spells, {} partitions{}{}{}{}",
       scenario.seed, scenario.theme, scenario.stored_on, scenario.disks, scenario.clients.size(),
       scenario.plain_peers.size(), streams, scenario.dials.size(), scenario.deaths.size(), scenario.disk_spells.size(),
       scenario.partitions.size(), scenario.attack.on ? ", attacker" : "",
       scenario.attack.flood.syns > 0
           ? fmt::format(", {} SYNs against {} places", scenario.attack.flood.syns, scenario.node_max_half_open)
           : "",
-      scenario.node_ways.max > 3 ? fmt::format(", {} ways", scenario.node_ways.max) : "");
+      scenario.node_ways.max > 3 ? fmt::format(", {} ways", scenario.node_ways.max) : "",
+      scenario.retain_bytes > 0 ? fmt::format(", keeps {} MiB", scenario.retain_bytes >> 20) : "");
 }
 
 }  // namespace holdfast::sim

@@ -132,6 +132,7 @@ struct Scenario {
   unsigned max_in_flight = 4;
   unsigned prepared_segments = 2;
   std::uint64_t checkpoint_every = 1U << 20;
+  std::uint64_t retain_bytes = 0;  // 0: all
 
   tcp::Config node_tcp;
   tcp::WaysConfig node_ways;  // of its services

@@ -16,6 +16,7 @@ namespace holdfast::sim {
 // reader cannot tell such a batch from one that never was durable. What it shows must still be right.
 enum class Tail : std::uint8_t { kWhole, kMayBeRotten };
 
-void check_streams(Context& context, Oracle& oracle, const std::vector<std::unique_ptr<Disk>>& disks, Tail tail);
+void check_streams(Context& context, Oracle& oracle, const std::vector<std::unique_ptr<Disk>>& disks, Tail tail,
+                   std::uint64_t retain_bytes);
 
 }  // namespace holdfast::sim

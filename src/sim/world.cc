@@ -42,7 +42,9 @@ class World {
                   scenario_.attack, Prng(seed, "attacker")),
         prng_(seed, "world") {
     context_.note("{}", describe(scenario_));
-    node_.after_death = [this] { check_streams(context_, oracle_, node_.disks(), node_.tail()); };
+    node_.after_death = [this] {
+      check_streams(context_, oracle_, node_.disks(), node_.tail(), scenario_.retain_bytes);
+    };
     node_.start();
     add_peers(seed);
     schedule_faults();
@@ -60,7 +62,7 @@ class World {
         context_.fail("nothing happens any more: {}", unfinished());
       }
     }
-    check_streams(context_, oracle_, node_.disks(), node_.tail());
+    check_streams(context_, oracle_, node_.disks(), node_.tail(), scenario_.retain_bytes);
     return result();
   }
 
@@ -174,7 +176,7 @@ class World {
       const bool full = node_.running() && storage_is_full();
       if (std::exchange(was_full_, full) || full) oracle_.excuse_refusals();
       oracle_.check_promises();
-      if (prng_.one_in(40)) check_streams(context_, oracle_, node_.disks(), node_.tail());
+      if (prng_.one_in(40)) check_streams(context_, oracle_, node_.disks(), node_.tail(), scenario_.retain_bytes);
       if (calm_ && everything_done()) complete_ = true;
       heartbeat();
     });

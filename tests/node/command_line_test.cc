@@ -102,6 +102,19 @@ TEST(CommandLine, ValuesOutOfRangeAreNamedWithTheirFlag) {
   EXPECT_THAT(refusal(serve({"--address", "10.77.0.0/24"})), HasSubstr("--address"));
 }
 
+TEST(CommandLine, ATrimSaysWhatGoes) {
+  const auto command = parse({"streams", "trim", "--data", "/a", "--keep", "1MiB", "--before", "2h", "--dry-run"});
+  ASSERT_TRUE(command) << command.error().message;
+  const auto& streams = std::get<StreamsCommand>(*command);
+  EXPECT_EQ(streams.action, StreamsCommand::Action::kTrim);
+  EXPECT_EQ(streams.keep_bytes, 1U << 20);
+  EXPECT_EQ(streams.older_than, std::chrono::hours(2));
+  EXPECT_TRUE(streams.dry_run);
+  EXPECT_FALSE(streams.all_closed);
+  EXPECT_THAT(refusal({"streams", "trim", "--data", "/a"}), HasSubstr("say what goes"));
+  EXPECT_THAT(refusal({"streams", "trim", "--data", "/a", "--keep", "few"}), HasSubstr("--keep few"));
+}
+
 TEST(CommandLine, StreamsTakesItsFlags) {
   const auto command =
       parse({"streams", "cat", "12", "--data", "/a", "--direction", "out", "--from", "1K", "--length", "5"});

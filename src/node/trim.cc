@@ -70,7 +70,7 @@ Result<Done> carry_out(const StreamsCommand& command, const log::TrimPlan& plan)
   const SegmentNumber first_kept = (*log)->released().first_kept;
   const bool settled = (*log)->release_settled();
   (*log)->set_checkpoint_source(nullptr);
-  for (auto* const pool : pools) (void)pool->release();
+  for (auto* const pool : pools) (void)pool->release(std::chrono::seconds(1));
   if (!settled) return fail(Error::Kind::kTimeout, "the storage does not answer: try again; nothing is half done");
   return Done{first_kept};
 }

@@ -240,8 +240,7 @@ TEST(ReceiveDeathTest, ALinkMayNotDeliverFromInsideTransmit) {
     }
     Ip* ip = nullptr;
   };
-  RecordingLink unused;
-  RecordingHost host(unused);
+  RecordingHost host;
   LoopingLink link;
   Ip ip(host, link, default_config());
   link.ip = &ip;

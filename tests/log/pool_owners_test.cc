@@ -134,7 +134,7 @@ class Owners {
                                                [&node](Time until) { sleep(node, until); });
     node.store = store.get();
     const std::string name = &node == nodes_[0].get() ? "a" : "b";
-    append(node, std::make_unique<Pool>("rados:hf", "log", std::move(store), Self{name, name, 1, "", kLease}));
+    append(node, std::make_unique<Pool>("rados:hf", "log", std::move(store), Self{name, name, 1, "", kLease, ""}));
     node.store = nullptr;
     if (!node.killed) sleep(node, cluster_->now() + below(kLease));
   }

@@ -11,6 +11,9 @@ namespace holdfast::sim {
 
 namespace {
 
+// Until a node looks at what its disks have done.
+constexpr Duration kTurn = std::chrono::microseconds(100);
+
 std::optional<wire::ArpPacket> view_arp(const Packet& packet) {
   const auto ethernet = wire::parse_ethernet(packet.bytes);
   if (!ethernet || ethernet->ether_type != wire::kEtherTypeArp) return std::nullopt;
@@ -299,8 +302,8 @@ void Oracle::node_sends(const Packet& packet) {
 void Oracle::node_sends_arp(const Packet& packet) {
   const auto arp = view_arp(packet);
   if (arp->operation != wire::ArpOperation::kReply) {  // a question, or an announcement
-    // Each waits for a write of its own, so that it leaves when one has just come through.
-    if (context_.now() != storage_moved_) {
+    // Each waits for a write, so that it leaves when one has just come through, in the node's next turn.
+    if (context_.now() - storage_moved_ > kTurn) {
       return context_.fail("an ARP request leaves, and nothing has become durable since {}",
                            storage_moved_.time_since_epoch().count());
     }

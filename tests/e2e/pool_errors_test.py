@@ -58,22 +58,27 @@ class ErrorsTest(pool_case.PoolCase):
 
     def test_a_pool_that_goes_on_with_one_copy(self):
         """Refused, unless its address says that it is meant."""
-        self.addCleanup(self.admin.mon, "osd pool set", pool=pool_case.POOL, var="min_size", val="2")
-        self.addCleanup(self.admin.mon, "osd pool set", pool=pool_case.POOL, var="size", val="3")
-        self.admin.mon("osd pool set", pool=pool_case.POOL, var="min_size", val="1")
-        self.refuse(self.serve(self.place()), 2, "min_size 1", "min_size 2", "copies=1")
-        self.refuse(self.send(self.place()), 2, "min_size 1", "copies=1")
-        node = self.pool_node(place=self.place("copies=1"))
+        def set_to(**values):
+            for name, value in values.items():
+                sure = {"yes_i_really_mean_it": True} if name == "size" else {}
+                self.admin.mon("osd pool set", pool="thin", var=name, val=str(value), **sure)
+        self.admin.mon("config set", who="mon", name="mon_allow_pool_size_one", value="true")
+        self.admin.mon("osd pool create", pool="thin", pg_num=1, pgp_num=1, pool_type="replicated", rule="copy-in-each-zone")
+        self.addCleanup(self.admin.mon, "osd pool delete", pool="thin", pool2="thin", yes_i_really_really_mean_it=True)
+        thin = {"pool": "thin", "user": "admin"}
+        set_to(size=3, min_size=1)
+        self.refuse(self.serve(self.place(**thin)), 2, "min_size 1", "min_size 2", "copies=1")
+        self.refuse(self.send(self.place(**thin)), 2, "min_size 1", "copies=1")
+        node = self.pool_node(place=self.place("copies=1", **thin))
         self.assertIn("goes on with one of its 3 copies", node.log())
         self.upload(b"mine" * 1000)
         self.assertEqual(node.stop(), 0)
         # Beside a directory it is refused as well: it would count as two copies.
-        self.refuse(self.serve(self.place(), "--data", self.directory.make("d"), "--stored-on", "1"), 2, "copies=1")
-        self.admin.mon("osd pool set", pool=pool_case.POOL, var="min_size", val="2")
-        self.refuse(self.serve(self.place("copies=3")), 2, "2 of its 3 copies", "copies=3", "min_size 3")
-        self.admin.mon("config set", who="mon", name="mon_allow_pool_size_one", value="true")
-        self.admin.mon("osd pool set", pool=pool_case.POOL, var="size", val="1", yes_i_really_mean_it=True)
-        node = self.pool_node(place=self.place("copies=1"))
+        self.refuse(self.serve(self.place(**thin), "--data", self.directory.make("d"), "--stored-on", "1"), 2, "copies=1")
+        set_to(min_size=2)
+        self.refuse(self.serve(self.place("copies=3", **thin)), 2, "2 of its 3 copies", "copies=3", "min_size 3")
+        set_to(size=1)
+        node = self.pool_node(place=self.place("copies=1", **thin))
         self.assertIn("keeps one copy: a lost disk is lost data", node.log())
         self.assertEqual(node.stop(), 0)
 

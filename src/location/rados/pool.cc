@@ -106,7 +106,8 @@ void Pool::tick(Time now) {
   }
   if (epoch_ != 0 && !fenced_) {
     if (now >= lease_.due() && !let_lapse_) renew(now);
-    lapsed_ = owned_ && !lease_.good(now);
+    // Over only once there is some of a lease ahead: what comes through late is over again in a moment.
+    lapsed_ = owned_ && !lease_.good(lapsed_ ? now + lease_.length() / 4 : now);
   }
   store_->wake_at(due());
 }

@@ -153,6 +153,8 @@ void Pool::renewal_ended(const Finished& finished) {
   switch (finished.outcome) {
     case Outcome::kDone:
       lease_.renewed(begun);
+      // All that were on their way are old, where the cluster has stood still.
+      if (lapsed_ && renewals_.empty() && !let_lapse_) renew(store_->now());
       break;
     case Outcome::kGuard:
     case Outcome::kAbsent:

@@ -76,7 +76,7 @@ Result<Buckets> Membership::open(const Buckets& proposed) {
                         proposed.count, service_, roll->buckets.count));
       }
       joined_ = write_due_ = read_due_ = store_->now();
-      store_->look_at(object);
+      store_->look_at(object, "member");
       return roll->buckets;
     }
     if (last.outcome != Outcome::kAbsent) continue;

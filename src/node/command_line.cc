@@ -46,6 +46,10 @@ class ServeFlags {
     app.add_option("--inherited-status", inherited_.status)->group("");
     app.add_option("--inherited-start", inherited_.start)->group("");
     app.add_option("--inherited-identity", inherited_.identity)->group("");
+    app.add_option("--inherited-bucket", inherited_.bucket)->group("");
+    app.add_option("--inherited-frames", inherited_.frames)->group("");
+    app.add_option("--inherited-events", inherited_.events)->group("");
+    app.add_option("--inherited-key", inherited_.key)->group("");
   }
 
   Result<ServeCommand> finish() {

@@ -38,7 +38,8 @@ class Plan {
       for (const Bucket bucket : members_[m]->acquiring) {
         if (bucket >= buckets || owner_[bucket] == m || taker_[bucket] != kNone) continue;
         taker_[bucket] = m;
-        if (owner_[bucket] != kNone) begin_move(owner_[bucket], m);
+        takes_[m] = true;  // also where its former owner has given it back already
+        if (owner_[bucket] != kNone) gives_[owner_[bucket]] = true;
       }
     }
     // As it will be when what has begun is done.
@@ -125,14 +126,10 @@ class Plan {
     taker_[*chosen] = to;
     --load_[from];
     ++load_[to];
-    begin_move(from, to);
-    steps_.push_back({*chosen, members_[to]->identity, members_[from]->identity});
-    return true;
-  }
-
-  void begin_move(std::size_t from, std::size_t to) {
     gives_[from] = true;
     takes_[to] = true;
+    steps_.push_back({*chosen, members_[to]->identity, members_[from]->identity});
+    return true;
   }
 
   std::vector<const Placed*> members_;

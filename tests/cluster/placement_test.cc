@@ -140,6 +140,10 @@ TEST(Placement, WhatHasBegunIsWaitedFor) {
   members[0] = {.identity = "a", .leaving = false, .serving = {0, 1, 2, 3, 4, 5}, .acquiring = {}};
   members[1] = {.identity = "b", .leaving = false, .serving = {}, .acquiring = {3}};
   EXPECT_TRUE(next_steps(members, 6).empty());
+  // "a" has given it back, and "b" has not got it yet.
+  members[0].serving = {0, 1, 2, 4, 5};
+  EXPECT_TRUE(next_steps(members, 6).empty());
+  members[0].serving = {0, 1, 2, 3, 4, 5};
   members[1].acquiring.clear();
   EXPECT_EQ(next_steps(members, 6).size(), 1U);
 }

@@ -120,6 +120,7 @@ class BucketNode {
       workers_.push_back(std::make_unique<BucketWorker>(bucket, workers_command_, events_, *ring_));
     }
     moves_.resize(buckets_.count);
+    last_owners_.resize(buckets_.count);
     return {};
   }
 
@@ -185,11 +186,11 @@ class BucketNode {
     notice_moves();
     if (stop_->asked() && !own_.leaving) begin_to_leave(now);
     if (!members_->sees()) {
-      if (!blind_) {
+      if (joined_ && !blind_) {
         spdlog::error("the service's members cannot be seen: {}", members_->problem());
         events_.write("blind", {{"reason", json_string(members_->problem())}});
       }
-      blind_ = true;
+      blind_ = joined_;
     } else if (members_->settled()) {
       blind_ = false;
       if (!joined_) join();
@@ -338,13 +339,16 @@ class BucketNode {
     director_->set_members(std::move(macs));
     for (Bucket bucket = 0; bucket < workers_.size(); ++bucket) {
       const auto& worker = *workers_[bucket];
-      const auto other = claim(bucket, false);
-      const bool later = other && other->epoch > worker.epoch();
-      if ((worker.holds() && !later) || worker.state() == State::kTaking ||
-          (worker.state() == State::kGiving && !later)) {
+      auto& last = last_owners_[bucket];
+      if (const auto other = claim(bucket, false); other && other->epoch >= last.epoch) {
+        last = {other->epoch, members_->others().at(other->identity).mac};
+      }
+      // Between two owners the former one passes on what still comes: it is the better address.
+      const bool later = last.epoch > worker.epoch();
+      if (worker.state() == State::kTaking || (!later && (worker.holds() || worker.state() == State::kGiving))) {
         director_->here(bucket);
-      } else if (other) {
-        director_->there(bucket, members_->others().at(other->identity).mac);
+      } else if (later) {
+        director_->there(bucket, last.mac);
       } else {
         director_->nobody(bucket);
       }
@@ -437,6 +441,11 @@ class BucketNode {
   WorkerCommand workers_command_;
   std::vector<std::unique_ptr<BucketWorker>> workers_;  // by bucket
   std::vector<Move> moves_;                             // by bucket: how we come to seek it
+  struct LastOwner {
+    std::uint64_t epoch = 0;  // 0: none was seen
+    wire::MacAddress mac;
+  };
+  std::vector<LastOwner> last_owners_;  // by bucket, of the others
   Member own_;
   std::set<Bucket> served_;
   std::set<std::string> known_;

@@ -70,8 +70,8 @@ struct TextCommand {
   std::string text;
 };
 
-using Command =
-    std::variant<ServeCommand, StreamsCommand, SendCommand, LabCommand, HandoverCommand, StoreCommand, TextCommand>;
+using Command = std::variant<ServeCommand, StreamsCommand, SendCommand, LabCommand, HandoverCommand, StoreCommand,
+                             BucketsCommand, TextCommand>;
 
 // Errors are kUsage, one line, without the program's name in front.
 Result<Command> parse_command_line(int argc, const char* const* argv);

@@ -48,6 +48,10 @@ class Machine(takeover.Machine):
                 have.discard(event["bucket"])
         return have
 
+    def worker(self, bucket):
+        """Process id of the bucket's worker, from the last that it said."""
+        return [event["pid"] for event in self.node.events("ready") if event.get("bucket") == bucket][-1]
+
     def running(self):
         return self.node.process is not None and self.node.process.poll() is None
 
@@ -279,6 +283,9 @@ class Service:
             now += step
             most = max(most, now)
         return most, len(marks) // 2
+
+    def look(self, *flags):
+        return lab.holdfast("buckets", "--data", self.data, "--service-group", SERVICE, *flags)
 
     def logs(self):
         return "\n".join(f"--- {machine.name}:\n{machine.node.log()[-3000:]}" for machine in self.machines if machine.node.process)

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """One address over three nodes behind a router with ECMP: nodes join, leave and die under many connections, none of which is lost."""
 
+import json
 import os
+import signal
+import subprocess
 import time
 
 import case  # puts the scripts on the path
@@ -74,6 +77,63 @@ class BucketsTest(case.Case):
 
             crowd.end()
             service.check_uploads(crowd)
+
+    def test_without_a_router_one_node_speaks_for_the_address(self):
+        with buckets.Service(self.directory, machines=2, buckets=4, lease="1s", router=False) as service:
+            self.service = service
+            self.since = time.time_ns()
+            a, b = service.machines
+            a.start()
+            service.wait_balanced(a)
+            b.start()
+            service.wait_balanced(a, b)
+            self.check_refusals(service, b)
+            crowd = buckets.Crowd(90, 10, pause=0.3).start()
+            self.addCleanup(crowd.close)
+            lab.wait_for(lambda: crowd.answers > 300, 60, service.logs)
+
+            seen = json.loads(service.look("--json"))
+            self.assertEqual((seen["buckets"], seen["nobodys"]), (4, []))
+            self.assertEqual([len(node["buckets"]) for node in seen["nodes"] if node["lives"]], [2, 2])
+            self.assertIn("4 buckets, 2 nodes", service.look())
+
+            first = next(machine for machine in (a, b) if 0 in machine.buckets())
+            other = b if first is a else a
+            begun = time.monotonic()
+            ready = len(other.node.events("ready"))
+            os.kill(other.worker(min(other.buckets())), signal.SIGKILL)
+            other.wait_for("ready", ready + 1)
+            self.step("a worker is killed", crowd, begun)
+
+            begun = time.monotonic()
+            joined = len(other.node.events("joined"))
+            self.assertIsNotNone(other.node.kill_node())
+            other.wait_for("joined", joined + 1)
+            service.wait_balanced(a, b)
+            self.step("the process that directs is killed", crowd, begun)
+
+            begun = time.monotonic()
+            buckets.terminate(first)
+            service.wait_balanced(other)
+            self.step("the one that speaks for the address leaves", crowd, begun)
+            directed = first.node.events("directed")[-1]
+            self.assertGreater(directed["passed_on"], 0, "the other's frames came through it")
+            crowd.end()
+            service.check_uploads(crowd)
+
+    def check_refusals(self, service, machine):
+        arguments = [*machine.node.arguments, "--no-keeper"]
+        arguments[arguments.index("--buckets") + 1] = "5"
+        arguments[arguments.index("--link") + 1] = "tap:hf9"
+        arguments[arguments.index("--events") + 1] = self.directory.file("refused.jsonl")
+        with machine.namespace:
+            refused = subprocess.run([lab.BINARY, *arguments], capture_output=True, text=True, check=False, timeout=30)
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("--buckets 5: the service store has 4", refused.stderr)
+        none = subprocess.run([lab.BINARY, "buckets", "--data", service.data, "--service-group", "other"], capture_output=True, text=True,
+                              check=False, timeout=30)
+        self.assertEqual(none.returncode, 1)
+        self.assertIn("no service other with buckets", none.stderr)
 
 
 if __name__ == "__main__":

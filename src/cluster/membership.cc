@@ -75,6 +75,10 @@ Result<Buckets> Membership::open(const Buckets& proposed) {
                         "or choose another --service-group",
                         proposed.count, service_, roll->buckets.count));
       }
+      if (const auto own = roll->members.find(identity_); own != roll->members.end()) {
+        had_ = own->second.serving;
+        own_.renewal = own->second.renewal;
+      }
       joined_ = write_due_ = read_due_ = store_->now();
       store_->look_at(object, "member");
       return roll->buckets;

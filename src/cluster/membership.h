@@ -23,6 +23,9 @@ class Membership {
   // The service's buckets; those proposed, where this is its first node. kUsage: it has another number of them. Blocks.
   Result<Buckets> open(const Buckets& proposed);
 
+  // What we had when we were seen last, where this is a process after another of the same node.
+  const std::map<Bucket, std::uint64_t>& had() const { return had_; }
+
   // What is to be known of us, from now on; the counter is none of the caller's business.
   void say(Member own);
   // Asks the owner of this log under this epoch to give it back.
@@ -58,6 +61,7 @@ class Membership {
   const std::unique_ptr<location::rados::ObjectStore> store_;
   const Duration lease_;
   Member own_;
+  std::map<Bucket, std::uint64_t> had_;
   bool unheard_ = false;  // the others are to be told when it is written
   bool telling_ = false;  // it is being written
   bool writing_ = false, reading_ = false;

@@ -80,7 +80,8 @@ class BucketNode {
         .node = options_.node_address ? std::optional(options_.node_address->address) : std::nullopt,
         .buckets = buckets_});
     if (auto prepared = prepare_workers(); !prepared) return prepared;
-    members_->say(own_);
+    resume();
+    say();
     return {};
   }
 
@@ -122,6 +123,14 @@ class BucketNode {
     moves_.resize(buckets_.count);
     last_owners_.resize(buckets_.count);
     return {};
+  }
+
+  // The process before this one has died, and with it its workers. Their logs are this node's still, and nobody else
+  // waits for them yet.
+  void resume() {
+    const Time now = shard::monotonic_now();
+    for (const auto& [bucket, epoch] : members_->had()) workers_[bucket]->resume(epoch, now);
+    if (!members_->had().empty()) spdlog::warn("going on with {} buckets", members_->had().size());
   }
 
   void turn() {

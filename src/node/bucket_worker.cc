@@ -94,6 +94,12 @@ bool BucketWorker::start(Time now) {
   return true;
 }
 
+bool BucketWorker::resume(std::uint64_t epoch, Time now) {
+  epoch_ = epoch;
+  enter(State::kTaking, now);
+  return start(now);
+}
+
 void BucketWorker::stop() {
   if (process_ > 0 && !stopped_) ::kill(process_, SIGTERM);
   stopped_ = true;

@@ -56,6 +56,8 @@ class BucketWorker {
 
   // False: it cannot be started now; try again after retry_at().
   bool start(Time now);
+  // Another process of this node has had the log under this epoch: as if it had been ours.
+  bool resume(std::uint64_t epoch, Time now);
   Time retry_at() const { return retry_at_; }
   // As an operator would: gives the log back, and ends.
   void stop();

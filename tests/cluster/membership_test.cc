@@ -82,6 +82,19 @@ TEST_F(MembershipTest, TheySeeEachOtherAndWhatTheyHave) {
   EXPECT_EQ(a.membership->others().at("bb").serving.at(3), 7U);
 }
 
+TEST_F(MembershipTest, AProcessAfterAnotherKnowsWhatThatHad) {
+  Node& before = add("aa");
+  ASSERT_TRUE(open(before, 4));
+  EXPECT_TRUE(before.membership->had().empty());
+  before.own.serving[2] = 9;
+  before.membership->say(before.own);
+  run(100ms);
+  nodes_.erase("aa");
+  Node& after = add("aa");
+  ASSERT_TRUE(open(after, 4));
+  EXPECT_EQ(after.membership->had(), (std::map<Bucket, std::uint64_t>{{2, 9}}));
+}
+
 TEST_F(MembershipTest, WhoDiesIsMissedAndInTheEndStruckOff) {
   Node &a = add("aa"), &b = add("bb");
   ASSERT_TRUE(open(a, 4) && open(b, 4));

@@ -17,7 +17,8 @@ UPLOADS = CONNECTIONS // 10
 
 class BucketsTest(case.Case):
     def step(self, what, crowd, begun):
-        lab.wait_for(lambda: not crowd.waiting_since(begun), 30, lambda: f"{what}: {crowd.waiting()} wait\n{self.service.logs()}")
+        asked = time.monotonic()
+        lab.wait_for(lambda: not crowd.waiting_since(asked), 30, lambda: f"{what}: {crowd.waiting()} wait\n{self.service.logs()}")
         crowd.check()
         longest, at = crowd.longest
         crowd.longest = (0, 0)

@@ -21,6 +21,12 @@ struct Config {
   std::optional<wire::Ipv4Address> gateway;  // for what is not on the link
   std::uint16_t mtu = 1500;                  // 576..65535, of IP datagrams
   std::uint64_t seed = 0;                    // for IP identification and jitter: random bits from outside
+  // Where several hosts have the address together: whether it is ours to answer for on the link, what neighbours are
+  // asked as (0.0.0.0: a probe, which moves nobody's mind), and whether another host may have passed on what comes, so
+  // that its source's MAC is not the sender's.
+  bool announces = true;
+  std::optional<wire::Ipv4Address> asks_as{};
+  bool relayed = false;
 };
 
 // A TCP segment for our address. `segment` starts at the TCP header; header and the first part lie in `head`, more

@@ -202,7 +202,7 @@ void Neighbours::send_request(Entry& entry) {
   wire::emit_ethernet({to, config_.mac, wire::kEtherTypeArp}, request);
   wire::emit_arp({.operation = wire::ArpOperation::kRequest,
                   .sender_mac = config_.mac,
-                  .sender = config_.address.address,
+                  .sender = config_.asks_as.value_or(config_.address.address),
                   .target_mac = {},
                   .target = entry.key},
                  MutableBytes(request).subspan(wire::kEthernetHeader));

@@ -7,6 +7,7 @@
 namespace holdfast::ip {
 
 void OwnAddress::announce(Time now) {
+  if (!config_.announces) return;
   announced_ = true;
   announcements_left_ = kAnnouncements;
   next_announcement_ = now;

@@ -119,7 +119,7 @@ void Ip::Impl::on_ipv4(const wire::RxFrame& frame, const wire::MacAddress& from,
   if (!header) return drop(header.error());
   if (!accept_addresses(*header)) return;
   // Of a neighbour itself only: what comes through the gateway says nothing of who that is.
-  if (next_hop(header->source) == header->source) neighbours.hint(header->source, from, now);
+  if (!config.relayed && next_hop(header->source) == header->source) neighbours.hint(header->source, from, now);
   datagram.header = *header;
   trim(datagram.head, datagram.body, header->total_length);
   datagram.head = datagram.head.subspan(header->header_length);

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <system_error>
 
 #include "base/assert.h"
@@ -58,6 +59,20 @@ iovec io_vector(Bytes bytes) { return {const_cast<std::byte*>(bytes.data()), byt
 
 bool is_ipv6(Bytes head) { return head.size() >= 14 && load_be16(head.data() + 12) == kEtherTypeIpv6; }
 
+std::uint8_t kind_of(const VirtioNetHeader& header) {
+  return static_cast<std::uint8_t>(header.gso_type & ~VirtioNetHeader::kGsoEcn);
+}
+
+bool is_tcp(const VirtioNetHeader& header) {
+  return kind_of(header) == VirtioNetHeader::kGsoTcpIpv4 || kind_of(header) == VirtioNetHeader::kGsoTcpIpv6;
+}
+
+// What the header says of a frame that was received.
+void tell(const VirtioNetHeader& header, wire::RxFrame& frame) {
+  frame.checksum_trusted = (header.flags & (VirtioNetHeader::kNeedsChecksum | VirtioNetHeader::kDataValid)) != 0;
+  frame.gso_size = is_tcp(header) ? header.gso_size : std::uint16_t{0};
+}
+
 VirtioNetHeader header_for(const wire::TxFrame& frame) {
   VirtioNetHeader header;
   if (!frame.needs_checksum) return header;
@@ -74,9 +89,10 @@ VirtioNetHeader header_for(const wire::TxFrame& frame) {
 
 }  // namespace
 
-Tap::Tap(int fd) : fd_(fd), own_body_(std::make_unique<std::byte[]>(kMaxFrame)) {}
+Tap::Tap(int fd) : fd_(fd), own_body_(std::make_unique<std::byte[]>(kMaxFrame + sizeof(VirtioNetHeader))) {}
 
 Tap::~Tap() {
+  if (source_ >= 0) ::close(source_);
   if (fd_ >= 0) ::close(fd_);
 }
 
@@ -96,6 +112,7 @@ Result<std::unique_ptr<Tap>> Tap::open(const TapOptions& options) {
 
 Result<std::unique_ptr<Tap>> Tap::adopt(int fd, const TapOptions& options) {
   std::unique_ptr<Tap> tap(new Tap(fd));
+  tap->source_ = options.receive_from;
   if (auto identified = tap->identify(options.name); !identified) return std::unexpected(identified.error());
   if (auto ready = tap->set_up(options); !ready) return std::unexpected(ready.error());
   return tap;
@@ -170,45 +187,58 @@ bool Tap::is_persistent() const {
 
 void Tap::set_head_size(std::size_t size) { head_size_ = std::clamp<std::size_t>(size, 14, kMaxHead); }
 
-std::optional<wire::RxFrame> Tap::receive(MutableBytes body) {
+// The next frame that is of use; its length.
+std::optional<std::size_t> Tap::read(VirtioNetHeader& header, MutableBytes head, MutableBytes body) {
   if (failure_) return std::nullopt;
-  if (body.size() < kMaxFrame) body = MutableBytes(own_body_.get(), kMaxFrame);
   for (;;) {
-    VirtioNetHeader header;
-    const std::array<iovec, 3> pieces = {iovec{&header, sizeof header}, iovec{head_.data(), head_size_},
-                                         iovec{body.data(), kMaxFrame}};
-    const auto count = ::readv(fd_, pieces.data(), pieces.size());
+    const std::array<iovec, 3> pieces = {iovec{&header, sizeof header}, iovec{head.data(), head.size()},
+                                         iovec{body.data(), body.size()}};
+    const auto count = ::readv(fd(), pieces.data(), pieces.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) {
-      if (errno != EAGAIN) {
-        failure_ = Error{Error::Kind::kUnavailable,
-                         fmt::format("{}: cannot receive: {}: was the device removed?", name_, text_of(errno))};
-      }
+    if (count < 0 && errno == EAGAIN) return std::nullopt;
+    if (count < 0 || (count == 0 && source_ >= 0)) {
+      failure_ =
+          Error{Error::Kind::kUnavailable,
+                count == 0 ? fmt::format("{}: nobody gives us frames any more", name_)
+                           : fmt::format("{}: cannot receive: {}: was the device removed?", name_, text_of(errno))};
       return std::nullopt;
     }
     const auto length = static_cast<std::size_t>(count);
-    const auto type = static_cast<std::uint8_t>(header.gso_type & ~VirtioNetHeader::kGsoEcn);
-    const bool tcp = type == VirtioNetHeader::kGsoTcpIpv4 || type == VirtioNetHeader::kGsoTcpIpv6;
-    if (length <= sizeof header || length - sizeof header > kMaxFrame || (type != VirtioNetHeader::kGsoNone && !tcp)) {
-      ++counters_.dropped_in;
-      continue;
+    if (length > sizeof header && length - sizeof header <= kMaxFrame &&
+        (kind_of(header) == VirtioNetHeader::kGsoNone || is_tcp(header))) {
+      ++counters_.frames_in;
+      counters_.bytes_in += length - sizeof header;
+      return length - sizeof header;
     }
-    auto frame = split(length - sizeof header, body);
-    frame->checksum_trusted = (header.flags & (VirtioNetHeader::kNeedsChecksum | VirtioNetHeader::kDataValid)) != 0;
-    frame->gso_size = tcp ? header.gso_size : std::uint16_t{0};
-    if (capture_) capture_->received(*frame);
-    return frame;
+    ++counters_.dropped_in;
   }
 }
 
-std::optional<wire::RxFrame> Tap::split(std::size_t length, MutableBytes body) {
-  ++counters_.frames_in;
-  counters_.bytes_in += length;
-  const std::size_t in_head = std::min(length, head_size_);
+std::optional<wire::RxFrame> Tap::receive(MutableBytes body) {
+  if (body.size() < kMaxFrame) body = MutableBytes(own_body_.get(), kMaxFrame);
+  VirtioNetHeader header;
+  const auto length = read(header, MutableBytes(head_).first(head_size_), body.first(kMaxFrame));
+  if (!length) return std::nullopt;
+  const std::size_t in_head = std::min(*length, head_size_);
   wire::RxFrame frame;
   frame.head = MutableBytes(head_.data(), in_head);
-  frame.body = body.first(length - in_head);
+  frame.body = body.first(*length - in_head);
+  tell(header, frame);
+  if (capture_) capture_->received(frame);
   return frame;
+}
+
+std::optional<Tap::WholeFrame> Tap::receive_whole() {
+  VirtioNetHeader header;
+  const MutableBytes message(own_body_.get(), kMaxFrame + sizeof header);
+  const auto length = read(header, message.subspan(sizeof header), {});
+  if (!length) return std::nullopt;
+  std::memcpy(message.data(), &header, sizeof header);
+  WholeFrame whole{.message = message.first(sizeof header + *length), .frame = {}};
+  whole.frame.head = message.subspan(sizeof header, *length);
+  tell(header, whole.frame);
+  if (capture_) capture_->received(whole.frame);
+  return whole;
 }
 
 void Tap::transmit(const wire::TxFrame& frame) {

@@ -21,11 +21,16 @@
 
 namespace holdfast::link {
 
+struct VirtioNetHeader;
+
 struct TapOptions {
   std::string name{};                // adopt(): empty, or the name that the descriptor must have
   std::uint16_t mtu = 1500;          // of IP datagrams
   std::string pcap{};                // capture all frames into this file; empty: none
   std::uint64_t pcap_max_bytes = 0;  // the capture stops there; 0: no limit
+  // Frames come from this socket, of which it becomes the owner, each with its virtio-net header as one message:
+  // somebody else reads the device, and gives us what is ours. -1: from the device.
+  int receive_from = -1;
 };
 
 struct TapCounters {
@@ -57,6 +62,14 @@ class Tap final : public wire::FrameSink {
   Result<void> make_transient();
   bool is_persistent() const;
 
+  // The next frame as the device gives it, for one who passes it on to another process (receive_from); and what it
+  // says. In one piece, valid until the next call. Do not mix with receive().
+  struct WholeFrame {
+    Bytes message;        // virtio-net header and all
+    wire::RxFrame frame;  // all of it in `head`
+  };
+  std::optional<WholeFrame> receive_whole();
+
   // The next frame, where one waits. Its first head_size() bytes land in `head`, the rest at the start of `body` if
   // that has room for any frame (kMaxFrame bytes), otherwise in a buffer of the link's own. Valid until the next call.
   std::optional<wire::RxFrame> receive(MutableBytes body);
@@ -74,7 +87,7 @@ class Tap final : public wire::FrameSink {
   // The device is gone or broken: receive() finds nothing any more, and poll() on fd() returns at once, forever.
   const std::optional<Error>& failure() const { return failure_; }
 
-  int fd() const { return fd_; }  // readable when a frame waits
+  int fd() const { return source_ >= 0 ? source_ : fd_; }  // readable when a frame waits
   const std::string& name() const { return name_; }
   const TapCounters& counters() const { return counters_; }
   Capture* capture() { return capture_ ? &*capture_ : nullptr; }
@@ -84,9 +97,10 @@ class Tap final : public wire::FrameSink {
   Result<void> attach(const std::string& name);
   Result<void> identify(const std::string& expected_name);
   Result<void> set_up(const TapOptions& options);
-  std::optional<wire::RxFrame> split(std::size_t length, MutableBytes body);
+  std::optional<std::size_t> read(VirtioNetHeader& header, MutableBytes head, MutableBytes body);
 
   int fd_;
+  int source_ = -1;  // where frames come from; -1: fd_
   std::string name_;
   std::size_t head_size_ = 66;
   std::array<std::byte, kMaxHead> head_{};

@@ -46,6 +46,10 @@ class ServeFlags {
     app.add_option("--inherited-status", inherited_.status)->group("");
     app.add_option("--inherited-start", inherited_.start)->group("");
     app.add_option("--inherited-identity", inherited_.identity)->group("");
+    app.add_option("--inherited-bucket", inherited_.bucket)->group("");
+    app.add_option("--inherited-frames", inherited_.frames)->group("");
+    app.add_option("--inherited-events", inherited_.events)->group("");
+    app.add_option("--inherited-key", inherited_.key)->group("");
   }
 
   Result<ServeCommand> finish() {
@@ -414,12 +418,14 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
   LabFlags lab;
   HandoverFlags handover;
   StoreFlags store;
+  BucketsFlags buckets;
   auto* serve_app = app.add_subcommand("serve", "Run a node");
   auto* streams_app = app.add_subcommand("streams", "Look at what a node has stored: list, show, cat, tail");
   auto* send_app = app.add_subcommand("send", "Send a file to any TCP peer through Holdfast's own stack");
   auto* lab_app = app.add_subcommand("lab", "Experiments in simulated time: handshake");
   auto* handover_app = app.add_subcommand("handover", "Give a service group's log to a node that stands by");
   auto* store_app = app.add_subcommand("store", "Look at the pools that logs are in: status");
+  auto* buckets_app = app.add_subcommand("buckets", "Look at the nodes that share an address, and who serves what");
   auto* version_app = app.add_subcommand("version", "Show the version");
   app.require_subcommand(1);
   app.set_version_flag("--version", help::version(), "Show the version");
@@ -431,6 +437,7 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
   lab.add_to(*lab_app);
   handover.add_to(*handover_app);
   store.add_to(*store_app);
+  buckets.add_to(*buckets_app);
   arrange(app);
   if (auto known = check_commands(app, argc, argv); !known) return std::unexpected(known.error());
   try {
@@ -462,6 +469,7 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
   if (lab_app->parsed()) return lab.finish();
   if (handover_app->parsed()) return handover.finish();
   if (store_app->parsed()) return store.finish();
+  if (buckets_app->parsed()) return buckets.finish();
   auto command = serve.finish();
   if (command) command->arguments.assign(argv, argv + argc);
   return command;

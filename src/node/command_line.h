@@ -22,6 +22,11 @@ struct Inherited {
   int status = -1;             // write one byte when ready
   unsigned start = 1;          // the keeper's count of starts
   std::uint64_t identity = 0;  // of all its nodes
+  // A worker's (node/bucket_worker.h), from the process that reads the device.
+  int bucket = -1;  // -1: none
+  int frames = -1;
+  int events = -1;
+  std::string key;  // of the service's buckets
 };
 
 struct ServeCommand {
@@ -71,8 +76,8 @@ struct TextCommand {
   std::string text;
 };
 
-using Command =
-    std::variant<ServeCommand, StreamsCommand, SendCommand, LabCommand, HandoverCommand, StoreCommand, TextCommand>;
+using Command = std::variant<ServeCommand, StreamsCommand, SendCommand, LabCommand, HandoverCommand, StoreCommand,
+                             BucketsCommand, TextCommand>;
 
 // Errors are kUsage, one line, without the program's name in front.
 Result<Command> parse_command_line(int argc, const char* const* argv);

@@ -34,6 +34,19 @@ void EventFile::write(const std::string& event, const Fields& fields) const {
   if (::write(file_.get(), line.data(), line.size()) < 0) return;
 }
 
+EventFile EventFile::adopt(int fd) {
+  EventFile events;
+  events.file_ = location::UniqueFd(fd);
+  ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  return events;
+}
+
+void EventFile::pass_on(std::string_view object, const std::string& name, const std::string& value) const {
+  if (!file_ || !object.ends_with('}')) return;
+  const auto line = fmt::format("{},\"{}\":{}}}\n", object.substr(0, object.size() - 1), name, value);
+  if (::write(file_.get(), line.data(), line.size()) < 0) return;
+}
+
 std::string json_string(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,9 +21,14 @@ class EventFile {
   // An empty path: events go nowhere.
   static Result<EventFile> open(const std::string& path);
 
+  // A descriptor that was inherited, of which it becomes the owner.
+  static EventFile adopt(int fd);
+
   // A field's value is JSON already: a number, or quoted by json_string().
   using Fields = std::vector<std::pair<std::string, std::string>>;
   void write(const std::string& event, const Fields& fields = {}) const;
+  // One that another process has written, as one JSON object, and a field more.
+  void pass_on(std::string_view object, const std::string& name, const std::string& value) const;
 
  private:
   location::UniqueFd file_;

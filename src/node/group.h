@@ -42,6 +42,8 @@ class Group {
   void begin_to_serve();
   // Fenced off, or asked to give the log back? Also says whether we are being missed.
   void look_after(const log::Log* log);
+  // Under which the log is ours; of several pools the first's. 0: none.
+  std::uint64_t epoch() const { return pools_.empty() ? 0 : pools_.front()->head().epoch; }
   bool lost() const { return lost_; }      // another node has taken the log
   bool wanted() const { return wanted_; }  // we were asked to hand over
 

@@ -108,6 +108,14 @@ Writes 20 blocks to an object of its own, which it removes, to say how long that
 seen or written, keeps one copy, or goes on with one.
 )";
 
+const char* const kBuckets = R"(
+Example:
+  holdfast buckets --data "rados:holdfast?conf=/etc/ceph/ceph.conf" --service-group store
+
+Of a service whose nodes share one address (`holdfast serve --buckets`). Takes as long as each of them may be silent before
+it is missed, about half a lease. Exit status 1 where nobody has some bucket.
+)";
+
 std::string version() { return "holdfast " HOLDFAST_VERSION "\n"; }
 
 }  // namespace holdfast::node::help

@@ -15,6 +15,7 @@ extern const char* const kSend;
 extern const char* const kLabHandshake;
 extern const char* const kHandover;
 extern const char* const kStoreStatus;
+extern const char* const kBuckets;
 std::string version();
 
 }  // namespace holdfast::node::help

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <variant>
 
+#include "node/bucket_status.h"
 #include "node/command_line.h"
 #include "node/handover.h"
 #include "node/lab.h"
@@ -25,6 +26,7 @@ struct Run {
   int operator()(const LabCommand& command) const { return run_lab(command); }
   int operator()(const HandoverCommand& command) const { return handover(command); }
   int operator()(const StoreCommand& command) const { return store_status(command); }
+  int operator()(const BucketsCommand& command) const { return bucket_status(command); }
   int operator()(const TextCommand& command) const {
     auto written = write_all(STDOUT_FILENO, command.text);
     return written ? kExitDone : report(written.error());

@@ -24,8 +24,6 @@
 namespace holdfast::node {
 namespace {
 
-// Time for a node to end after SIGTERM: its open batch is written, which takes as long as its disks do.
-constexpr Duration kStopBound = std::chrono::seconds(10);
 constexpr int kExecFailed = 127;
 
 sigset_t handled_signals() {
@@ -128,7 +126,7 @@ class Keeper {
         return;
       }
       ::kill(node_, SIGTERM);
-      kill_at_ = now + kStopBound;
+      kill_at_ = now + config_.stop_bound;
     }
   }
 

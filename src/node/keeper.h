@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/units.h"
 #include "node/event_file.h"
 
 namespace holdfast::node {
@@ -18,6 +19,8 @@ struct KeeperConfig {
   std::vector<std::string> command;  // the node's arguments, argv[0] first; "--inherited-start=N" is added
   std::vector<int> inherited;        // descriptors that the node gets, under the same numbers
   int status_fd = -1;                // read end: the node writes one byte when it is ready
+  // Time for a node to end after SIGTERM: its open batch is written, which takes as long as its disks do.
+  Duration stop_bound = std::chrono::seconds(10);
   const EventFile* events = nullptr;
   std::function<void()> first_ready;  // the first node is ready
   std::function<bool()> has_device;   // false: it was removed, and no node can work with our descriptor any more

@@ -64,6 +64,11 @@ class Node {
                                               std::span<const std::byte, 64>(draw_entropy<64>()), &chronicle_,
                                               shard::monotonic_now());
     shard_ = std::make_unique<shard::Shard>(*engine_, *tap_, *ring_);
+    if (options_.part) {
+      shard_->set_filter([part = *options_.part, address = options_.address.address](const wire::RxFrame& frame) {
+        return cluster::belongs(part.buckets, address, part.bucket, frame);
+      });
+    }
     const auto ms = milliseconds(shard::monotonic_now() - started_);
     events_.write("recovered", {{"connections", std::to_string(connections)}, {"ms", fmt::format("{:.3f}", ms)}});
     if (connections > 0) spdlog::info("recovered {} in {:.1f} ms", counted(connections), ms);
@@ -149,6 +154,13 @@ class Node {
     config.ip.gateway = options_.gateway;
     config.ip.mtu = options_.link.mtu;
     config.ip.seed = draw_seed();
+    if (options_.part) {
+      // One of those who have the address speaks for it on the link: nobody where a router spreads it.
+      const bool speaks = options_.part->bucket == 0 && !options_.node_address;
+      config.ip.announces = speaks;
+      if (!speaks) config.ip.asks_as = options_.node_address ? options_.node_address->address : wire::Ipv4Address{};
+      config.ip.relayed = true;
+    }
     config.tcp = options_.tcp;
     config.tcp.mss = static_cast<std::uint16_t>(options_.link.mtu - 40);
     config.services = options_.services;
@@ -187,8 +199,10 @@ class Node {
 
   void announce() {
     const auto ms = milliseconds(shard::monotonic_now() - started_);
-    events_.write("ready",
-                  {{"connections", std::to_string(engine_->connections())}, {"ms", fmt::format("{:.3f}", ms)}});
+    EventFile::Fields fields = {{"connections", std::to_string(engine_->connections())},
+                                {"ms", fmt::format("{:.3f}", ms)}};
+    if (options_.part) fields.emplace_back("epoch", std::to_string(group_->epoch()));
+    events_.write("ready", fields);
     spdlog::info("ready: {} on {} in {:.1f} ms, {}", options_.address.to_string(), options_.link.device, ms,
                  counted(engine_->connections()));
     ready_();

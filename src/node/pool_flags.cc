@@ -71,4 +71,17 @@ Result<StoreCommand> StoreFlags::finish() {
   return command_;
 }
 
+void BucketsFlags::add_to(CLI::App& app) {
+  add_data(app, command_.data, "The service's pool, as its nodes have it");
+  app.add_option("--service-group", command_.group, "The service's name")->type_name("NAME")->required();
+  app.add_flag("--json", command_.json, "For programs")->disable_flag_override();
+  app.footer(help::kBuckets);
+}
+
+Result<BucketsCommand> BucketsFlags::finish() {
+  if (auto good = check_group(command_.group); !good) return std::unexpected(good.error());
+  if (auto good = check_pool(command_.data); !good) return std::unexpected(good.error());
+  return command_;
+}
+
 }  // namespace holdfast::node

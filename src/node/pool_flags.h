@@ -1,4 +1,4 @@
-// The flags of the commands about a log's pools: `holdfast handover` and `holdfast store status`.
+// The flags of the commands about a log's pools: `holdfast handover`, `holdfast store status` and `holdfast buckets`.
 #pragma once
 
 #include <string>
@@ -26,6 +26,12 @@ struct StoreCommand {
   bool json = false;
 };
 
+struct BucketsCommand {
+  std::string data;   // a pool
+  std::string group;  // the service
+  bool json = false;
+};
+
 class HandoverFlags {
  public:
   void add_to(CLI::App& app);
@@ -43,6 +49,15 @@ class StoreFlags {
 
  private:
   StoreCommand command_;
+};
+
+class BucketsFlags {
+ public:
+  void add_to(CLI::App& app);
+  Result<BucketsCommand> finish();
+
+ private:
+  BucketsCommand command_;
 };
 
 }  // namespace holdfast::node

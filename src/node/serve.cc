@@ -8,10 +8,12 @@
 
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string_view>
 
 #include "location/unique_fd.h"
+#include "node/bucket_node.h"
 #include "node/device.h"
 #include "node/entropy.h"
 #include "node/host_address.h"
@@ -20,6 +22,7 @@
 #include "node/logging.h"
 #include "node/node.h"
 #include "node/output.h"
+#include "node/places.h"
 #include "node/service_notify.h"
 
 namespace holdfast::node {
@@ -77,16 +80,21 @@ int exit_status(const Result<bool>& handed_over) {
   return *handed_over ? kExitHandedOver : kExitDone;
 }
 
+int exit_status(const Result<void>& ran) { return ran ? kExitDone : report(ran.error()); }
+
 int run_without_keeper(const ServeCommand& command, const EventFile& events) {
   auto tap = open_link(command.options, command.options.pcap);
   if (!tap) return report(tap.error());
   auto* const device = tap->get();
-  auto ran = run_node(command.options, *std::move(tap), events, [&] {
+  const std::function<void()> ready = [&] {
     keep_device(*device, command.options);
     notify_service("READY=1");
-  });
+  };
+  const int status = command.options.buckets > 0
+                         ? exit_status(run_bucket_node(command, *std::move(tap), events, ready))
+                         : exit_status(run_node(command.options, *std::move(tap), events, ready));
   notify_service("STOPPING=1");
-  return exit_status(ran);
+  return status;
 }
 
 int run_kept(const ServeCommand& command, const EventFile& events) {
@@ -99,11 +107,30 @@ int run_kept(const ServeCommand& command, const EventFile& events) {
   auto tap =
       link::Tap::adopt(command.inherited.link, {.name = options.link.device, .mtu = options.link.mtu, .pcap = pcap});
   if (!tap) return report(tap.error());
-  auto ran = run_node(options, *std::move(tap), events, [&] {
-    const char ready = 'R';
-    if (::write(command.inherited.status, &ready, 1) != 1) spdlog::warn("the keeper does not listen");
-  });
-  return exit_status(ran);
+  const std::function<void()> ready = [&] {
+    const char byte = 'R';
+    if (::write(command.inherited.status, &byte, 1) != 1) spdlog::warn("the keeper does not listen");
+  };
+  if (options.buckets > 0) return exit_status(run_bucket_node(command, *std::move(tap), events, ready));
+  return exit_status(run_node(options, *std::move(tap), events, ready));
+}
+
+// The frames of one bucket, from the process that reads the device.
+int run_worker(const ServeCommand& command) {
+  if (!die_with_parent(command.inherited.keeper)) return kExitFailed;
+  const auto events = EventFile::adopt(command.inherited.events);
+  const auto part = inherited_part(command);
+  if (!part) return report(part.error());
+  auto options = command.options;
+  options.part = *part;
+  options.identity = command.inherited.identity;
+  options.link.mac = options.link.mac.value_or(group_mac(who_we_are(options.identity).identity));
+  options.group = cluster::bucket_group(options.group, part->bucket);
+  auto tap = link::Tap::adopt(
+      command.inherited.link,
+      {.name = options.link.device, .mtu = options.link.mtu, .pcap = {}, .receive_from = command.inherited.frames});
+  if (!tap) return report(tap.error());
+  return exit_status(run_node(options, *std::move(tap), events, [] {}));
 }
 
 int run_with_keeper(const ServeCommand& command, const EventFile& events) {
@@ -129,6 +156,7 @@ int run_with_keeper(const ServeCommand& command, const EventFile& events) {
   keeper.command.push_back(fmt::format("--inherited-identity={}", draw_seed()));
   keeper.inherited = {(*tap)->fd(), config.get(), status_write.get()};
   keeper.status_fd = status_read.get();
+  if (command.options.buckets > 0) keeper.stop_bound = kLongestLeave;
   keeper.events = &events;
   keeper.first_ready = [&] {
     keep_device(**tap, command.options);
@@ -143,7 +171,14 @@ int run_with_keeper(const ServeCommand& command, const EventFile& events) {
 
 int serve(const ServeCommand& command) {
   const bool is_node = command.inherited.keeper != 0 || command.options.no_keeper;
-  set_up_logging(command.options.log_level, is_node ? "node" : "keeper");
+  const bool is_worker = command.inherited.bucket >= 0;
+  set_up_logging(command.options.log_level, is_worker ? fmt::format("b{:03}", command.inherited.bucket)
+                                            : is_node ? "node"
+                                                      : "keeper");
+  if (is_worker) {
+    if (auto enough = raise_descriptor_limit(command.options.data.size()); !enough) return report(enough.error());
+    return run_worker(command);
+  }
   auto events = EventFile::open(command.options.events);
   if (!events) return report(events.error());
   if (auto enough = raise_descriptor_limit(command.options.data.size()); !enough) return report(enough.error());

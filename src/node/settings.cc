@@ -61,6 +61,15 @@ Applied apply_data(ServeOptions& options, const std::string& value) {
   return {};
 }
 
+Applied apply_node_address(ServeOptions& options, const std::string& value) {
+  const auto parsed = wire::Ipv4Prefix::parse(value);
+  if (!parsed || !parsed->address.is_unicast_host()) {
+    return std::unexpected("must be a host's address and the link's length, such as 10.77.0.101/24");
+  }
+  options.node_address = *parsed;
+  return {};
+}
+
 Applied apply_service(ServeOptions& options, const std::string& value) {
   auto parsed = parse_service(value);
   if (!parsed) return std::unexpected(parsed.error());
@@ -90,6 +99,7 @@ Applied apply_segment_size(ServeOptions& options, const std::string& value) {
   return {};
 }
 
+constexpr std::size_t kMostBucketGroup = 59;  // "NAME.b007" is a log's name
 constexpr const char* kNetwork = "Network";
 constexpr const char* kStorage = "Storage";
 constexpr const char* kTransport = "TCP";
@@ -259,6 +269,21 @@ const Setting kSettings[] = {
        o.group = v;
        return {};
      }},
+    {.name = "buckets",
+     .value = "N",
+     .group = kOperation,
+     .help =
+         "With --service-group: the address is served by all nodes of the group together. Its connections fall into "
+         "N buckets (1 to 256, settled by the first node), each of which is a log in the pool; the nodes share them "
+         "out, and again when a node comes or goes",
+     .apply = [](ServeOptions& o,
+                 const std::string& v) { return assign(parse_number(v, 1, cluster::kMostBuckets), o.buckets); }},
+    {.name = "node-address",
+     .value = "A.B.C.D/LEN",
+     .group = kOperation,
+     .help = "With --buckets: an address of this node alone, on the link of --address, for a router that spreads "
+             "--address over the nodes' (ECMP). Then nobody answers ARP requests for --address itself",
+     .apply = apply_node_address},
     {.name = "standby",
      .value = "",
      .group = kOperation,
@@ -326,6 +351,27 @@ Result<void> check_addresses(const ServeOptions& o) {
   return {};
 }
 
+Result<void> check_buckets(const ServeOptions& o) {
+  if (o.buckets == 0) {
+    if (o.node_address) return usage("--node-address without --buckets: the address is one node's at a time");
+    return {};
+  }
+  if (o.group.empty()) return usage("--buckets without --service-group: name the service that the nodes share");
+  if (o.group.size() > kMostBucketGroup) {
+    return usage(fmt::format("--service-group {}: at most {} characters with --buckets: each bucket adds five", o.group,
+                             kMostBucketGroup));
+  }
+  if (o.data.size() > 1) return usage("--buckets with several --data: one pool, whose copies the cluster keeps");
+  if (o.standby) return usage("--buckets and --standby: the nodes share the buckets out by themselves");
+  if (!o.pcap.empty()) return usage("--buckets and --pcap: capture at the device, as in `tcpdump -i DEVICE -w FILE`");
+  if (o.node_address && (!o.address.contains(o.node_address->address) || o.node_address->length != o.address.length ||
+                         o.node_address->address == o.address.address)) {
+    return usage(fmt::format("--node-address {}: is not another address on the link {}: choose one that is",
+                             o.node_address->to_string(), o.address.to_string()));
+  }
+  return {};
+}
+
 }  // namespace
 
 std::span<const Setting> serve_settings() { return kSettings; }
@@ -344,6 +390,7 @@ Result<void> check_storage(const ServeOptions& o) {
   }
   if (o.standby && o.group.empty()) return usage("--standby without --service-group: there is nobody to stand by for");
   if (!o.group.empty() && o.is_volatile) return usage("--service-group and --volatile: there is no log to take over");
+  if (auto good = check_buckets(o); !good) return good;
   std::set<std::string> seen;
   for (const auto& directory : o.data) {
     if (!o.group.empty() && !location::rados::is_address(directory)) {

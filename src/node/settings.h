@@ -9,11 +9,18 @@
 #include <vector>
 
 #include "base/error.h"
+#include "cluster/bucket.h"
 #include "log/log.h"
 #include "node/values.h"
 #include "stack/engine.h"
 
 namespace holdfast::node {
+
+// What a worker has of an address.
+struct BucketPart {
+  cluster::Buckets buckets;
+  cluster::Bucket bucket = 0;
+};
 
 struct ServeOptions {
   LinkAddress link;
@@ -30,6 +37,10 @@ struct ServeOptions {
   std::uint32_t max_half_open = 1024;
   std::string group;     // service group, which is the log's name in its pools; empty: a node by itself
   bool standby = false;  // would rather not be the owner
+  // One address over several nodes (node/bucket_node.h): the service group is that of all buckets.
+  std::uint32_t buckets = 0;                     // 0: the address is one node's at a time
+  std::optional<wire::Ipv4Prefix> node_address;  // this node's own, for a router in front
+  std::optional<BucketPart> part;                // of this process, a worker: no setting
   Duration lease = std::chrono::seconds(2);
   bool nudge = false;
   bool no_keeper = false;

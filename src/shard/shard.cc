@@ -54,6 +54,10 @@ unsigned Shard::receive_burst(Time now) {
       drained_ = true;
       return count;
     }
+    if (filter_ && !filter_(*frame)) {
+      ++counters_.filtered;
+      continue;
+    }
     expect_headers_like(*frame);
     engine_.on_frame(*frame, now);
   }

@@ -192,6 +192,29 @@ TEST(Neighbours, ADatagramIsAHintWhileTheAnswerIsAwaited) {
   EXPECT_EQ(destination(world.link.sent[0]), kGatewayMac) << "an answer counts for more";
 }
 
+TEST(Neighbours, WhatAnotherHostPassedOnIsNoHint) {
+  Config config = default_config();
+  config.relayed = true;
+  World world(config);
+  world.send_tcp(kPeer);
+  world.link.sent.clear();
+  world.receive(a_segment(kGatewayMac));
+  EXPECT_TRUE(world.link.sent.empty());
+}
+
+TEST(Neighbours, TheyAreAskedAsWhoWeAreToldTo) {
+  Config config = default_config();
+  config.asks_as = Ipv4Address{0x0a4d0065};
+  World world(config);
+  world.send_tcp(kPeer);
+  const Buffer request = world.link.sent.empty() ? world.host.assertions.at(0) : world.link.sent[0].bytes;
+  EXPECT_EQ(arp_of(request).sender, *config.asks_as);
+  world.link.sent.clear();
+  world.receive(arp_frame({wire::ArpOperation::kReply, kPeerMac, kPeer, kOurMac, *config.asks_as}, kOurMac));
+  ASSERT_EQ(world.link.sent.size(), 1U) << "the answer is for us, and what waited leaves";
+  EXPECT_EQ(destination(world.link.sent[0]), kPeerMac);
+}
+
 TEST(Neighbours, AHintThatIsNeverConfirmedIsForgotten) {
   World world;
   world.send_tcp(kPeer);

@@ -50,6 +50,20 @@ TEST(OwnAddress, ItIsAnnouncedTwiceTwoSecondsApart) {
   EXPECT_TRUE(world.link.sent.empty());
 }
 
+TEST(OwnAddress, AnothersToAnswerForIsLeftToIt) {
+  Config config = default_config();
+  config.announces = false;
+  World world(config, false);
+  world.ip.announce(world.now);
+  world.advance(3s);
+  world.receive(arp_request(kPeer, kPeerMac, kUs));
+  world.receive(arp_request(kUs, kThief, kUs));
+  EXPECT_TRUE(world.host.assertions.empty());
+  // Neighbours are looked for all the same.
+  world.send_tcp(kPeer);
+  EXPECT_EQ(world.link.sent.size() + world.host.assertions.size(), 1U);
+}
+
 TEST(OwnAddress, AProbeIsAnswered) {  // RFC 5227 section 2.1.1
   World world;
   world.receive(arp_request(Ipv4Address{}, kThief, kUs));

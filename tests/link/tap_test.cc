@@ -279,6 +279,40 @@ TEST_F(TapTest, PayloadLandsBehindTheHead) {
   EXPECT_EQ(whole(*frame).size(), 1042U);
 }
 
+TEST_F(TapTest, AnotherProcessMayReadTheDeviceForUs) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends), 0);
+  auto opened = Tap::adopt(::dup(tap->fd()), {.receive_from = ends[1]});
+  ASSERT_TRUE(opened) << opened.error().message;
+  auto& worker = **opened;
+  EXPECT_FALSE(worker.receive({}));
+
+  const int fd = socket(SOCK_DGRAM, 5000);
+  const sockaddr_in us = socket_address(kUs, 6000);
+  const auto payload = pattern(1000);
+  ASSERT_EQ(::sendto(fd, payload.data(), 1000, 0, reinterpret_cast<const sockaddr*>(&us), sizeof us), 1000);
+  ASSERT_TRUE(readable(tap->fd()));
+  std::optional<Tap::WholeFrame> read;
+  while ((read = tap->receive_whole()) && read->frame.head.size() != 1042) {
+  }
+  ASSERT_TRUE(read);
+  EXPECT_TRUE(read->frame.checksum_trusted);
+  ASSERT_EQ(::write(ends[0], read->message.data(), read->message.size()), static_cast<ssize_t>(read->message.size()));
+
+  EXPECT_TRUE(readable(worker.fd()));
+  const auto frame = worker.receive({});
+  ASSERT_TRUE(frame);
+  EXPECT_TRUE(frame->checksum_trusted);
+  const auto bytes = whole(*frame);
+  ASSERT_EQ(bytes.size(), 1042U);
+  EXPECT_EQ(std::memcmp(bytes.data() + 42, payload.data(), 1000), 0);
+  EXPECT_FALSE(worker.receive({}));
+  EXPECT_FALSE(worker.failure());
+  ::close(ends[0]);
+  EXPECT_FALSE(worker.receive({}));
+  EXPECT_TRUE(worker.failure());
+}
+
 TEST_F(TapTest, KernelAsksForOurAddress) {
   run("ip neigh del 10.9.0.2 dev hftest0");
   const int fd = socket(SOCK_DGRAM, 5000);

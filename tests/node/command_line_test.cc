@@ -285,5 +285,36 @@ TEST_F(ConfigFile, ErrorsNameFileLineAndKey) {
   EXPECT_THAT(refusal({"serve", "--config", "/does/not/exist"}), HasSubstr("/does/not/exist"));
 }
 
+TEST(CommandLine, BucketsOfAnAddress) {
+  const std::vector<const char*> good = {"--service", "store:7",   "--data", "rados:pool/space", "--service-group",
+                                         "store",     "--buckets", "12",     "--node-address",   "10.77.0.101/24"};
+  const auto with = [&](std::vector<const char*> words) {
+    words.insert(words.begin(), good.begin(), good.end());
+    return serve(words);
+  };
+  const auto command = parse(with({}));
+  ASSERT_TRUE(command) << command.error().message;
+  const auto& options = std::get<ServeCommand>(*command).options;
+  EXPECT_EQ(options.buckets, 12U);
+  EXPECT_EQ(options.node_address->to_string(), "10.77.0.101/24");
+  EXPECT_THAT(refusal(with({"--standby"})), HasSubstr("--standby"));
+  EXPECT_THAT(refusal(with({"--pcap", "file"})), HasSubstr("tcpdump"));
+  EXPECT_THAT(refusal(with({"--data", "rados:pool/other"})), HasSubstr("one pool"));
+  EXPECT_THAT(refusal(serve({"--service", "store:7", "--data", "rados:p", "--buckets", "4"})),
+              HasSubstr("--service-group"));
+  EXPECT_THAT(refusal(serve({"--service", "store:7", "--data", "rados:p", "--service-group", "g", "--buckets", "257"})),
+              HasSubstr("256"));
+  EXPECT_THAT(refusal(serve({"--service", "store:7", "--data", "rados:p", "--service-group", "g", "--node-address",
+                             "10.77.0.101/24"})),
+              HasSubstr("--buckets"));
+  EXPECT_THAT(refusal(serve({"--service", "store:7", "--data", "rados:p", "--service-group", "g", "--buckets", "4",
+                             "--node-address", "10.78.0.101/24"})),
+              HasSubstr("on the link"));
+  const auto look = parse({"buckets", "--data", "rados:pool", "--service-group", "store", "--json"});
+  ASSERT_TRUE(look) << look.error().message;
+  EXPECT_TRUE(std::get<BucketsCommand>(*look).json);
+  EXPECT_THAT(refusal({"buckets", "--data", "dir", "--service-group", "store"}), HasSubstr("must be a pool"));
+}
+
 }  // namespace
 }  // namespace holdfast::node

@@ -56,5 +56,27 @@ TEST_F(Loop, WhatATurnToldIsKnownBeforeTheNextOneSleeps) {
   EXPECT_EQ(shard_->counters().sleeps, sleeps);
 }
 
+TEST_F(Loop, WhatIsFilteredTheEngineDoesNotSee) {
+  unsigned asked = 0;
+  bool passes = false;
+  shard_->set_filter([&](const wire::RxFrame& frame) {
+    EXPECT_GE(frame.head.size(), 14U);
+    ++asked;
+    return passes;
+  });
+  run("ip address add 10.77.0.1/24 dev shard0");
+  const auto ask = [&](const std::string& whom) {
+    run("bash -c 'echo > /dev/udp/" + whom + "/9'");  // an ARP request at least
+    for (int turns = 0; turns < 5; ++turns) shard_->turn(monotonic_now());
+  };
+  ask("10.77.0.2");
+  EXPECT_GT(asked, 0U);
+  EXPECT_EQ(shard_->counters().filtered, asked);
+  EXPECT_EQ(engine_->ip_counters().frames_in, 0U);
+  passes = true;
+  ask("10.77.0.3");
+  EXPECT_GT(engine_->ip_counters().frames_in, 0U);
+}
+
 }  // namespace
 }  // namespace holdfast::shard

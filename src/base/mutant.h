@@ -83,6 +83,9 @@ enum class Mutant : std::uint8_t {
   kPoolHeadUnguarded,   // what is written to the head does not assert the owner's epoch
   kPoolMakesBlind,      // an object that is there already is made anew whoever has it
   kPoolRemovesBlind,    // a segment's object is removed whoever has it
+  kPoolRestsEarly,      // a segment is put at rest with a write to it on its way
+  kPoolWritesAsleep,    // a segment at rest is written to without being woken
+  kPoolSkipsAwake,      // a new owner leaves out one of the segments that are awake
   kCount
 };
 // From here on they are the model checker's, before that the simulator's.

@@ -71,7 +71,10 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "pool-fence-unawaited",
                                                                                            "pool-head-unguarded",
                                                                                            "pool-makes-blind",
-                                                                                           "pool-removes-blind"};
+                                                                                           "pool-removes-blind",
+                                                                                           "pool-rests-early",
+                                                                                           "pool-writes-asleep",
+                                                                                           "pool-skips-awake"};
 
 }  // namespace
 

@@ -129,7 +129,7 @@ TEST(PoolHead, ThatMakesNoSenseIsRefused) {
   EXPECT_EQ(with_entry("segment-000000000000000g", made), Error::Kind::kCorrupt);
   EXPECT_EQ(with_entry("something", made), Error::Kind::kCorrupt);
   EXPECT_EQ(with_entry("segment-000000000000000b", {}), Error::Kind::kCorrupt);
-  for (const auto state : {std::byte{0}, std::byte{4}, std::byte{255}}) {
+  for (const auto state : {std::byte{0}, std::byte{5}, std::byte{255}}) {
     auto bytes = made;
     bytes[0] = state;
     EXPECT_EQ(with_entry("segment-000000000000000b", bytes), Error::Kind::kCorrupt);

@@ -74,7 +74,7 @@ std::optional<Owner> decode_owner(std::string_view text) {
 std::optional<SegmentEntry> decode_segment(Bytes bytes) {
   if (bytes.size() != kSegmentEntrySize) return std::nullopt;
   const auto state = static_cast<std::uint8_t>(bytes[0]);
-  if (state < 1 || state > 3) return std::nullopt;
+  if (state < 1 || state > 4) return std::nullopt;
   return SegmentEntry{static_cast<SegmentState>(state), load_le<std::uint64_t>(bytes.data() + 1)};
 }
 
@@ -93,7 +93,7 @@ std::string blob_entry(const std::string& blob) { return std::string(kBlobPrefix
 std::vector<SegmentInfo> Head::segments_in_use() const {
   std::vector<SegmentInfo> in_use;
   for (const auto& [number, entry] : segments) {
-    if (entry.state == SegmentState::kMade) in_use.push_back({SegmentNumber{number}, entry.size});
+    if (entry.in_use()) in_use.push_back({SegmentNumber{number}, entry.size});
   }
   return in_use;
 }

@@ -99,7 +99,8 @@ Result<bool> Pool::fence_off_others(const Head& seen) {
   // What the head lists now can grow no more by an older owner's hand.
   auto head = look();
   if (!head) return std::unexpected(head.error());
-  if (head->epoch != epoch_) return false;
+  // As another has it, a segment may be awake whose object is not raised yet: to raise it now would let us in.
+  if (head->epoch != epoch_ && !HF_MUTANT(kPoolListsLate)) return false;
   head_ = *std::move(head);
   return raise_segments();
 }

@@ -85,7 +85,6 @@ enum class Mutant : std::uint8_t {
   kPoolRemovesBlind,    // a segment's object is removed whoever has it
   kPoolRestsEarly,      // a segment is put at rest with a write to it on its way
   kPoolWritesAsleep,    // a segment at rest is written to without being woken
-  kPoolListsLate,       // a new owner goes by a head that another has taken since
   kPoolSkipsAwake,      // a new owner leaves out one of the segments that are awake
   kCount
 };

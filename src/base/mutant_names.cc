@@ -74,7 +74,6 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "pool-removes-blind",
                                                                                            "pool-rests-early",
                                                                                            "pool-writes-asleep",
-                                                                                           "pool-lists-late",
                                                                                            "pool-skips-awake"};
 
 }  // namespace

@@ -679,6 +679,29 @@ TEST_F(PoolTest, ASegmentWithAWriteOnItsWayStaysAwake) {
   EXPECT_EQ(states(*owner), "1r 2a 3a ");
 }
 
+// A newer owner has woken a segment, and is about to raise its object: one that raised it to its own, lower epoch now
+// could write to it.
+TEST_F(PoolTest, ATakerThatReadsTheHeadTooLateRaisesNothing) {
+  auto owner = start();
+  write_up_to(*owner, 4);
+  owner.reset();
+  auto slow = pool("b");
+  const auto seen = slow->look();
+  ASSERT_TRUE(seen);
+  // Between its take and its look at the head.
+  cluster->executed = [&](const MemoryOperation& operation, Outcome outcome) {
+    if (operation.write == nullptr || outcome != Outcome::kDone || operation.write->object != "log.head") return;
+    cluster->executed = {};
+    MemoryObject& head = cluster->objects["log.head"];
+    head.attributes["epoch"] = encode_epoch(seen->epoch + 2);
+    head.entries[segment_entry(kOne)] = encode(SegmentEntry{SegmentState::kMade, kSize});
+  };
+  const auto taken = slow->take(*seen);
+  ASSERT_TRUE(taken) << taken.error().message;
+  EXPECT_FALSE(*taken);
+  EXPECT_EQ(cluster->objects["log.segment-0000000000000001"].attributes["epoch"], encode_epoch(1));
+}
+
 TEST_F(PoolTest, ASegmentAtRestIsRemovedAndRecycled) {
   auto owner = start();
   write_up_to(*owner, 5);

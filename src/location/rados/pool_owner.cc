@@ -100,7 +100,7 @@ Result<bool> Pool::fence_off_others(const Head& seen) {
   auto head = look();
   if (!head) return std::unexpected(head.error());
   // As another has it, a segment may be awake whose object is not raised yet: to raise it now would let us in.
-  if (head->epoch != epoch_ && !HF_MUTANT(kPoolListsLate)) return false;
+  if (head->epoch != epoch_) return false;
   head_ = *std::move(head);
   return raise_segments();
 }

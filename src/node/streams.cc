@@ -122,10 +122,10 @@ class Streams {
   }
 
   Result<bool> cat() {
-    auto stream = reader_->show(command_.stream);
-    if (!stream) return std::unexpected(stream.error());
-    *stream = view(*std::move(stream)).info;
-    const auto& stored = range(*stream, command_.direction);
+    auto shown = reader_->show(command_.stream);
+    if (!shown) return std::unexpected(shown.error());
+    const log::StreamInfo stream = view(*std::move(shown)).info;
+    const auto& stored = range(stream, command_.direction);
     const StreamOffset from = command_.from_kept ? stored.begin : StreamOffset{command_.from.value_or(0)};
     if (from < stored.begin) return was_trimmed(from, stored.begin);
     if (from > stored.end) {
@@ -137,7 +137,7 @@ class Streams {
     Progress progress("cat", length, true);
     auto copied = copy(from, length, progress);
     if (wanted == length) return copied;
-    tell_unfinished(*stream, stored);
+    tell_unfinished(stream, stored);
     if (stored.fin) return copied;
     return complete(std::move(copied),
                     fmt::format("stream {} may go on behind byte {}", command_.stream.value, stored.end.value));
@@ -150,10 +150,10 @@ class Streams {
     if (command_.from) next = StreamOffset{*command_.from};
     bool from_kept = command_.from_kept;
     for (;;) {
-      auto stream = reader_->show(command_.stream);
-      if (!stream) return std::unexpected(stream.error());
-      *stream = view(*std::move(stream)).info;
-      const auto& stored = range(*stream, command_.direction);
+      auto shown = reader_->show(command_.stream);
+      if (!shown) return std::unexpected(shown.error());
+      const log::StreamInfo stream = view(*std::move(shown)).info;
+      const auto& stored = range(stream, command_.direction);
       if (std::exchange(from_kept, false)) next = stored.begin;
       if (!next) next = stored.end;
       if (*next < stored.begin) return was_trimmed(*next, stored.begin);
@@ -162,8 +162,8 @@ class Streams {
         if (!copied || !*copied) return copied;
         next = stored.end;
       }
-      if (stored.fin || stream->closed) {
-        tell_unfinished(*stream, stored);
+      if (stored.fin || stream.closed) {
+        tell_unfinished(stream, stored);
         return true;
       }
       // Waits, and learns when nobody reads our output any more.

@@ -233,9 +233,14 @@ def ownership_quick():
         tenures(2, "bug: append", KEPT, BUG_APPEND=1),
         tenures(2, "bug: made segment made again", KEPT, BUG_MAKING_AGAIN=1),
         tenures(2, "bug: any segment removed", FENCED, BUG_REMOVE_ANY=1),
+        tenures(2, "rest", RESTS=2),
+        tenures(2, "bug: rest with a write on its way", FENCED, RESTS=2, BUG_REST_EARLY=1),
+        tenures(2, "bug: segment at rest not woken", FENCED, RESTS=2, BUG_WRITE_ASLEEP=1),
+        tenures(2, "bug: take skips one that is awake", FENCED, RESTS=2, BUG_SKIP_AWAKE=1),
         tenures(2, "possible: last tenure acknowledges", REACHED, REACH_THIRD=1),
         tenures(2, "possible: a write is settled", REACHED, REACH_SETTLED=1),
         tenures(2, "possible: stranger's segment", REACHED, REACH_STRANGER=1),
+        tenures(2, "possible: segment at rest is written to", REACHED, RESTS=2, REACH_WOKEN=1),
     ]
 
 
@@ -243,6 +248,8 @@ def ownership_full():
     return ownership_quick() + [
         tenures(2, "ownership, 4 batches, 2 time-outs", BATCHES=4, TIMEOUTS=2),
         tenures(3, "ownership, 2 batches", BATCHES=2, PER_SEGMENT=1),
+        tenures(3, "rest, 2 batches", BATCHES=2, PER_SEGMENT=2, RESTS=2),
+        tenures(3, "bug: head listed late", FENCED, BATCHES=2, PER_SEGMENT=2, RESTS=2, BUG_LIST_LATE=1),
         tenures(3, "ownership"),
         tenures(3, "possible: third tenure acknowledges", REACHED, REACH_THIRD=1),
     ]

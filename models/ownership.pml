@@ -61,6 +61,24 @@
 #ifndef BUG_REMOVE_ANY
 #define BUG_REMOVE_ANY 0            /* a stranger's segment object is removed without comparing its epoch */
 #endif
+#ifndef RESTS
+#define RESTS 0                     /* how often a segment is put at rest, over all tenures */
+#endif
+#ifndef BUG_REST_EARLY
+#define BUG_REST_EARLY 0            /* a segment is put at rest with a write to it in flight or unknown */
+#endif
+#ifndef BUG_WRITE_ASLEEP
+#define BUG_WRITE_ASLEEP 0          /* a segment at rest is written to without being woken */
+#endif
+#ifndef BUG_SKIP_AWAKE
+#define BUG_SKIP_AWAKE 0            /* a taker raises one segment fewer than are awake */
+#endif
+#ifndef BUG_LIST_LATE
+#define BUG_LIST_LATE 0             /* a taker takes what the head says for its own, though another has taken the log since */
+#endif
+#ifndef REACH_WOKEN
+#define REACH_WOKEN 0               /* a batch is written to a segment that an older owner had put at rest */
+#endif
 #ifndef REACH_THIRD
 #define REACH_THIRD 0               /* the last tenure acknowledges the last batch */
 #endif
@@ -80,11 +98,13 @@
 
 #define NONE 0
 #define MAKING 1
-#define MADE 2
+#define MADE 2   /* and awake */
+#define REST 3
+#define IN_USE(s) (head[s] == MADE || head[s] == REST)
 
 /* ---- the objects ---- */
 byte head_epoch;
-byte head[SEGMENTS];         /* omap: NONE, MAKING, MADE */
+byte head[SEGMENTS];         /* omap: NONE, MAKING, MADE, REST */
 byte exists;                 /* bit s */
 byte segment_epoch[SEGMENTS];
 byte cell[BATCHES];          /* segment objects' bytes, 0: nothing */
@@ -92,6 +112,9 @@ byte cell[BATCHES];          /* segment objects' bytes, 0: nothing */
 /* ---- in the air: bit s or p of each tenure's ---- */
 byte making[TENURES], creating[TENURES], made[TENURES], removing[TENURES], removing_epoch[TENURES];
 byte writing[TENURES], again[TENURES];
+/* Land once: a client's operations on one object do not overtake each other, and of one segment one change is made at a time. */
+byte resting[TENURES], waking[TENURES];
+byte rests, woken;          /* woken: bit t */
 byte landed[TENURES];        /* results of writes that nobody has taken for lost yet */
 
 /* ---- tenures ---- */
@@ -128,7 +151,7 @@ inline land_write(t, p) {
     :: else
     fi;
     landed[t] = landed[t] | BIT(p);
-    CHECK(old_writes_are_fenced, t + 1 >= reader || head[SEGMENT(p)] != MADE);
+    CHECK(old_writes_are_fenced, t + 1 >= reader || !IN_USE(SEGMENT(p)));
     if
     :: i < BATCHES && SEGMENT(i) == SEGMENT(p) -> cell[i] = BATCH(t, p)
     :: else
@@ -153,6 +176,8 @@ inline clear(s) {  /* its bytes are gone with it */
 #define LAND_SEGMENT(s) \
   :: atomic { HAS(making[t], s) && head_epoch == epoch[t] && \
               (head[s] == NONE || (BUG_MAKING_AGAIN && head[s] == MADE)) -> head[s] = MAKING } \
+  :: atomic { HAS(resting[t], s) && head_epoch == epoch[t] && head[s] == MADE -> head[s] = REST; resting[t] = resting[t] & ~BIT(s) } \
+  :: atomic { HAS(waking[t], s) && head_epoch == epoch[t] && head[s] == REST -> head[s] = MADE; waking[t] = waking[t] & ~BIT(s) } \
   :: atomic { HAS(creating[t], s) && !HAS(exists, s) -> exists = exists | BIT(s); segment_epoch[s] = epoch[t] } \
   :: atomic { HAS(made[t], s) && head_epoch == epoch[t] && head[s] == MAKING -> head[s] = MADE } \
   :: atomic { HAS(removing[t], s) && HAS(exists, s) && (BUG_REMOVE_ANY || segment_epoch[s] == removing_epoch[t]) -> \
@@ -176,13 +201,14 @@ end:
 }
 
 /* ---- a tenure ---- */
-inline list() {  /* segments that are to be raised and read */
+inline list() {  /* segments that are to be read, and those of them that are to be raised */
   d_step {
-    mine = 0; i = 0;
+    mine = 0; awake = 0; i = 0;
     do
     :: i < SEGMENTS ->
       if
-      :: head[i] == MADE || (BUG_HEAD_NOT_TOLD && HAS(exists, i)) -> mine = mine | BIT(i)
+      :: head[i] == MADE || (BUG_HEAD_NOT_TOLD && HAS(exists, i)) -> mine = mine | BIT(i); awake = awake | BIT(i)
+      :: head[i] == REST -> mine = mine | BIT(i)
       :: else
       fi;
       i++
@@ -193,7 +219,7 @@ inline list() {  /* segments that are to be raised and read */
 }
 
 inline raise(to) {  /* each on its own; other things happen in between */
-  left = mine;
+  left = (BUG_SKIP_AWAKE -> awake & ~1 : awake);
   do
   :: left == 0 -> break
   :: atomic { HAS(left, 0) && segment_epoch[0] <= to -> segment_epoch[0] = to; left = left & ~1 }
@@ -259,10 +285,12 @@ inline acknowledge() {
 #define IN_FLIGHT (issued[t] & ~done[t] & ~unknown[t])
 #define FEWER_THAN_WINDOW (WINDOW > 1 -> (next < BATCHES && (next < 2 || !HAS(IN_FLIGHT, next - 2))) : IN_FLIGHT == 0)
 #define LEASE_GOOD (!BUG_LEASE_ONLY || !HAS(lease_over, t))
+#define TO_BE_DONE(s) (IN_SEGMENT(s) & issued[t] & ~done[t])
+#define IN_SEGMENT(s) ((BIT(PER_SEGMENT) - 1) << ((s) * PER_SEGMENT))
 #define MINE_TO_MAKE (next < BATCHES && !HAS(mine, SEGMENT(next)) && unknown[t] == 0)
 
 proctype Tenure(byte t) {
-  byte seen, mine, left, next, told, making_now = 9, i;
+  byte seen, mine, awake, left, next, told, making_now = 9, i;
 
   /* take */
   do
@@ -279,8 +307,8 @@ proctype Tenure(byte t) {
       fi
     }
   od;
-  /* fence */
-  atomic { list(); forget() };
+  /* fence: what the head says now counts if it is still ours. A newer owner may have woken a segment that it has not raised yet */
+  atomic { head_epoch == epoch[t] || BUG_LIST_LATE || BUG_LEASE_ONLY -> list(); forget() };
   if
   :: BUG_READ_BEFORE_RAISE -> read_end(); raise(epoch[t])
   :: BUG_RAISE_BEFORE_HEAD || BUG_LEASE_ONLY -> read_end()
@@ -302,10 +330,10 @@ end:
       if
       :: segment_epoch[making_now] == epoch[t] ->
         if
-        :: BUG_HEAD_NOT_TOLD || BUG_USED_BEFORE_MADE -> mine = mine | BIT(making_now); making_now = 9
+        :: BUG_HEAD_NOT_TOLD || BUG_USED_BEFORE_MADE -> mine = mine | BIT(making_now); awake = awake | BIT(making_now); making_now = 9
         :: !(BUG_HEAD_NOT_TOLD || BUG_USED_BEFORE_MADE) && !HAS(made[t], making_now) -> made[t] = made[t] | BIT(making_now)
         :: !(BUG_HEAD_NOT_TOLD || BUG_USED_BEFORE_MADE) && HAS(made[t], making_now) && head[making_now] == MADE ->
-          mine = mine | BIT(making_now); making_now = 9
+          mine = mine | BIT(making_now); awake = awake | BIT(making_now); making_now = 9
         fi
       :: segment_epoch[making_now] < epoch[t] && !HAS(removing[t], making_now) ->  /* somebody's, forgotten, landed late */
         if
@@ -316,8 +344,21 @@ end:
       :: segment_epoch[making_now] < epoch[t] && HAS(removing[t], making_now) && removing_epoch[t] != segment_epoch[making_now] ->
         removing_epoch[t] = segment_epoch[making_now]
       fi }
+#if RESTS
+  /* rest, and what ends it: the head says so, then the object has our epoch */
+  :: atomic { rests < RESTS && HAS(awake, 0) && IN_SEGMENT(0) & issued[t] && (TO_BE_DONE(0) == 0 || BUG_REST_EARLY) ->
+      rests++; awake = awake & ~1; resting[t] = resting[t] | 1 }
+  :: atomic { next < BATCHES && SEGMENT(next) == 0 && HAS(mine, 0) && !HAS(awake, 0) && head[0] == REST && !HAS(resting[t], 0) &&
+              !HAS(waking[t], 0) && head_epoch == epoch[t] -> waking[t] = waking[t] | 1 }
+  :: atomic { HAS(mine, 0) && !HAS(awake, 0) && head[0] == MADE && !HAS(resting[t], 0) && head_epoch == epoch[t] &&
+              segment_epoch[0] <= epoch[t] -> segment_epoch[0] = epoch[t]; awake = awake | 1; woken = woken | BIT(t) }
+#endif
   /* batches, in order */
-  :: atomic { next < BATCHES && HAS(mine, SEGMENT(next)) && FEWER_THAN_WINDOW && (unknown[t] == 0 || BUG_UNSETTLED) && LEASE_GOOD ->
+  :: atomic { next < BATCHES && HAS(mine, SEGMENT(next)) && (HAS(awake, SEGMENT(next)) || BUG_WRITE_ASLEEP) && FEWER_THAN_WINDOW && (unknown[t] == 0 || BUG_UNSETTLED) && LEASE_GOOD ->
+      if
+      :: REACH_WOKEN && SEGMENT(next) == 0 && HAS(woken, t) && t > 0 && issued[t] == 0 -> CHECK(never_reached, 0)
+      :: else
+      fi;
       issued[t] = issued[t] | BIT(next); writing[t] = writing[t] | BIT(next);
       if
       :: reader == t + 1 -> view[next] = BATCH(t, next)

@@ -88,6 +88,9 @@ enum class Mutant : std::uint8_t {
   kPoolMakesBlind,      // an object that is there already is made anew whoever has it
   kPoolRemovesBlind,    // a segment's object is removed whoever has it
   kPoolTakesRenewed,    // a log is taken though its owner has renewed since it was looked at
+  kPoolRestsEarly,      // a segment is put at rest with a write to it on its way
+  kPoolWritesAsleep,    // a segment at rest is written to without being woken
+  kPoolSkipsAwake,      // a new owner leaves out one of the segments that are awake
   kCount
 };
 // From here on they are the model checker's, before that the simulator's.

@@ -75,7 +75,10 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "pool-head-unguarded",
                                                                                            "pool-makes-blind",
                                                                                            "pool-removes-blind",
-                                                                                           "pool-takes-renewed"};
+                                                                                           "pool-takes-renewed",
+                                                                                           "pool-rests-early",
+                                                                                           "pool-writes-asleep",
+                                                                                           "pool-skips-awake"};
 
 }  // namespace
 

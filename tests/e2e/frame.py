@@ -37,6 +37,7 @@ class Frame:
         flags, self.gso_type, _, self.gso_size, _, _ = self._given_meta
         self.needs_checksum = bool(flags & NEEDS_CHECKSUM)
         self.came_from = came_from  # the interface
+        self.stamp = (0, 0)         # when the machine got it: seconds, nanoseconds
         self.fate = None            # what a wire did with it
         self.time = None            # when it was seen, time.monotonic()
         self.is_tcp = self._parse()

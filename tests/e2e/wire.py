@@ -28,6 +28,8 @@ PACKET_STATISTICS = 6
 PACKET_VNET_HDR = 15
 PACKET_IGNORE_OUTGOING = 23
 SO_RCVBUFFORCE = 33
+SO_TIMESTAMPNS = 35
+TIMESPEC = struct.Struct("=qq")
 LARGEST = frames.META.size + (1 << 17)
 MOST_FRAMES = 1_000_000  # in a record: a test that makes more should not record them
 
@@ -41,6 +43,7 @@ class Port:
         # All set before it is bound: no frame comes in without its metadata, nor any of those that we send ourselves.
         self.socket.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
         self.socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         with contextlib.suppress(PermissionError):  # in a user namespace of its own: the default must do
             self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
         self.socket.bind((interface, ETH_P_ALL))
@@ -53,7 +56,7 @@ class Port:
     def receive(self):
         """The next frame, or None."""
         try:
-            data = self.socket.recv(LARGEST)
+            data, ancillary, _, _ = self.socket.recvmsg(LARGEST, socket.CMSG_SPACE(TIMESPEC.size))
         except BlockingIOError:
             return None
         except OSError as error:  # went down: frames come again once it is up
@@ -61,7 +64,9 @@ class Port:
                 raise
             return None
         size = frames.META.size
-        return frames.Frame(data[size:], data[:size], self.interface)
+        frame = frames.Frame(data[size:], data[:size], self.interface)
+        frame.stamp = next((TIMESPEC.unpack(content) for _, kind, content in ancillary if kind == SO_TIMESTAMPNS), (0, 0))
+        return frame
 
     def send(self, frame):
         try:
@@ -184,10 +189,11 @@ class Recorder:
         return (lambda frame: frame.kind == which) if isinstance(which, str) else which
 
     def tcp(self, port=None, among=None):
-        """What was seen of TCP so far, of the connections of this port or of all."""
+        """What was seen of TCP so far, of the connections of this port or of all, in the order in which the machine got it. A bridge
+        shows a frame to its own interface after it has forwarded it: where that is late, the answer is there before the question."""
         with self.changed:
-            return [frame for frame in (self.seen if among is None else among)
-                    if frame.is_tcp and (port is None or port in (frame.source_port, frame.destination_port))]
+            record = sorted(self.seen, key=lambda frame: frame.stamp) if among is None else among
+            return [frame for frame in record if frame.is_tcp and (port is None or port in (frame.source_port, frame.destination_port))]
 
     def exchange(self, port=None):
         """The same as its receivers saw it: in the order in which it was forwarded, without what was dropped, with what was forged.

@@ -154,7 +154,7 @@ TEST(PoolHead, ThatMakesNoSenseIsRefused) {
   EXPECT_EQ(with_entry("segment-000000000000000b", {}), Error::Kind::kCorrupt);
   // A newer version's: what it means is not known, and nothing is damaged.
   for (const auto& [state, expected] :
-       {std::pair(std::byte{0}, Error::Kind::kCorrupt), std::pair(std::byte{4}, Error::Kind::kIncompatible),
+       {std::pair(std::byte{0}, Error::Kind::kCorrupt), std::pair(std::byte{5}, Error::Kind::kIncompatible),
         std::pair(std::byte{255}, Error::Kind::kIncompatible)}) {
     auto bytes = made;
     bytes[0] = state;

@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,8 @@ namespace holdfast::location::rados::test {
 
 using holdfast::test::Fiber;
 
-inline constexpr std::uint64_t kBlocksPerSegment = 6;
+inline constexpr std::uint64_t kBlocksPerSegment = 6;  // and a footer, which is written later if at all
+inline constexpr std::uint64_t kFooterAt = kBlocksPerSegment * kBlock, kSegmentSize = kFooterAt + kBlock;
 
 class Random {
  public:
@@ -40,6 +42,7 @@ struct NodeOptions {
   unsigned in_flight = 1;  // blocks
   unsigned releases = 0;   // gives the log back after a step, once in so many; 0: never
   unsigned removes = 0;    // likewise
+  unsigned footers = 0;    // likewise
 };
 
 class Node {
@@ -128,7 +131,9 @@ class Node {
         return false;
       }
       std::uint64_t highest = 0;
-      for (std::uint64_t offset = 0; offset < bytes.size(); offset += kBlock) {
+      const auto footer = header_of(Bytes(bytes).subspan(std::min<std::size_t>(kFooterAt, bytes.size())));
+      oracle_.footer_found(epoch_, segment.number, footer);
+      for (std::uint64_t offset = 0; offset < std::min(bytes.size(), kFooterAt); offset += kBlock) {
         const auto block = header_of(Bytes(bytes).subspan(offset));
         if (!block || block->segment != segment.number.value || block->offset != offset) break;
         if (block->sequence == 0 && (!last || block->epoch > last->epoch)) {
@@ -149,7 +154,7 @@ class Node {
         last = *block;
         highest = block->position + 1;
       }
-      owned_segments_.push_back({segment.number, highest});
+      owned_segments_.push_back({segment.number, highest, 0});
     }
     if (killed_) return false;
     oracle_.found(epoch_, first, log);
@@ -167,7 +172,7 @@ class Node {
 
   // ---- Writing ----
 
-  enum class What : std::uint8_t { kBlock, kPrepare, kRemove, kBlob };
+  enum class What : std::uint8_t { kBlock, kPrepare, kRemove, kBlob, kFooter };
   struct Operation {
     What what = What::kBlock;
     bool done = false;
@@ -178,6 +183,7 @@ class Node {
 
   void append() {
     operations_.clear();
+    footers_.clear();
     blocks_.clear();
     ready_.clear();
     preparing_ = 0;
@@ -227,6 +233,9 @@ class Node {
         removing_ = false;
       } else if (operation.what == What::kBlob) {
         oracle_.blob_stored(epoch_, operation.blob);
+      } else if (operation.what == What::kFooter) {
+        oracle_.footer_stored(operation.block->header);
+        footers_.erase(operation.segment.value);
       }
       if (operation.what != What::kBlock) operations_.erase(completion.token);
     }
@@ -246,7 +255,7 @@ class Node {
       Operation& operation = begin(What::kPrepare);
       operation.segment = SegmentNumber{next_segment_++};
       ++preparing_;
-      pool_->prepare(token_, operation.segment, kBlocksPerSegment * kBlock);
+      pool_->prepare(token_, operation.segment, kSegmentSize);
     }
     if (blocks_.size() < options_.in_flight) write();
     if (random_.one_in(8)) {
@@ -255,6 +264,7 @@ class Node {
       pool_->replace_blob(token_, "progress", std::as_bytes(std::span(&operation.blob, 1)));
     }
     if (random_.one_in(options_.removes)) remove_oldest();
+    if (random_.one_in(options_.footers)) write_footer();
     if (!ready_.empty() && random_.one_in(8)) recycle_unused();
   }
 
@@ -266,7 +276,7 @@ class Node {
       segment_ = ready_.front();
       ready_.pop_front();
       offset_ = 0;
-      owned_segments_.push_back({segment_, 0});
+      owned_segments_.push_back({segment_, 0, 0});
     }
     Operation& operation = begin(What::kBlock);
     operation.block = std::make_unique<Block>();
@@ -288,12 +298,32 @@ class Node {
   void remove_oldest() {
     if (removing_ || acknowledged_ == 0 || owned_segments_.size() < 4) return;
     const auto oldest = owned_segments_.front();
-    if (oldest.end > acknowledged_to_) return;
+    if (oldest.end > acknowledged_to_ || footers_.contains(oldest.number.value)) return;
     owned_segments_.pop_front();
     removing_ = true;
     oracle_.trim(oldest.end);
     begin(What::kRemove);
     pool_->remove(token_, oldest.number);
+  }
+
+  // Long after the segment's blocks, or an older owner's: no place is written to twice in an epoch.
+  void write_footer() {
+    if (owned_segments_.size() < 2) return;
+    auto& segment = owned_segments_[random_.below(owned_segments_.size() - 1)];
+    if (segment.footer_of == epoch_) return;
+    segment.footer_of = epoch_;
+    footers_.insert(segment.number.value);
+    Operation& operation = begin(What::kFooter);
+    operation.segment = segment.number;
+    operation.block = std::make_unique<Block>();
+    BlockHeader& header = operation.block->header;
+    header.epoch = epoch_;
+    header.life = life_;
+    header.segment = segment.number.value;
+    header.offset = kFooterAt;
+    header.nonce = random_.next();
+    oracle_.will_write(header);
+    pool_->write(token_, segment.number, kFooterAt, std::as_bytes(std::span(operation.block.get(), 1)));
   }
 
   // Nothing in it counts: its old number may be found again.
@@ -325,7 +355,8 @@ class Node {
 
   struct OwnedSegment {
     SegmentNumber number;
-    std::uint64_t end = 0;  // of the positions in it
+    std::uint64_t end = 0;        // of the positions in it
+    std::uint64_t footer_of = 0;  // the epoch that has written it last, of this life's
   };
   std::deque<OwnedSegment> owned_segments_;  // all but those that are ready
   std::uint64_t epoch_ = 0, next_segment_ = 1, position_ = 0, sequence_ = 0, offset_ = 0, blobs_ = 0;
@@ -336,7 +367,8 @@ class Node {
   bool removing_ = false;
   Token token_ = 0;
   std::map<Token, Operation> operations_;
-  std::deque<Token> blocks_;  // in the order of the log
+  std::set<std::uint64_t> footers_;  // on their way, by segment
+  std::deque<Token> blocks_;         // in the order of the log
 };
 
 }  // namespace holdfast::location::rados::test

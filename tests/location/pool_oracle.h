@@ -112,6 +112,19 @@ class Oracle {
     }
   }
 
+  void footer_stored(const BlockHeader& footer) { footers_[footer.segment] = footer; }
+  void footer_found(std::uint64_t epoch, SegmentNumber segment, const std::optional<BlockHeader>& found) {
+    if (found && (!written_.contains(found->nonce) || written_[found->nonce] != *found)) {
+      fail(fmt::format("epoch {} finds a footer in segment {} that nobody wrote there", epoch, segment.value));
+    }
+    const auto stored = footers_.find(segment.value);
+    if (stored == footers_.end() || stored->second.epoch >= epoch) return;
+    if (!found || found->epoch < stored->second.epoch) {
+      fail(fmt::format("epoch {} does not find the footer of segment {} that epoch {} stored", epoch, segment.value,
+                       stored->second.epoch));
+    }
+  }
+
   // What lies below is removed.
   void trim(std::uint64_t position) { trimmed_ = std::max(trimmed_, position); }
 
@@ -142,10 +155,16 @@ class Oracle {
       renewed = std::max(renewed, operation.submitted);
     }
     const std::uint64_t epoch = taken_[operation.client];
+    // What it brings may be there already: what is done again after a time-out is done twice where the first attempt
+    // was on its way still. That changes nothing, whoever has the segment.
+    std::optional<BlockHeader> block = header_of(write.data), before;
+    if (write.clear || write.remove || write.existence == ObjectWrite::Existence::kNew) contents_.erase(write.object);
+    if (block) before = std::exchange(contents_[write.object][write.offset], *block);
     // A segment is somebody's from when the head says that it is in use until it is about to be removed.
     for (const auto& [key, value] : write.entries) {
       if (!key.starts_with("segment-")) continue;
-      if (value.at(0) == static_cast<std::byte>(SegmentState::kMade)) {
+      const auto state = static_cast<SegmentState>(value.at(0));
+      if (state == SegmentState::kMade || state == SegmentState::kAtRest) {
         std::uint64_t& fence = fence_["log." + key];
         fence = std::max(fence, epoch);
       } else {
@@ -155,6 +174,7 @@ class Oracle {
     const auto fence = fence_.find(write.object);
     if (fence == fence_.end() || epoch >= fence->second) return;
     if (write.data.empty() && !write.clear && !write.remove) return;
+    if (block && before == block && !write.clear && !write.remove) return;
     fail(fmt::format("a {} of epoch {} lands in {}, which epoch {} has taken",
                      write.remove  ? "removal"
                      : write.clear ? "making"
@@ -190,10 +210,13 @@ class Oracle {
   Time owner_renewed_{};                               // when that was written
   std::map<std::uint64_t, BlockHeader> written_;       // by nonce
   std::map<std::uint64_t, BlockHeader> acknowledged_;  // by position
-  std::map<std::string, std::uint64_t> fence_;         // object: the latest owner that has taken it
-  std::map<std::uint64_t, std::uint64_t> taken_;       // client: the latest epoch that it has written
-  std::map<std::uint64_t, Time> renewed_;              // epoch: when the latest renewal to arrive was begun
-  std::map<std::uint64_t, std::uint64_t> blobs_;       // by epoch
+  std::map<std::uint64_t, BlockHeader> footers_;       // by segment: the one that was stored last
+  // As the cluster has it, by object and offset.
+  std::map<std::string, std::map<std::uint64_t, BlockHeader>> contents_;
+  std::map<std::string, std::uint64_t> fence_;    // object: the latest owner that has taken it
+  std::map<std::uint64_t, std::uint64_t> taken_;  // client: the latest epoch that it has written
+  std::map<std::uint64_t, Time> renewed_;         // epoch: when the latest renewal to arrive was begun
+  std::map<std::uint64_t, std::uint64_t> blobs_;  // by epoch
   std::uint64_t trimmed_ = 0, owners_ = 0;
 };
 

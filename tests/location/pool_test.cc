@@ -2,6 +2,7 @@
 // pool_simulation_test.cc.
 #include "location/rados/pool.h"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -60,6 +61,26 @@ class PoolTest : public testing::Test {
       location.wait();
       finish(location);
     }
+  }
+
+  void write_up_to(Pool& owner, std::uint64_t last);
+  // What nobody waits for ends too.
+  void settle_writes(Pool& owner) {
+    for (int i = 0; i < 1000 && !owner.idle(); ++i) {
+      owner.wait();
+      finish(owner);
+    }
+    EXPECT_TRUE(owner.idle());
+  }
+  // As the head has them: at rest, awake, or anything else.
+  std::string states(Pool& owner) {
+    std::string text;
+    const auto head = owner.look();
+    EXPECT_TRUE(head);
+    for (const auto& [number, entry] : head->segments) {
+      text += fmt::format("{}{} ", number, entry.state == SegmentState::kAtRest ? 'r' : entry.in_use() ? 'a' : '?');
+    }
+    return text;
   }
 
   std::vector<std::string> finish(Location& location) {
@@ -616,6 +637,123 @@ TEST_F(PoolTest, DestroyedWithOperationsOfEachKindOnTheirWay) {
   };
   owner_of_all(false);
   owner_of_all(true);
+}
+
+// ---- Segments at rest ----
+
+// Writes up to this segment, once each; all lower ones but the last are at rest then.
+void PoolTest::write_up_to(Pool& owner, std::uint64_t last) {
+  for (std::uint64_t number = 1; number <= last; ++number) {
+    if (!owner.head().segments.contains(number)) owner.prepare(100 + number, SegmentNumber{number}, kSize);
+    finish(owner);
+    owner.write(200 + number, SegmentNumber{number}, 0, a.bytes);
+    finish(owner);
+  }
+  settle_writes(owner);
+}
+
+TEST_F(PoolTest, ATakeRaisesOnlyWhatIsAwake) {
+  auto owner = start();
+  write_up_to(*owner, 5);
+  EXPECT_EQ(states(*owner), "1r 2r 3r 4a 5a ");
+  owner.reset();
+
+  std::size_t raised = 0;
+  cluster->executed = [&](const MemoryOperation& operation, Outcome) {
+    if (operation.write != nullptr && operation.write->object.starts_with("log.segment-")) ++raised;
+  };
+  auto next = start("b");
+  EXPECT_EQ(raised, 2U);
+  EXPECT_EQ(numbers(*next), "1 2 3 4 5 ");
+  EXPECT_EQ(at(*next, kOne, 0), 'a');
+  EXPECT_EQ(states(*next), "1r 2r 3r 4a 5a ");
+  // The next one to write to a new segment is done with its predecessor's.
+  next->prepare(2, SegmentNumber{6}, kSize);
+  finish(*next);
+  next->write(3, SegmentNumber{6}, 0, b.bytes);
+  finish(*next);
+  settle_writes(*next);
+  EXPECT_EQ(states(*next), "1r 2r 3r 4r 5r 6a ");
+}
+
+TEST_F(PoolTest, ASegmentAtRestIsWokenBeforeItIsWrittenTo) {
+  auto owner = start();
+  write_up_to(*owner, 4);
+  owner.reset();
+  auto next = start("b");
+  std::vector<std::string> seen;
+  cluster->executed = [&](const MemoryOperation& operation, Outcome outcome) {
+    if (operation.write == nullptr || is_renewal(operation)) return;
+    const ObjectWrite& write = *operation.write;
+    std::string what = write.object == "log.head" ? "head" : "object";
+    for (const auto& [key, value] : write.entries) what += " " + std::to_string(static_cast<int>(value.at(0)));
+    if (!write.attributes.empty()) what += " raise";
+    if (!write.data.empty()) what += " data";
+    seen.push_back(what + (outcome == Outcome::kDone ? "" : " refused"));
+  };
+  next->write(2, kOne, kBlock, b.bytes);
+  next->write(3, kOne, 2 * kBlock, c.bytes);
+  EXPECT_THAT(finish(*next), testing::UnorderedElementsAre("2", "3"));
+  EXPECT_THAT(seen, ElementsAre("head 2", "object raise", "object data", "object data"));
+  EXPECT_EQ(at(*next, kOne, 2 * kBlock), 'c');
+  EXPECT_EQ(cluster->objects["log.segment-0000000000000001"].attributes["epoch"], encode_epoch(2));
+}
+
+TEST_F(PoolTest, ASegmentWithAWriteOnItsWayStaysAwake) {
+  auto owner = start();
+  for (const SegmentNumber segment : {kTwo, kThree}) owner->prepare(2, segment, kSize);
+  finish(*owner);
+  divert([](const MemoryOperation& operation) { return is_data(operation) && operation.write->offset == kBlock; },
+         {.there = kLease / 2});
+  owner->write(3, kOne, 0, a.bytes);
+  owner->write(4, kOne, kBlock, a.bytes);
+  owner->write(5, kTwo, 0, a.bytes);
+  owner->write(6, kThree, 0, a.bytes);
+  std::vector<std::string> ended;
+  for (const Time end = cluster->now() + kLease / 4; cluster->now() < end;) {
+    cluster->step(std::min(end, cluster->now() + milliseconds(1)));
+    poll(*owner, ended);
+  }
+  EXPECT_EQ(ended.size(), 3U);
+  EXPECT_EQ(states(*owner), "1a 2a 3a ");
+  finish(*owner);
+  settle_writes(*owner);
+  EXPECT_EQ(states(*owner), "1r 2a 3a ");
+}
+
+// A newer owner has woken a segment, and is about to raise its object: one that raised it to its own, lower epoch now
+// could write to it.
+TEST_F(PoolTest, ATakerThatReadsTheHeadTooLateRaisesNothing) {
+  auto owner = start();
+  write_up_to(*owner, 4);
+  owner.reset();
+  auto slow = pool("b");
+  const auto seen = slow->look();
+  ASSERT_TRUE(seen);
+  // Between its take and its look at the head.
+  cluster->executed = [&](const MemoryOperation& operation, Outcome outcome) {
+    if (operation.write == nullptr || outcome != Outcome::kDone || operation.write->object != "log.head") return;
+    cluster->executed = {};
+    MemoryObject& head = cluster->objects["log.head"];
+    head.attributes["epoch"] = encode_epoch(seen->epoch + 2);
+    head.entries[segment_entry(kOne)] = encode(SegmentEntry{SegmentState::kMade, kSize});
+  };
+  const auto taken = slow->take(*seen);
+  ASSERT_TRUE(taken) << taken.error().message;
+  EXPECT_FALSE(*taken);
+  EXPECT_EQ(cluster->objects["log.segment-0000000000000001"].attributes["epoch"], encode_epoch(1));
+}
+
+TEST_F(PoolTest, ASegmentAtRestIsRemovedAndRecycled) {
+  auto owner = start();
+  write_up_to(*owner, 5);
+  owner->remove(2, kOne);
+  owner->recycle(3, kTwo, SegmentNumber{6});
+  finish(*owner);
+  settle_writes(*owner);
+  EXPECT_EQ(states(*owner), "3r 4a 5a 6a ");
+  EXPECT_FALSE(cluster->objects.contains("log.segment-0000000000000001"));
+  EXPECT_FALSE(cluster->objects.contains("log.segment-0000000000000002"));
 }
 
 // ---- Readers ----

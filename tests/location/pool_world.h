@@ -31,6 +31,7 @@ class PoolWorld {
     slow_in_ = std::array{0, 10, 40, 200}[random_.below(4)];
     taking_slow_in_ = std::array{0, 2, 10}[random_.below(3)];
     making_slow_in_ = std::array{0, 2, 10}[random_.below(3)];
+    footers_slow_in_ = std::array{0, 2, 10}[random_.below(3)];
     cluster_->decide = [this](const MemoryOperation& operation) { return decide(operation); };
     cluster_->executed = [this](const MemoryOperation& operation, Outcome outcome) {
       if (cluster_->now() - operation.submitted > cluster_->bound) ++result_.landed_late;
@@ -48,6 +49,7 @@ class PoolWorld {
       options.in_flight = static_cast<unsigned>(std::array{1, 2, 4}[random_.below(3)]);
       options.releases = static_cast<unsigned>(std::array{0, 0, 40, 150}[random_.below(4)]);
       options.removes = static_cast<unsigned>(std::array{0, 10, 30}[random_.below(3)]);
+      options.footers = static_cast<unsigned>(std::array{0, 3, 10}[random_.below(3)]);
       nodes_.push_back(std::make_unique<Node>(cluster_, oracle_, options, random_.next()));
     }
   }
@@ -90,6 +92,9 @@ class PoolWorld {
     if (making && making_slow_in_ != 0 && (operation.write->clear || random_.one_in(making_slow_in_))) {
       (random_.one_in(2) ? journey.there : journey.back) += random_.below(6 * lease_);
     }
+    const bool footer =
+        operation.write != nullptr && !operation.write->data.empty() && operation.write->offset == kFooterAt;
+    if (footer && random_.one_in(footers_slow_in_)) journey.there += random_.below(6 * lease_);
     const bool taking = operation.write != nullptr && operation.write->attributes.size() == 2;
     if (taking && random_.one_in(taking_slow_in_)) journey.there += random_.below(3 * lease_);
     const bool renewal = operation.write != nullptr && operation.write->attributes.size() == 1 &&
@@ -194,7 +199,7 @@ class PoolWorld {
   const std::shared_ptr<MemoryCluster> cluster_;
   Oracle oracle_;
   Duration typical_{};
-  std::uint64_t lost_in_ = 0, slow_in_ = 0, making_slow_in_ = 0, taking_slow_in_ = 0, lives_ = 0;
+  std::uint64_t lost_in_ = 0, slow_in_ = 0, making_slow_in_ = 0, taking_slow_in_ = 0, footers_slow_in_ = 0, lives_ = 0;
   Time outage_until_{}, no_renewals_until_{};
   bool calm_ = false;
   PoolWorldResult result_;

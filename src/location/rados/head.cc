@@ -17,7 +17,7 @@ constexpr std::string_view kBlobPrefix = "blob-";
 constexpr std::size_t kMostOwner = 4096;  // bytes of the record
 constexpr std::size_t kMostText = 512;    // bytes of a value in it
 constexpr std::size_t kSegmentEntrySize = 9;
-constexpr auto kHighestState = static_cast<std::uint8_t>(SegmentState::kRemoving);
+constexpr auto kHighestState = static_cast<std::uint8_t>(SegmentState::kAtRest);
 constexpr std::uint64_t kNoEpoch = ~std::uint64_t{0};
 
 template <class Number>
@@ -96,7 +96,7 @@ std::string blob_entry(const std::string& blob) { return std::string(kBlobPrefix
 std::vector<SegmentInfo> Head::segments_in_use() const {
   std::vector<SegmentInfo> in_use;
   for (const auto& [number, entry] : segments) {
-    if (entry.state == SegmentState::kMade) in_use.push_back({SegmentNumber{number}, entry.size});
+    if (entry.in_use()) in_use.push_back({SegmentNumber{number}, entry.size});
   }
   return in_use;
 }

@@ -42,12 +42,14 @@ struct Owner {
 
 enum class SegmentState : std::uint8_t {
   kMaking = 1,    // its object may not be there; nothing was ever written to it
-  kMade = 2,      // in use
+  kMade = 2,      // in use, and awake: it may be written to
   kRemoving = 3,  // its object may be gone
+  kAtRest = 4,    // in use; nothing is on its way to it, and nothing will be before it is awake (pool_rest.cc)
 };
 struct SegmentEntry {
   SegmentState state = SegmentState::kMaking;
   std::uint64_t size = 0;
+  bool in_use() const { return state == SegmentState::kMade || state == SegmentState::kAtRest; }
   bool operator==(const SegmentEntry&) const = default;
 };
 

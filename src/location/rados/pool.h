@@ -2,8 +2,9 @@
 // each segment. Whoever writes owns the log by an *epoch*, a number in the head, and every write asserts it:
 //
 // - A new owner raises the head's epoch, by comparing and setting: there is one winner, and from then on no segment can
-//   be brought into use by an older owner. Then it raises the epoch of each segment in use: from then on none of an
-//   older owner's writes lands. Only then does it read.
+//   be brought into use by an older owner. Then it raises the epoch of each segment that an older owner may write to:
+//   from then on none of its writes lands. Only then does it read.
+// - What an owner is done with is put at rest (pool_rest.cc), and woken before it is written to again.
 // - A segment is in use once the head says so, which is written with the epoch asserted, after its object was made.
 // - A time-out is an unknown outcome, and settled before anything follows (settled_writes.h).
 // - A lease (lease.h) is renewed in the head. An owner whose lease has run out reports nothing as done until a renewal
@@ -17,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -170,6 +172,14 @@ class Pool final : public Location {
   void turn_over(const std::string& entry);
   void begin_change(const std::string& entry, Next next);
   void change(const std::string& entry, Ended ended, std::function<void(const Ended&)> begin);
+  bool at_rest(SegmentNumber segment) const;
+  void note(SegmentNumber segment, const SegmentEntry& entry);
+  void note_gone(SegmentNumber segment);
+  bool done_with(std::uint64_t segment) const;
+  void wrote(SegmentNumber segment);
+  void rest();
+  void rest(SegmentNumber segment);
+  void wake(SegmentNumber segment, Next next, Ended failed);
   void make_segment(SegmentNumber segment, std::uint64_t size, Ended ended);
   void take_over_object(ObjectWrite write, const std::string& what, const Ended& ended, const Next& next);
   void make_now(SegmentNumber segment, std::uint64_t size, const Ended& ended);
@@ -210,6 +220,13 @@ class Pool final : public Location {
     bool beginning = false, over = false;
   };
   std::map<std::string, Change> changing_;
+  // Segments by number (pool_rest.cc): of those in use the ones that are not at rest; writes that have not come to a
+  // good end; what waits for one that is being woken.
+  std::set<std::uint64_t> awake_;
+  std::map<std::uint64_t, std::size_t> writing_;
+  std::map<std::uint64_t, std::vector<std::pair<Next, Ended>>> waking_;
+  std::uint64_t newest_written_ = 0, written_before_ = 0;  // by this owner
+  std::size_t resting_ = 0;                                // on their way to the head
   std::deque<Completion> finished_;
   std::size_t in_flight_ = 0;
 };

@@ -101,13 +101,21 @@ void Pool::write(Token token, SegmentNumber segment, std::uint64_t offset, Bytes
   HF_ASSERT(owned_ && !bytes.empty() && bytes.size() % kBlock == 0 && offset % kBlock == 0);
   ahead_.forget(segment, offset, bytes.size());
   ++in_flight_;
-  ObjectWrite write;
-  write.object = segment_object(log_, segment);
-  if (!HF_MUTANT(kPoolNoGuard)) write.epoch = epoch_;
-  write.offset = offset;
-  write.data = bytes;
+  ++writing_[segment.value];
   const Ended ended = completion(token);
-  step(std::move(write), fmt::format("write to segment {}", segment.value), ended, [ended] { ended(std::nullopt); });
+  Next begin = [this, segment, offset, bytes, ended] {
+    ObjectWrite write;
+    write.object = segment_object(log_, segment);
+    if (!HF_MUTANT(kPoolNoGuard)) write.epoch = epoch_;
+    write.offset = offset;
+    write.data = bytes;
+    step(std::move(write), fmt::format("write to segment {}", segment.value), ended, [this, segment, ended] {
+      wrote(segment);
+      ended(std::nullopt);
+    });
+  };
+  if (!at_rest(segment) || HF_MUTANT(kPoolWritesAsleep)) return begin();
+  wake(segment, std::move(begin), ended);
 }
 
 ObjectWrite Pool::segment_entry_write(SegmentNumber segment, std::optional<SegmentEntry> entry) const {
@@ -169,7 +177,7 @@ void Pool::make_now(SegmentNumber segment, std::uint64_t size, const Ended& ende
   const Next in_use = [this, segment, size, ended, what] {
     const SegmentEntry entry{SegmentState::kMade, size};
     const Next noted = [this, segment, entry, ended] {
-      head_.segments[segment.value] = entry;
+      note(segment, entry);
       ended(std::nullopt);
     };
     if (HF_MUTANT(kPoolUsedUnnamed)) return noted();
@@ -191,7 +199,7 @@ void Pool::remove_now(SegmentNumber segment, const Ended& ended) {
   const std::string what = fmt::format("remove segment {}", segment.value);
   ahead_.forget(segment);
   const std::uint64_t size = size_of(segment);
-  head_.segments.erase(segment.value);
+  note_gone(segment);
   const Next forget = [this, segment, what, ended] {
     step(segment_entry_write(segment, std::nullopt), what, ended, [ended] { ended(std::nullopt); });
   };

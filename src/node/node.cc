@@ -154,12 +154,13 @@ class Node {
     config.ip.gateway = options_.gateway;
     config.ip.mtu = options_.link.mtu;
     config.ip.seed = draw_seed();
+    // A former owner passes on what still reaches it, with its own address as the sender on the link.
+    config.ip.relayed = !options_.group.empty();
     if (options_.part) {
       // One of those who have the address speaks for it on the link: nobody where a router spreads it.
       const bool speaks = options_.part->bucket == 0 && !options_.node_address;
       config.ip.announces = speaks;
       if (!speaks) config.ip.asks_as = options_.node_address ? options_.node_address->address : wire::Ipv4Address{};
-      config.ip.relayed = true;
     }
     config.tcp = options_.tcp;
     config.tcp.mss = static_cast<std::uint16_t>(options_.link.mtu - 40);

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/endian.h"
+#include "cluster/relay.h"
 #include "wire/checksum.h"
 #include "wire/tcp.h"
 
@@ -98,16 +99,9 @@ Director::Decision Director::pass_on(const wire::RxFrame& frame, const wire::Mac
              wire::update_checksum(load_be16(datagram.data() + kIpChecksum), before, after));
   Decision decision{.verdict = Verdict::kTransmit, .bucket = 0, .out = {}};
   const std::size_t header = ip->header_length;
-  const std::size_t checksum = header + wire::kTcpChecksumOffset;
   if (ip->protocol == wire::kProtocolTcp && (frame.checksum_trusted || frame.gso_size != 0) &&
       datagram.size() >= header + wire::kTcpMinHeader) {
-    // Its checksum may be left to be done: then we leave it to be done, too.
-    const auto length = static_cast<std::uint32_t>(ip->payload_length());
-    store_be16(datagram.data() + checksum, wire::pseudo_header_sum(ip->source, ip->destination, ip->protocol, length));
-    decision.out.needs_checksum = true;
-    decision.out.checksum_start = static_cast<std::uint16_t>(wire::kEthernetHeader + header);
-    decision.out.checksum_offset = wire::kTcpChecksumOffset;
-    decision.out.gso_size = frame.gso_size;
+    leave_checksum_to_be_done(datagram, *ip, frame.gso_size, decision.out);
   }
   wire::emit_ethernet({to, config_.mac, wire::kEtherTypeIpv4}, frame.head);
   // A super-segment is cut behind its headers, which is where `head` must end.

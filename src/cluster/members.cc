@@ -3,39 +3,30 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <charconv>
 #include <string_view>
 
+#include "location/rados/lease.h"
+#include "location/rados/record_text.h"
+
 namespace holdfast::cluster {
+
+using location::rados::each_line;
+using location::rados::is_printable;
+using location::rados::LeaseWatch;
+using location::rados::number_in;
+
 namespace {
 
 constexpr std::string_view kEntryPrefix = "member-";
 constexpr std::size_t kMostEntry = 64U << 10;  // bytes
 constexpr int kManyLeases = 15;
 
-std::optional<std::uint64_t> number(std::string_view text, int base = 10) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-bool is_printable(std::string_view text) {
-  return std::ranges::all_of(text, [](char c) { return c > ' ' && c < 127; });
-}
-
-// Calls `take(key, value)` for each line; false where it is none, or `take` says so.
+// All of it is shown to people.
 template <class Take>
-bool each_line(std::string_view text, Take&& take) {
-  while (!text.empty()) {
-    const auto end = text.find('\n');
-    const std::string_view line = text.substr(0, end);
-    text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
-    const auto equals = line.find('=');
-    if (equals == std::string_view::npos || !is_printable(line)) return false;
-    if (!take(line.substr(0, equals), line.substr(equals + 1))) return false;
-  }
-  return true;
+bool each_printable_line(std::string_view text, Take&& take) {
+  return each_line(text, [&](std::string_view key, std::string_view value) {
+    return is_printable(key) && is_printable(value) && take(key, value);
+  });
 }
 
 // "1,2,3"
@@ -50,7 +41,7 @@ bool each_item(std::string_view text, Take&& take) {
 }
 
 std::optional<Bucket> bucket_in(std::string_view text, std::uint32_t buckets) {
-  const auto value = number(text);
+  const auto value = number_in(text);
   if (!value || *value >= buckets) return std::nullopt;
   return static_cast<Bucket>(*value);
 }
@@ -59,16 +50,10 @@ bool take_serving(std::string_view item, std::uint32_t buckets, Member& member) 
   const auto colon = item.find(':');
   if (colon == std::string_view::npos) return false;
   const auto bucket = bucket_in(item.substr(0, colon), buckets);
-  const auto epoch = number(item.substr(colon + 1));
+  const auto epoch = number_in(item.substr(colon + 1));
   if (!bucket || !epoch) return false;
   member.serving[*bucket] = *epoch;
   return true;
-}
-
-Duration lease_of(const Member& member) {
-  constexpr auto kLeast = static_cast<std::uint64_t>(Duration(std::chrono::milliseconds(50)).count());
-  constexpr auto kMost = static_cast<std::uint64_t>(Duration(std::chrono::minutes(10)).count());
-  return Duration(static_cast<std::int64_t>(std::clamp(member.lease, kLeast, kMost)));
 }
 
 }  // namespace
@@ -85,9 +70,9 @@ std::string encode(const Buckets& buckets) {
 std::optional<Buckets> decode_buckets(std::string_view text) {
   Buckets buckets;
   bool has_count = false, has_key = false;
-  const bool sane = each_line(text, [&](std::string_view key, std::string_view value) {
+  const bool sane = each_printable_line(text, [&](std::string_view key, std::string_view value) {
     if (key == "buckets") {
-      const auto count = number(value);
+      const auto count = number_in(value);
       has_count = count && *count >= 1 && *count <= kMostBuckets;
       if (has_count) buckets.count = static_cast<std::uint32_t>(*count);
       return has_count;
@@ -95,7 +80,7 @@ std::optional<Buckets> decode_buckets(std::string_view text) {
     if (key != "key") return true;
     if (value.size() != 2 * buckets.key.key.size()) return false;
     for (std::size_t i = 0; i < buckets.key.key.size(); ++i) {
-      const auto octet = number(value.substr(2 * i, 2), 16);
+      const auto octet = number_in(value.substr(2 * i, 2), 16);
       if (!octet) return false;
       buckets.key.key[i] = std::byte(*octet);
     }
@@ -131,11 +116,11 @@ std::optional<Member> decode_member(std::string_view text, std::uint32_t buckets
   Member member;
   bool has_mac = false;
   const auto take_number = [](std::string_view value, std::uint64_t& into) {
-    const auto parsed = number(value);
+    const auto parsed = number_in(value);
     into = parsed.value_or(0);
     return parsed.has_value();
   };
-  const bool sane = each_line(text, [&](std::string_view key, std::string_view value) {
+  const bool sane = each_printable_line(text, [&](std::string_view key, std::string_view value) {
     if (key == "host") member.host = value;
     if (key == "address") member.address = value;
     if (key == "process") return take_number(value, member.process);
@@ -164,6 +149,13 @@ std::optional<Member> decode_member(std::string_view text, std::uint32_t buckets
   return member;
 }
 
+location::rados::ObjectRead members_read(const std::string& service) {
+  location::rados::ObjectRead read;
+  read.object = members_object(service);
+  read.attributes = read.entries = true;
+  return read;
+}
+
 Result<Roll> decode_roll(const location::rados::Finished& read, const std::string& service) {
   Roll roll;
   const auto attribute = read.attributes.find(kAttributeService);
@@ -188,7 +180,7 @@ Result<Roll> decode_roll(const location::rados::Finished& read, const std::strin
   return roll;
 }
 
-Duration MemberWatch::patience(const Member& member) { return lease_of(member) * 6 / 10; }
+Duration MemberWatch::patience(const Member& member) { return LeaseWatch::length(member.lease) * 6 / 10; }
 
 void MemberWatch::see(const std::map<std::string, Member>& members, Time asked, Time came) {
   std::erase_if(seen_, [&](const auto& seen) { return !members.contains(seen.first); });

@@ -44,7 +44,8 @@ struct Roll {
   std::map<std::string, Member> members;  // by identity
   std::size_t strange = 0;                // entries that make no sense
 };
-// `read` is what reading the members object brought. kCorrupt.
+location::rados::ObjectRead members_read(const std::string& service);
+// `read` is what that brought. kCorrupt.
 Result<Roll> decode_roll(const location::rados::Finished& read, const std::string& service);
 
 // Who lives: those whose counter is seen to change, each by the watcher's own clock.

@@ -6,12 +6,13 @@
 #include <cstring>
 #include <utility>
 
+#include "location/rados/alone.h"
 #include "location/rados/head.h"
 
 namespace holdfast::cluster {
 
+using location::rados::ask_alone;
 using location::rados::Finished;
-using location::rados::ObjectRead;
 using location::rados::ObjectWrite;
 using location::rados::Outcome;
 
@@ -46,25 +47,11 @@ Membership::Membership(std::string service, std::string identity, std::unique_pt
                        Duration lease)
     : service_(std::move(service)), identity_(std::move(identity)), store_(std::move(store)), lease_(lease) {}
 
-// Blocks; for what comes before and after the work.
-Finished Membership::ask(const auto& operation) {
-  store_->submit(kErrand, operation);
-  while (true) {
-    for (auto& finished : store_->take()) {
-      if (finished.tag == kErrand) return std::move(finished);
-    }
-    store_->wait(kNever);
-  }
-}
-
 Result<Buckets> Membership::open(const Buckets& proposed) {
   const std::string object = members_object(service_);
   Finished last;
   for (int attempt = 0; attempt < kOpenAttempts; ++attempt) {
-    ObjectRead read;
-    read.object = object;
-    read.attributes = read.entries = true;
-    last = ask(read);
+    last = ask_alone(*store_, members_read(service_));
     if (last.outcome == Outcome::kDone) {
       const auto roll = decode_roll(last, service_);
       if (!roll) return std::unexpected(roll.error());
@@ -88,7 +75,7 @@ Result<Buckets> Membership::open(const Buckets& proposed) {
     write.object = object;
     write.existence = ObjectWrite::Existence::kNew;
     write.attributes = {{kAttributeService, encode(proposed)}};
-    last = ask(write);  // whoever was first: the next read tells
+    last = ask_alone(*store_, write);  // whoever was first: the next read tells
   }
   return fail(Error::Kind::kUnavailable, fmt::format("{}: {}", object, text_of(last)));
 }
@@ -103,10 +90,7 @@ void Membership::say(Member own) {
 }
 
 void Membership::ask_for(const std::string& group, std::uint64_t epoch) {
-  ObjectWrite write;
-  write.object = location::rados::head_object(group);
-  write.epoch = epoch;
-  write.attributes = {{location::rados::kAttributeHandover, location::rados::encode_epoch(epoch)}};
+  const ObjectWrite write = location::rados::handover_request(group, epoch);
   store_->submit(kErrand, write);
   // Operations on one object are executed in their order: who hears of it finds it.
   store_->notify(write.object);
@@ -148,11 +132,8 @@ void Membership::begin_write() {
 }
 
 void Membership::begin_read() {
-  ObjectRead read;
-  read.object = members_object(service_);
-  read.attributes = read.entries = true;
   asked_ = store_->now();
-  store_->submit(kRead, read);
+  store_->submit(kRead, members_read(service_));
   reading_ = true;
   read_due_ = asked_ + lease_ / 5;
 }
@@ -203,11 +184,7 @@ void Membership::leave() {
   ObjectWrite write;
   write.object = members_object(service_);
   write.dropped_entries = {member_entry(identity_)};
-  store_->submit(kWrite, write);
-  for (bool ended = false; !ended;) {
-    for (const auto& finished : store_->take()) ended = ended || finished.tag == kWrite;
-    if (!ended) store_->wait(kNever);
-  }
+  (void)ask_alone(*store_, write);
   store_->notify(members_object(service_));
 }
 

@@ -51,7 +51,6 @@ class Membership {
   using Tag = std::uint64_t;
   enum : Tag { kWrite = 1, kRead = 2, kErrand = 3 };
 
-  location::rados::Finished ask(const auto& operation);
   void begin_write();
   void begin_read();
   void read_ended(const location::rados::Finished& finished);

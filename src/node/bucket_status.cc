@@ -31,10 +31,7 @@ struct Seen {
 };
 
 Result<Roll> read(location::rados::ObjectStore& store, const std::string& service, const std::string& place) {
-  location::rados::ObjectRead read;
-  read.object = cluster::members_object(service);
-  read.attributes = read.entries = true;
-  const auto finished = location::rados::ask_alone(store, read);
+  const auto finished = location::rados::ask_alone(store, cluster::members_read(service));
   if (finished.outcome == Outcome::kAbsent) {
     return fail(Error::Kind::kUnavailable,
                 fmt::format("{} has no service {} with buckets: start a node with --buckets", place, service));

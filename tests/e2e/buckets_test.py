@@ -29,6 +29,14 @@ class BucketsTest(case.Case):
         self.since = time.time_ns()
         return longest, at
 
+    def joins(self, what, crowd, machine):
+        """The last of them: now all machines have a node."""
+        begun = time.monotonic()
+        machine.start()
+        self.service.wait_balanced(*self.service.machines)
+        self.service.route_to(*self.service.machines)
+        self.step(what, crowd, begun)
+
     def test_nodes_come_and_go_and_no_connection_is_lost(self):
         with buckets.Service(self.directory) as service:
             self.service = service
@@ -45,11 +53,7 @@ class BucketsTest(case.Case):
             lab.wait_for(lambda: crowd.answers > CONNECTIONS, 60, service.logs)
             self.step("two nodes", crowd, begun)
 
-            begun = time.monotonic()
-            c.start()
-            service.wait_balanced(a, b, c)
-            service.route_to(a, b, c)
-            self.step("a third joins", crowd, begun)
+            self.joins("a third joins", crowd, c)
 
             begun = time.monotonic()
             service.route_to(b, c)
@@ -57,11 +61,7 @@ class BucketsTest(case.Case):
             service.wait_balanced(b, c)
             self.step("one leaves", crowd, begun)
 
-            begun = time.monotonic()
-            a.start()
-            service.wait_balanced(a, b, c)
-            service.route_to(a, b, c)
-            self.step("it comes back", crowd, begun)
+            self.joins("it comes back", crowd, a)
 
             begun = time.monotonic()
             buckets.kill(b)
@@ -69,11 +69,7 @@ class BucketsTest(case.Case):
             service.wait_balanced(a, c)
             self.step("one is killed", crowd, begun)
 
-            begun = time.monotonic()
-            b.start()
-            service.wait_balanced(a, b, c)
-            service.route_to(a, b, c)
-            self.step("it comes back", crowd, begun)
+            self.joins("it comes back", crowd, b)
             print(f"memory of a node with {len(a.buckets())} buckets: {buckets.resident(a.node.process.pid):.0f} MiB", flush=True)
 
             crowd.end()

@@ -3,22 +3,14 @@
 
 import subprocess
 import time
-import unittest
 
 import case
+import group_case
 import lab
 import takeover
 
 
-class GroupTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.directory = lab.Directory(case.directory_of("group_test"))
-        cls.addClassCleanup(cls.directory.remove)
-        cls.group = takeover.Group(cls.directory)
-        cls.group.__enter__()
-        cls.addClassCleanup(cls.group.close)
-
+class GroupTest(group_case.GroupCase):
     def handover(self):
         command = [lab.BINARY, "handover", "--data", self.group.data, "--service-group", takeover.GROUP]
         begun = time.monotonic()

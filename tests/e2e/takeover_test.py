@@ -3,24 +3,15 @@
 
 `make soak` measures twenty of each (takeover_table.py)."""
 
-import unittest
-
 import case
+import group_case
 import lab
 import takeover
 import takeover_crowd
 
 
-class TakeoverTest(unittest.TestCase):
+class TakeoverTest(group_case.GroupCase):
     """One group for all: the failures come one after the other."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.directory = lab.Directory(case.directory_of("takeover_test"))
-        cls.addClassCleanup(cls.directory.remove)
-        cls.group = takeover.Group(cls.directory)
-        cls.group.__enter__()
-        cls.addClassCleanup(cls.group.close)
 
     def survive(self, kind, congestion="cubic"):
         try:

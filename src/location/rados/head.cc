@@ -3,10 +3,10 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <charconv>
 #include <string_view>
 
 #include "base/endian.h"
+#include "location/rados/record_text.h"
 
 namespace holdfast::location::rados {
 namespace {
@@ -20,18 +20,6 @@ constexpr std::size_t kSegmentEntrySize = 9;
 constexpr auto kHighestState = static_cast<std::uint8_t>(SegmentState::kAtRest);
 constexpr std::uint64_t kNoEpoch = ~std::uint64_t{0};
 
-template <class Number>
-std::optional<Number> number(std::string_view text, int base = 10) {
-  Number value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-bool is_printable(std::string_view text) {
-  return std::ranges::all_of(text, [](char c) { return c > ' ' && c < 127; });
-}
-
 // As decode_owner() takes it, whatever a host is called: nobody else could take the log otherwise.
 std::string printable(std::string text) {
   text.resize(std::min(text.size(), kMostText));
@@ -43,16 +31,10 @@ std::optional<Owner> decode_owner(std::string_view text) {
   if (text.size() > kMostOwner) return std::nullopt;
   Owner owner;
   bool state_known = false;
-  while (!text.empty()) {
-    const auto end = text.find('\n');
-    const std::string_view line = text.substr(0, end);
-    text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
-    const auto equals = line.find('=');
-    if (equals == std::string_view::npos) return std::nullopt;
-    const std::string_view key = line.substr(0, equals), value = line.substr(equals + 1);
-    if (!is_printable(value)) return std::nullopt;  // it is shown to people
+  const bool sane = each_line(text, [&](std::string_view key, std::string_view value) {
+    if (!is_printable(value)) return false;
     if (key == "state") {
-      if (value != "active" && value != "released") return std::nullopt;
+      if (value != "active" && value != "released") return false;
       owner.state = value == "active" ? Owner::State::kActive : Owner::State::kReleased;
       state_known = true;
     } else if (key == "identity") {
@@ -66,12 +48,13 @@ std::optional<Owner> decode_owner(std::string_view text) {
     } else if (key == "serves") {
       owner.serves = value;
     } else if (key == "process" || key == "lease" || key == "renewal") {
-      const auto n = number<std::uint64_t>(value);
-      if (!n) return std::nullopt;
+      const auto n = number_in(value);
+      if (!n) return false;
       (key == "process" ? owner.process : key == "lease" ? owner.lease : owner.renewal) = *n;
     }  // what a newer version adds is none of ours
-  }
-  return state_known ? std::optional(std::move(owner)) : std::nullopt;
+    return true;
+  });
+  return sane && state_known ? std::optional(std::move(owner)) : std::nullopt;
 }
 
 std::optional<SegmentEntry> decode_segment(Bytes bytes) {
@@ -115,6 +98,14 @@ ObjectRead head_read(const std::string& log, bool entries) {
   return read;
 }
 
+ObjectWrite handover_request(const std::string& log, std::uint64_t epoch) {
+  ObjectWrite write;
+  write.object = head_object(log);
+  write.epoch = epoch;
+  write.attributes = {{kAttributeHandover, encode_epoch(epoch)}};
+  return write;
+}
+
 ObjectRead segment_read(const std::string& log, SegmentNumber segment, std::uint64_t offset, std::size_t length) {
   ObjectRead read;
   read.object = segment_object(log, segment);
@@ -148,7 +139,7 @@ Result<Head> decode_head(const Finished& read, const std::string& place) {
     return fail(Error::Kind::kIncompatible,
                 fmt::format("{}: an object with a log's name that is none: give another namespace or log", place));
   }
-  const auto value = number<std::uint64_t>(epoch->second);
+  const auto value = number_in<std::uint64_t>(epoch->second);
   // Guards compare text: a number that is written in another way would never be met, and there must be a next one.
   if (!value || *value == 0 || *value == kNoEpoch || epoch->second != encode_epoch(*value)) return broken("epoch");
   head.epoch = *value;
@@ -158,7 +149,7 @@ Result<Head> decode_head(const Finished& read, const std::string& place) {
     if (!head.owner) return broken("owner");
   }
   if (const auto wanted = read.attributes.find(kAttributeHandover); wanted != read.attributes.end()) {
-    head.wanted = number<std::uint64_t>(wanted->second) == head.epoch;
+    head.wanted = number_in<std::uint64_t>(wanted->second) == head.epoch;
   }
   const auto newer = [&](const std::string& what) {
     return fail(Error::Kind::kIncompatible,
@@ -177,7 +168,7 @@ Result<Head> decode_head(const Finished& read, const std::string& place) {
     }
     const std::string_view prefix = making ? kMakingPrefix : kSegmentPrefix;
     const bool is_segment = key.starts_with(prefix) && key.size() == prefix.size() + 16;
-    const auto segment = is_segment ? number<std::uint64_t>(key.substr(prefix.size()), 16) : std::nullopt;
+    const auto segment = is_segment ? number_in<std::uint64_t>(key.substr(prefix.size()), 16) : std::nullopt;
     const auto entry = segment ? decode_segment(bytes) : std::nullopt;
     if (!entry || making != (entry->state == SegmentState::kMaking)) return broken("list of segments");
     const SegmentNumber found{*segment};

@@ -79,6 +79,8 @@ std::string blob_entry(const std::string& blob);
 
 // Reads the head; `entries`: its segments and blobs too, not only who owns it.
 ObjectRead head_read(const std::string& log, bool entries);
+// Asks the owner with this epoch to give the log back; guarded by it.
+ObjectWrite handover_request(const std::string& log, std::uint64_t epoch);
 ObjectRead segment_read(const std::string& log, SegmentNumber segment, std::uint64_t offset, std::size_t length);
 
 std::string encode(const Owner& owner);

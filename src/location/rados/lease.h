@@ -56,11 +56,13 @@ class LeaseWatch {
   // The owner that was looked at last lives: it has taken the log, or renewed it, since it was looked at first.
   bool renews() const { return renews_; }
 
-  static Duration lease_of(const Owner& owner) {
+  // A lease as somebody has written it down, in nanoseconds: hostile until it is within bounds.
+  static Duration length(std::uint64_t written) {
     constexpr auto kLeast = static_cast<std::uint64_t>(Duration(std::chrono::milliseconds(50)).count());
     constexpr auto kMost = static_cast<std::uint64_t>(Duration(std::chrono::minutes(10)).count());
-    return Duration(static_cast<std::int64_t>(std::clamp(owner.lease, kLeast, kMost)));
+    return Duration(static_cast<std::int64_t>(std::clamp(written, kLeast, kMost)));
   }
+  static Duration lease_of(const Owner& owner) { return length(owner.lease); }
   // Until the next look at this owner's head.
   static Duration pause(const Owner& owner) { return lease_of(owner) / 10; }
 

@@ -203,11 +203,7 @@ Result<void> Pool::release(Duration bound) {
 }
 
 Result<bool> Pool::ask_for(const Head& seen) {
-  ObjectWrite write;
-  write.object = head_name_;
-  write.epoch = seen.epoch;
-  write.attributes = {{kAttributeHandover, encode_epoch(seen.epoch)}};
-  const Finished finished = ask(write);
+  const Finished finished = ask(handover_request(log_, seen.epoch));
   if (finished.outcome == Outcome::kGuard) return false;
   if (finished.outcome != Outcome::kDone) return wrong(finished, "ask for the log");
   store_->notify(head_name_);

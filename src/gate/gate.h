@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "gate/checkpoint_listing.h"
 #include "gate/connection_record.h"
 #include "gate/entry.h"
 #include "gate/held_frames.h"
@@ -157,9 +158,6 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   Lsn append_record(Entry& entry);
   Lsn append_record(Entry& entry, const ExtentRange& outbound);
   bool append_anew(StreamId id, log::Extent& extent);
-  Lsn append_aside(StreamId id, const RecoveredConnection& connection, const ExtentRange& outbound);
-  template <class Append>
-  bool checkpoint(StreamId id, const Extents& outbound, Append&& append);
   bool await_record(Entry& entry);
   Lsn append_close(Entry& entry, tcp::CloseReason reason);
   Lsn append_close(StreamId id, tcp::CloseReason reason);
@@ -228,9 +226,7 @@ class Gate final : public tcp::Host, public log::CheckpointSource {
   StreamId anew_cursor_;
   Time next_wall_clock_{};  // when the log is told again
   StreamId checkpoint_cursor_, checkpoint_limit_, aside_cursor_;
-  // Of a connection that has more outbound extents than one record lists: from which on they are still to be listed.
-  StreamId listed_of_;
-  std::uint64_t listed_upto_ = 0;
+  Listing listing_;  // of the one that is being written
   std::map<StreamId, RecoveredConnection> aside_;
   // Ended, and there was no room to say so: of these, and of those that were in entries_. At most one each.
   std::vector<std::pair<StreamId, tcp::CloseReason>> owed_closes_;

@@ -151,48 +151,19 @@ void Gate::append_owed_closes() {
 }
 
 void Gate::checkpoint_begin() {
-  checkpoint_cursor_ = aside_cursor_ = listed_of_ = StreamId{0};
+  checkpoint_cursor_ = aside_cursor_ = StreamId{0};
+  listing_.begin();
   // While connections are still to be resumed all of them count.
   checkpoint_limit_ = silent_ ? StreamId{~std::uint64_t{0}} : entries_.empty() ? StreamId{0} : entries_.rbegin()->first;
 }
 
-Lsn Gate::append_aside(StreamId id, const RecoveredConnection& connection, const ExtentRange& outbound) {
-  log::RecordHeader header;
-  header.type = log::RecordType::kConnection;
-  header.stream = id;
-  return log_->append(header, encode(connection.record, outbound));
-}
-
-// One connection, from where the step before left it; false where it is not done with.
-template <class Append>
-bool Gate::checkpoint(StreamId id, const Extents& outbound, Append&& append) {
-  if (listed_of_ != id) listed_upto_ = 0;
-  listed_of_ = id;
-  for (;;) {
-    const ExtentRange listed = extents_from(outbound, listed_upto_);
-    const bool last = listed.end() == outbound.end();
-    const std::uint64_t next = last ? 0 : listed.end()->offset;
-    if (!append(listed)) return false;
-    if (last) return true;
-    listed_upto_ = next;
-  }
-}
-
-// One more record where nothing was written yet, whatever its size: a large one must get its turn.
 bool Gate::checkpoint_step(std::size_t budget) {
   if (silent_) return true;
-  bool written = false;
-  const auto fits = [&](const ExtentRange& listed) {
-    const std::size_t size = log::kRecordHeaderSize + encoded_size(static_cast<std::size_t>(listed.size()));
-    if (written && size > budget) return false;
-    written = true;
-    budget -= std::min(budget, size);
-    return true;
-  };
+  StepBudget step(budget);
   for (auto at = aside_.upper_bound(aside_cursor_); at != aside_.end(); ++at) {
     const auto& [id, connection] = *at;
-    const bool done = checkpoint(id, connection.outbound, [&](const ExtentRange& listed) {
-      return fits(listed) && append_aside(id, connection, listed) != Lsn{0};
+    const bool done = listing_.go_on(id, connection.outbound, [&](const ExtentRange& listed) {
+      return step.fits(listed) && append_recovered(*log_, id, connection, listed) != Lsn{0};
     });
     if (!done) return true;
     aside_cursor_ = id;
@@ -202,9 +173,9 @@ bool Gate::checkpoint_step(std::size_t budget) {
     Entry& entry = *at->second;
     // One whose close is recorded must not be raised again.
     const bool ended = entry.finished || entry.close_recorded;
-    const bool done = ended || checkpoint(entry.id, entry.outbound, [&](const ExtentRange& listed) {
-                        return fits(listed) && append_record(entry, listed) != Lsn{0};
-                      });
+    const bool done = ended || listing_.go_on(entry.id, entry.outbound, [&](const ExtentRange& listed) {
+      return step.fits(listed) && append_record(entry, listed) != Lsn{0};
+    });
     if (!done) return true;
     checkpoint_cursor_ = at->first;
   }

@@ -8,27 +8,18 @@ namespace holdfast::gate {
 
 void StoredConnections::checkpoint_begin() {
   written_ = StreamId{0};
-  listed_upto_ = 0;
+  listing_.begin();
 }
 
 bool StoredConnections::checkpoint_step(std::size_t budget) {
-  bool any = false;
-  for (auto at = connections_.upper_bound(written_); at != connections_.end();) {
+  StepBudget step(budget);
+  for (auto at = connections_.upper_bound(written_); at != connections_.end(); ++at) {
     const auto& [id, connection] = *at;
-    const ExtentRange listed = extents_from(connection.outbound, listed_upto_);
-    const std::size_t size = log::kRecordHeaderSize + encoded_size(static_cast<std::size_t>(listed.size()));
-    if (any && size > budget) return true;
-    log::RecordHeader header;
-    header.type = log::RecordType::kConnection;
-    header.stream = id;
-    if (log_.append(header, encode(connection.record, listed)) == Lsn{0}) return true;
-    any = true;
-    budget -= std::min(budget, size);
-    const bool last = listed.end() == connection.outbound.end();
-    listed_upto_ = last ? 0 : listed.end()->offset;
-    if (!last) continue;
+    const bool done = listing_.go_on(id, connection.outbound, [&](const ExtentRange& listed) {
+      return step.fits(listed) && append_recovered(log_, id, connection, listed) != Lsn{0};
+    });
+    if (!done) return true;
     written_ = id;
-    ++at;
   }
   return false;
 }

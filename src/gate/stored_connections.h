@@ -1,6 +1,7 @@
 // The live connections of a log that no node runs: a checkpoint writes them as they were found.
 #pragma once
 
+#include "gate/checkpoint_listing.h"
 #include "gate/recovery.h"
 
 namespace holdfast::gate {
@@ -18,8 +19,8 @@ class StoredConnections final : public log::CheckpointSource {
  private:
   log::Log& log_;
   const std::map<StreamId, RecoveredConnection>& connections_;
-  StreamId written_;               // up to this one
-  std::uint64_t listed_upto_ = 0;  // outbound extents of the next one
+  StreamId written_;  // up to this one
+  Listing listing_;   // of the next one
 };
 
 }  // namespace holdfast::gate

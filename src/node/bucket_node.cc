@@ -263,8 +263,8 @@ class BucketNode {
     cluster::Placed own{.identity = identity_, .leaving = own_.leaving, .serving = {}, .acquiring = {}};
     for (Bucket bucket = 0; bucket < workers_.size(); ++bucket) {
       const auto& worker = *workers_[bucket];
-      if (worker.holds() && worker.epoch() > 0) own.serving.push_back(bucket);
-      if (worker.seeks() || (worker.holds() && worker.epoch() == 0)) own.acquiring.push_back(bucket);
+      if (worker.has()) own.serving.push_back(bucket);
+      if (worker.acquires()) own.acquiring.push_back(bucket);
     }
     placed.push_back(std::move(own));
     for (const auto& step : cluster::next_steps(placed, buckets_.count)) {
@@ -336,8 +336,8 @@ class BucketNode {
     own_.acquiring.clear();
     for (Bucket bucket = 0; bucket < workers_.size(); ++bucket) {
       const auto& worker = *workers_[bucket];
-      if (worker.holds() && worker.epoch() > 0) own_.serving[bucket] = worker.epoch();
-      if (worker.seeks() || (worker.holds() && worker.epoch() == 0)) own_.acquiring.push_back(bucket);
+      if (worker.has()) own_.serving[bucket] = worker.epoch();
+      if (worker.acquires()) own_.acquiring.push_back(bucket);
     }
     members_->say(own_);
   }

@@ -50,6 +50,9 @@ class BucketWorker {
   // Holds the log, or is about to, or will again at once.
   bool holds() const { return state_ == State::kTaking || state_ == State::kServing; }
   bool seeks() const { return state_ == State::kStarting || state_ == State::kStandingBy; }
+  // For the other nodes: the bucket is ours under epoch(), or on its way to us.
+  bool has() const { return holds() && epoch_ > 0; }
+  bool acquires() const { return seeks() || (holds() && epoch_ == 0); }
   bool runs() const { return process_ > 0; }
   std::uint64_t epoch() const { return epoch_; }  // under which it serves
   Time since() const { return since_; }           // it is in this state

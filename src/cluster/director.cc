@@ -4,18 +4,10 @@
 #include <utility>
 
 #include "base/assert.h"
-#include "base/endian.h"
 #include "cluster/relay.h"
-#include "wire/checksum.h"
 #include "wire/tcp.h"
 
 namespace holdfast::cluster {
-namespace {
-
-constexpr std::size_t kTtl = 8, kIpChecksum = 10;  // in an IPv4 header
-
-}  // namespace
-
 Director::Director(const Config& config) : config_(config), routes_(config.buckets.count) {
   HF_ASSERT(config.buckets.count > 0 && config.buckets.count <= kMostBuckets);
 }
@@ -76,7 +68,7 @@ Director::Decision Director::on_ipv4(const wire::RxFrame& frame, const wire::Mac
       ++counters_.here;
       return {.verdict = Verdict::kWorker, .bucket = found.bucket, .out = {}};
     case Route::Kind::kThere:
-      if (std::ranges::binary_search(members_, from) || std::to_integer<unsigned>(datagram[kTtl]) <= 1) {
+      if (std::ranges::binary_search(members_, from) || !lower_ttl(frame.head.subspan(wire::kEthernetHeader))) {
         ++counters_.dropped_again;
         return {};
       }
@@ -92,11 +84,6 @@ Director::Decision Director::pass_on(const wire::RxFrame& frame, const wire::Mac
   const MutableBytes datagram = frame.head.subspan(wire::kEthernetHeader);
   const auto ip = wire::parse_ipv4(datagram, datagram.size());
   HF_ASSERT(ip.has_value());
-  const std::uint16_t before = load_be16(datagram.data() + kTtl);
-  const auto after = static_cast<std::uint16_t>(before - 0x100);
-  store_be16(datagram.data() + kTtl, after);
-  store_be16(datagram.data() + kIpChecksum,
-             wire::update_checksum(load_be16(datagram.data() + kIpChecksum), before, after));
   Decision decision{.verdict = Verdict::kTransmit, .bucket = 0, .out = {}};
   const std::size_t header = ip->header_length;
   if (ip->protocol == wire::kProtocolTcp && (frame.checksum_trusted || frame.gso_size != 0) &&

@@ -20,6 +20,7 @@ bool Forwarder::pass_on(const wire::RxFrame& frame, wire::FrameSink& sink) const
     if (ip->protocol != wire::kProtocolTcp || ip->is_fragment() || datagram.size() < at + 2) return false;
     leave_checksum_to_be_done(datagram, *ip, frame.gso_size, out);
   }
+  if (!lower_ttl(datagram)) return false;
   wire::emit_ethernet({to_, own_, wire::kEtherTypeIpv4}, frame.head);
   sink.transmit(out);
   return true;

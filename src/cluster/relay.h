@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/endian.h"
+#include "wire/checksum.h"
 #include "wire/ethernet.h"
 #include "wire/frame.h"
 #include "wire/ipv4.h"
@@ -20,6 +21,18 @@ inline void leave_checksum_to_be_done(MutableBytes datagram, const wire::Ipv4Hea
   out.checksum_start = static_cast<std::uint16_t>(wire::kEthernetHeader + ip.header_length);
   out.checksum_offset = wire::kTcpChecksumOffset;
   out.gso_size = gso_size;
+}
+
+// As a router does it (RFC 1812, section 5.3.1), so that no frame goes round for ever. False: it has gone far enough,
+// and is dropped. `datagram`: with its whole IP header.
+inline bool lower_ttl(MutableBytes datagram) {
+  constexpr std::size_t kTtl = 8, kChecksum = 10;
+  if (std::to_integer<unsigned>(datagram[kTtl]) <= 1) return false;
+  const std::uint16_t before = load_be16(datagram.data() + kTtl);
+  const auto after = static_cast<std::uint16_t>(before - 0x100);
+  store_be16(datagram.data() + kTtl, after);
+  store_be16(datagram.data() + kChecksum, wire::update_checksum(load_be16(datagram.data() + kChecksum), before, after));
+  return true;
 }
 
 }  // namespace holdfast::cluster

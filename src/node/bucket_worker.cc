@@ -14,7 +14,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "node/keeper.h"
+#include "node/child.h"
 #include "node/output.h"
 
 namespace holdfast::node {
@@ -23,7 +23,6 @@ namespace {
 constexpr int kQueuedBytes = 4 << 20;  // of frames for a worker that is away
 constexpr int kQueuedEvents = 1 << 20;
 constexpr unsigned kFailuresAtMost = 2;  // in a row, before the bucket is left to others
-constexpr int kExecFailed = 127;
 
 }  // namespace
 
@@ -59,26 +58,14 @@ bool BucketWorker::start(Time now) {
   ::fcntl(told_.get(), F_SETFL, O_NONBLOCK);
   ::fcntl(told_.get(), F_SETPIPE_SZ, kQueuedEvents);
 
-  auto arguments = command_.arguments;
-  arguments.push_back(fmt::format("--inherited-bucket={}", bucket_));
-  arguments.push_back(fmt::format("--inherited-frames={}", theirs_.get()));
-  arguments.push_back(fmt::format("--inherited-events={}", telling.get()));
-  std::vector<char*> pointers;
-  for (auto& argument : arguments) pointers.push_back(argument.data());
-  pointers.push_back(nullptr);
-  const int own = ::getpid();
-  sigset_t none;
-  sigemptyset(&none);
-  const pid_t process = ::fork();
-  if (process == 0) {  // only calls that are safe after a fork
-    if (!die_with_parent(own)) ::_exit(kExecFailed);
-    for (const int fd : command_.inherited) ::fcntl(fd, F_SETFD, 0);
-    ::fcntl(theirs_.get(), F_SETFD, 0);
-    ::fcntl(telling.get(), F_SETFD, 0);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
-    ::execv("/proc/self/exe", pointers.data());
-    ::_exit(kExecFailed);
-  }
+  Child child{.arguments = command_.arguments, .inherited = command_.inherited, .blocked = {}};
+  sigemptyset(&child.blocked);
+  child.arguments.push_back(fmt::format("--inherited-bucket={}", bucket_));
+  child.arguments.push_back(fmt::format("--inherited-frames={}", theirs_.get()));
+  child.arguments.push_back(fmt::format("--inherited-events={}", telling.get()));
+  child.inherited.push_back(theirs_.get());
+  child.inherited.push_back(telling.get());
+  const pid_t process = execute(child);
   if (process < 0) {
     spdlog::error("bucket {}: can't start its process: {}", bucket_, std::strerror(errno));
     retry_at_ = now + RestartPolicy::kLongestDelay;

@@ -5,9 +5,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -16,6 +16,7 @@
 #include <optional>
 
 #include "location/unique_fd.h"
+#include "node/child.h"
 #include "node/output.h"
 #include "node/restart_policy.h"
 #include "node/service_notify.h"
@@ -23,8 +24,6 @@
 
 namespace holdfast::node {
 namespace {
-
-constexpr int kExecFailed = 127;
 
 sigset_t handled_signals() {
   sigset_t set;
@@ -75,16 +74,11 @@ class Keeper {
   }
 
   void start_node(Time now) {
-    const int keeper = ::getpid();
     started_ = now;
     ready_at_ = kNever;
-    arguments_ = config_.command;
-    arguments_.push_back(fmt::format("--inherited-start={}", ++starts_));
-    std::vector<char*> pointers;
-    for (auto& argument : arguments_) pointers.push_back(argument.data());
-    pointers.push_back(nullptr);
-    const pid_t pid = ::fork();
-    if (pid == 0) execute_node(keeper, pointers.data());
+    Child child{.arguments = config_.command, .inherited = config_.inherited, .blocked = signals_before_};
+    child.arguments.push_back(fmt::format("--inherited-start={}", ++starts_));
+    const pid_t pid = execute(child);
     if (pid < 0) {
       start_at_ = now + RestartPolicy::kLongestDelay;
       spdlog::error("can't start the node: {}; next attempt in 5 s", std::strerror(errno));
@@ -92,16 +86,6 @@ class Keeper {
     }
     node_ = pid;
     config_.events->write("node-started", {{"node", std::to_string(pid)}});
-  }
-
-  // In the child. Only calls that are safe after a fork.
-  [[noreturn]] void execute_node(int keeper, char** arguments) {
-    if (!die_with_parent(keeper)) ::_exit(kExecFailed);
-    forget_service_environment();
-    for (const int fd : config_.inherited) ::fcntl(fd, F_SETFD, 0);
-    sigprocmask(SIG_SETMASK, &signals_before_, nullptr);
-    ::execv("/proc/self/exe", arguments);
-    ::_exit(kExecFailed);
   }
 
   // The node says that it is ready.
@@ -175,7 +159,6 @@ class Keeper {
   }
 
   const KeeperConfig& config_;
-  std::vector<std::string> arguments_;
   unsigned starts_ = 0;
   sigset_t signals_before_{};
   location::UniqueFd signals_;
@@ -195,11 +178,6 @@ class Keeper {
 int run_keeper(const KeeperConfig& config) {
   Keeper keeper(config);
   return keeper.run();
-}
-
-bool die_with_parent(int parent_pid) {
-  // The parent may have died before the request: then nothing would tell us.
-  return ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::getppid() == parent_pid;
 }
 
 }  // namespace holdfast::node

@@ -30,7 +30,4 @@ struct KeeperConfig {
 // (exit status 1 or 2 before it was ready) is not started again: its status is returned. Where the device is gone: 1.
 int run_keeper(const KeeperConfig& config);
 
-// For the node: asks to be killed when the keeper dies. False when it is dead already.
-bool die_with_parent(int parent_pid);
-
 }  // namespace holdfast::node

@@ -14,6 +14,7 @@
 
 #include "location/unique_fd.h"
 #include "node/bucket_node.h"
+#include "node/child.h"
 #include "node/device.h"
 #include "node/entropy.h"
 #include "node/host_address.h"

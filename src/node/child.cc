@@ -1,0 +1,32 @@
+#include "node/child.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "node/service_notify.h"
+
+namespace holdfast::node {
+
+pid_t execute(const Child& child) {
+  std::vector<char*> pointers;
+  for (const auto& argument : child.arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
+  pointers.push_back(nullptr);
+  const int parent = ::getpid();
+  const pid_t process = ::fork();
+  if (process != 0) return process;
+  // In the child. Only calls that are safe after a fork.
+  if (!die_with_parent(parent)) ::_exit(kExecFailed);
+  forget_service_environment();
+  for (const int fd : child.inherited) ::fcntl(fd, F_SETFD, 0);
+  sigprocmask(SIG_SETMASK, &child.blocked, nullptr);
+  ::execv("/proc/self/exe", pointers.data());
+  ::_exit(kExecFailed);
+}
+
+bool die_with_parent(int parent_pid) {
+  // The parent may have died before the request: then nothing would tell us.
+  return ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::getppid() == parent_pid;
+}
+
+}  // namespace holdfast::node

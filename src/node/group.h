@@ -60,6 +60,7 @@ class Group {
   bool grouped() const { return !options_.group.empty(); }
   bool goes_on() const { return !stop_.asked() && !device_.failure(); }
   bool try_again_after(const Error& error);
+  location::rados::Patience patience();
   enum class Turn : std::uint8_t {
     kCame,
     kStopped,
@@ -89,6 +90,7 @@ class Group {
   bool lost_ = false;
   bool wanted_ = false;
   bool stood_by_ = false;  // another node was seen to serve, or could not be seen
+  unsigned failures_ = 0;  // to take over, in a row
 };
 
 }  // namespace holdfast::node

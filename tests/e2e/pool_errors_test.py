@@ -151,6 +151,8 @@ class ErrorsTest(pool_case.PoolCase):
             acked = self.acked(view)
             lab.wait_for(lambda: node.streams()[1]["in_bytes"] == acked, 10, lambda: f"{node.streams()}, {acked} acknowledged")
             self.assertLess(acked, len(data))
+            lab.wait_for(lambda: b"making-" not in self.rados("listomapkeys", "log.head"), 10,
+                         lambda: f"what found no room is still in the head: {self.rados('listomapkeys', 'log.head')}")
             starts = len(node.events("recovered"))
             node.kill_node()
             lab.wait_for(lambda: len(node.events("recovered")) > starts, 10, lambda: node.log())

@@ -247,6 +247,40 @@ TEST_F(PoolTest, NoRoomForASegmentIsToldAndForAWriteWaitedFor) {
   EXPECT_THAT(finish(*owner), ElementsAre("4"));
 }
 
+// The room may run out at each step of a making.
+TEST_F(PoolTest, NothingIsLeftOfASegmentForWhichThereIsNoRoom) {
+  const auto is_step = [](const MemoryOperation& operation, int step) {
+    if (operation.write == nullptr) return false;
+    const bool of_head = operation.write->object == "log.head";
+    const auto& entries = operation.write->entries;
+    if (step == 1) return of_head && !entries.empty() && entries[0].first == making_entry(kTwo);
+    return !of_head && operation.write->size.has_value();
+  };
+  for (const bool leftover : {false, true}) {
+    for (int step = 0; step <= 2; ++step) {
+      SCOPED_TRACE(testing::Message() << "after step " << step << ", an object is there: " << leftover);
+      auto owner = start();
+      if (leftover) cluster->objects[segment_object("log", kTwo)].data.assign(3 * kBlock, std::byte{'x'});
+      cluster->full = step == 0;
+      cluster->executed = [&](const MemoryOperation& operation, Outcome outcome) {
+        if (step > 0 && outcome == Outcome::kDone && is_step(operation, step)) cluster->full = true;
+      };
+      owner->prepare(2, kTwo, kSize);
+      EXPECT_THAT(finish(*owner), ElementsAre(HasSubstr("is full: make room")));
+      EXPECT_EQ(cluster->objects.at("log.head").entries.size(), 1U);
+      EXPECT_FALSE(cluster->objects.contains(segment_object("log", kTwo)));
+      EXPECT_TRUE(owner->idle());
+      EXPECT_FALSE(owner->full() || owner->unsettled());
+      cluster->executed = {};
+      cluster->full = false;
+      owner->prepare(3, kTwo, kSize);
+      EXPECT_THAT(finish(*owner), ElementsAre("3"));
+      owner.reset();
+      cluster->objects.clear();
+    }
+  }
+}
+
 TEST_F(PoolTest, ASegmentWhoseObjectVanishedIsNotListed) {
   auto owner = start();
   owner->prepare(2, kTwo, kSize);

@@ -203,7 +203,8 @@ class Pool final : public Location {
   void wake(SegmentNumber segment, Next next, Ended failed);
   void make_segment(SegmentNumber segment, std::uint64_t size, Ended ended);
   void take_over_object(ObjectWrite write, const std::string& what, const Ended& ended, const Next& next);
-  void make_now(SegmentNumber segment, std::uint64_t size, const Ended& ended);
+  void make_now(SegmentNumber segment, std::uint64_t size, const Ended& over);
+  void unmake(SegmentNumber segment, const Next& done);
   void remove_segment(SegmentNumber segment, Ended ended);
   void remove_now(SegmentNumber segment, const Ended& ended);
   void step(ObjectWrite write, std::string what, Ended ended, Next next, bool tell_full = false,

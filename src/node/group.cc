@@ -136,6 +136,7 @@ Result<Group::Turn> Group::stand_by(const Places& places) {
   while (goes_on()) {
     const View view = standby.look();
     if (!goes_on()) break;
+    if (standby.incompatible()) return std::unexpected(*standby.incompatible());
     if (view != View::kFree) drop_frames();
     const bool leave_it = options_.standby && standby.fresh() && store.now() < begun + 3 * options_.lease;
     if (view == View::kFree && !leave_it) {

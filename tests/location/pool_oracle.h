@@ -231,7 +231,7 @@ class SettledRule final : public ObjectStore {
 
   void submit(std::uint64_t tag, const ObjectWrite& write) override {
     if (write.object == head_object("log") &&
-        write.attributes.size() == 2) {  // the log is taken: all before is given up
+        write.attributes.size() >= 2) {  // the log is taken: all before is given up
       unknown_.clear();
       fresh_.clear();
     }

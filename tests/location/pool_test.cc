@@ -593,6 +593,36 @@ TEST_F(PoolTest, AnEpochInOtherDigitsIsRefusedRatherThanTriedForEver) {
   EXPECT_EQ(locked.error().kind, Error::Kind::kCorrupt);
 }
 
+TEST_F(PoolTest, ALogIsMadeWithTheNumberOfItsFormat) {
+  const auto owner = start();
+  EXPECT_EQ(cluster->objects.at("log.head").attributes.at("format"), "1");
+}
+
+TEST_F(PoolTest, ALogOfANewerFormatIsNotTaken) {
+  auto owner = start();
+  cluster->kill(last_client);  // there is nobody whom it would depose
+  MemoryObject& head = cluster->objects.at("log.head");
+  head.attributes["format"] = "2";
+  const MemoryObject before = head;
+  auto older = pool("b");
+  const auto locked = older->lock(2 * kLease);
+  ASSERT_FALSE(locked);
+  EXPECT_EQ(locked.error().kind, Error::Kind::kIncompatible);
+  older.reset();
+  EXPECT_EQ(head.attributes, before.attributes);
+  EXPECT_EQ(head.entries, before.entries);
+  EXPECT_EQ(cluster->objects.at(segment_object("log", kOne)).attributes.at("epoch"), encode_epoch(1));
+  EXPECT_FALSE(reader()->segments());
+}
+
+TEST_F(PoolTest, AnOwnerGoesOnWhateverIsWrittenBesideIt) {
+  const auto owner = start();
+  cluster->objects.at("log.head").attributes["format"] = "2";
+  pass(2 * kLease, owner.get());
+  owner->write(2, kOne, 0, a.bytes);
+  EXPECT_THAT(finish(*owner), ElementsAre("2"));
+}
+
 TEST_F(PoolTest, OneThatLosesTheLogWhileItFencesOffCanTakeItLater) {
   start().reset();
   auto slow = pool("b");

@@ -96,7 +96,7 @@ class PoolWorld {
     const bool footer =
         operation.write != nullptr && !operation.write->data.empty() && operation.write->offset == kFooterAt;
     if (footer && random_.one_in(footers_slow_in_)) journey.there += random_.below(6 * lease_);
-    const bool taking = operation.write != nullptr && operation.write->attributes.size() == 2;
+    const bool taking = operation.write != nullptr && operation.write->attributes.size() >= 2;
     if (taking && random_.one_in(taking_slow_in_)) journey.there += random_.below(3 * lease_);
     const bool renewal = operation.write != nullptr && operation.write->attributes.size() == 1 &&
                          operation.write->attributes[0].first == kAttributeOwner;

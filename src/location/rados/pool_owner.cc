@@ -59,6 +59,7 @@ Result<bool> Pool::take(const Head& seen) {
   }
   write.attributes = {{kAttributeEpoch, encode_epoch(epoch)},
                       {kAttributeOwner, encode(owner_record(Owner::State::kActive))}};
+  if (seen.epoch == 0) write.attributes.emplace_back(kAttributeFormat, fmt::format("{}", kNewestFormat));
   const Time begun = store_->now();
   const Finished taken = ask(write);
   if (taken.outcome == Outcome::kGuard || taken.outcome == Outcome::kExists) return false;

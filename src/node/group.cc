@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "cluster/forwarder.h"
+#include "log/identity.h"
 #include "node/chronicle.h"
 #include "node/values.h"
 #include "shard/clock.h"
@@ -138,6 +139,9 @@ Result<Group::Turn> Group::stand_by(const Places& places) {
     if (!goes_on()) break;
     if (standby.incompatible()) return std::unexpected(*standby.incompatible());
     if (view != View::kFree) drop_frames();
+    if (view != View::kUnknown && !standby.fresh()) {
+      if (auto odds = at_odds_with_log(places)) return std::unexpected(*std::move(odds));
+    }
     const bool leave_it = options_.standby && standby.fresh() && store.now() < begun + 3 * options_.lease;
     if (view == View::kFree && !leave_it) {
       turn_came_ = shard::monotonic_now();
@@ -177,6 +181,30 @@ std::optional<Error> Group::at_odds_with(const location::rados::Owner& owner) co
     return Error{Error::Kind::kUsage,
                  fmt::format("--service-group {}: {} has the MAC {}, and so has this node: give each its own, or none",
                              options_.group, describe(owner), owner.mac)};
+  }
+  return std::nullopt;
+}
+
+// A log says of itself on how many locations it is stored, whoever owns it, and for good. One that was told otherwise
+// would find that out after it had taken the log.
+std::optional<Error> Group::at_odds_with_log(const Places& places) {
+  for (auto* const pool : places.pools) {
+    if (log_known_) break;
+    const auto head = pool->look();
+    if (!head) continue;
+    const auto blob = head->blobs.find(log::kIdentityBlob);
+    if (blob == head->blobs.end()) continue;  // it is being made
+    log_known_ = true;
+    const auto identity = log::decode_identity(blob->second, pool->name());
+    if (!identity) break;  // recovery knows what to make of it
+    const unsigned given = options_.log.stored_on;
+    if ((given == 0 || given == identity->stored_on) && options_.data.size() <= identity->members.size()) break;
+    return Error{
+        Error::Kind::kUsage,
+        fmt::format("--service-group {}: its log is stored on {} of {} locations, and this node is given {}{}: "
+                    "the nodes of a group must be given the same",
+                    options_.group, identity->stored_on, identity->members.size(), options_.data.size(),
+                    given == 0 ? "" : fmt::format(" with --stored-on {}", given))};
   }
   return std::nullopt;
 }

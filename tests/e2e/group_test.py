@@ -64,6 +64,28 @@ class GroupTest(group_case.GroupCase):
                     self.assertIn(word, done.stderr)
         self.assertEqual(self.group.owner.node.events()[-1]["event"], "ready", "the owner was disturbed")
 
+    def test_a_node_that_is_to_store_otherwise_is_refused(self):
+        machine = self.group.others()[0]
+        second = self.group.data.replace("/takeover?", "/second?")
+        common = ["serve", "--no-keeper", "--link", "tap:hf9", "--address", f"{lab.NODE}/24", "--service", takeover.FILL, "--service",
+                  takeover.ECHO, "--service-group", takeover.GROUP, "--lease", "500ms", "--data", self.group.data, "--data", second]
+        for more, words in (((), "is given 2:"), (("--stored-on", "2"), "is given 2 with --stored-on 2:")):
+            with self.subTest(words), machine.namespace:
+                done = subprocess.run([lab.BINARY, *common, *more], capture_output=True, text=True, timeout=30, check=False)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn("its log is stored on 1 of 1 locations", done.stderr)
+                self.assertIn(words, done.stderr)
+        # Nor does it take a log that nobody has.
+        gone = [*self.alone(), self.group.owner]
+        epoch = self.group.rados("getxattr", f"{takeover.GROUP}.head", "epoch")
+        self.group.owner.node.kill_keeper()
+        with machine.namespace:
+            done = subprocess.run([lab.BINARY, *common, "--stored-on", "2"], capture_output=True, text=True, timeout=30, check=False)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertEqual(self.group.rados("getxattr", f"{takeover.GROUP}.head", "epoch"), epoch)
+        self.group.owner.start("ready")
+        self.start_again(other for other in gone if other is not self.group.owner)
+
     def test_an_owner_that_ends_waits_for_nobody(self):
         owner = self.group.owner
         gone = self.alone()

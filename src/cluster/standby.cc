@@ -35,6 +35,7 @@ Standby::View Standby::look() {
     const auto head = pool->look_at_owner();
     if (!head) {
       problem_ = head.error().message;
+      if (head.error().kind == Error::Kind::kIncompatible) incompatible_ = head.error();
       continue;
     }
     ++readable;

@@ -37,6 +37,8 @@ class Standby {
   // The log never had an owner: whoever would rather not be the first can wait.
   bool fresh() const { return fresh_; }
   const std::string& problem() const { return problem_; }
+  // A newer version's log, which is none of ours: ever, as this program is.
+  const std::optional<Error>& incompatible() const { return incompatible_; }
 
  private:
   std::vector<location::rados::Pool*> pools_;
@@ -44,6 +46,7 @@ class Standby {
   std::optional<location::rados::Owner> owner_;
   bool fresh_ = false, owner_lives_ = false;
   std::string problem_;
+  std::optional<Error> incompatible_;
   Time next_look_{};
 };
 

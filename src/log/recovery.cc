@@ -50,7 +50,24 @@ Result<LogStart> Recovery::run(std::vector<std::unique_ptr<location::Location>> 
   if (!membership) return std::unexpected(membership.error());
   membership_ = std::move(*membership);
   key_ = membership_.identity.key();
-  promised_.resize(membership_.members.size());
+  // Once more without those that did not answer, for as long as there are enough.
+  auto found = find_end();
+  while (leave_out_the_silent()) found = find_end();
+  if (!found) return std::unexpected(found.error());
+  // (3) The adopted tail, on W.
+  auto done = bring_up_to_date();
+  if (done) {
+    restore_lost_segments();
+    done = require_quorum();
+  }
+  if (done) done = visit();
+  if (leave_out_the_silent()) return fail(Error::Kind::kTimeout, problems());
+  if (!done) return std::unexpected(done.error());
+  // (4) The epoch-start record is the running log's first.
+  return make_start();
+}
+
+Result<void> Recovery::find_end() {
   find_sources();
   chain_ = std::make_unique<Chain>([this] {
     std::vector<Source*> all;
@@ -58,24 +75,39 @@ Result<LogStart> Recovery::run(std::vector<std::unique_ptr<location::Location>> 
     return all;
   }());
   // (1) The promise comes first: from here on no older owner's epoch can start anywhere that matters.
-  if (auto done = choose_and_promise_epoch(); !done) return std::unexpected(done.error());
+  if (auto done = choose_and_promise_epoch(); !done) return done;
   // (2) The end, by (epoch, LSN).
-  if (auto done = read_tail(); !done) return std::unexpected(done.error());
-  if (auto done = decide_who_is_behind(); !done) return std::unexpected(done.error());
-  // (3) The adopted tail, on W.
-  if (auto done = bring_up_to_date(); !done) return std::unexpected(done.error());
-  restore_lost_segments();
-  if (auto done = require_quorum(); !done) return std::unexpected(done.error());
-  if (auto done = visit(); !done) return std::unexpected(done.error());
-  // (4) The epoch-start record is the running log's first.
-  return make_start();
+  if (auto done = read_tail(); !done) return done;
+  return decide_who_is_behind();
+}
+
+// What could not be asked was passed over like what is not there: the log would end where it is silent.
+bool Recovery::leave_out_the_silent() {
+  bool any = false;
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    if (!sources_[i]->silent() || !member_of(i).usable()) continue;
+    member_of(i).fail(sources_[i]->last_problem());
+    any = true;
+  }
+  return any;
 }
 
 void Recovery::find_sources() {
+  sources_.clear();
+  member_index_.clear();
+  promised_.assign(membership_.members.size(), false);
+  first_segment_ = {};
+  tail_ = {};
+  for (Member& member : membership_.members) {
+    if (member.state != LocationState::kBehind) continue;  // by what was found before
+    member.state = LocationState::kActive;
+    member.reason.clear();
+  }
   for (std::size_t i = 0; i < membership_.members.size(); ++i) {
     Member& member = membership_.members[i];
     if (!member.usable()) continue;
     auto source = std::make_unique<Source>(member.location.get(), key_);
+    source->end_at_silence();
     if (auto listed = source->list_segments(); !listed) {
       member.fail(listed.error().message);
       continue;

@@ -20,6 +20,8 @@ class Recovery {
   Result<LogStart> run(std::vector<std::unique_ptr<location::Location>> locations, Duration lock_bound);
 
  private:
+  Result<void> find_end();
+  bool leave_out_the_silent();
   void find_sources();
   void leave_out_strays();
   Result<void> choose_and_promise_epoch();

@@ -44,6 +44,7 @@ std::optional<Bytes> Source::view(SegmentNumber segment, std::uint64_t offset, s
   const bool inside = window_length_ > 0 && window_segment_ == segment && offset >= window_offset_ &&
                       offset + length <= window_offset_ + window_length_;
   if (!inside) {
+    if (silent_ && ends_at_silence_) return std::nullopt;
     const std::uint64_t begin = offset / kBlock * kBlock;
     const std::uint64_t least = round_up(offset + length, kBlock) - begin;
     const std::uint64_t wanted =
@@ -53,12 +54,13 @@ std::optional<Bytes> Source::view(SegmentNumber segment, std::uint64_t offset, s
     auto done = location_->read(segment, begin, MutableBytes(window_.data(), wanted));
     // A bad sector in what was read ahead must not hide the good bytes in front of it.
     std::uint64_t got = wanted;
-    if (!done && wanted > least) {
+    if (!done && wanted > least && done.error().kind != Error::Kind::kTimeout) {
       got = least;
       done = location_->read(segment, begin, MutableBytes(window_.data(), got));
     }
     if (!done) {
       last_problem_ = done.error().message;
+      silent_ = silent_ || done.error().kind == Error::Kind::kTimeout;
       return std::nullopt;
     }
     window_segment_ = segment;

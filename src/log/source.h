@@ -57,6 +57,11 @@ class Source {
 
   const std::string& last_problem() const { return last_problem_; }
 
+  // For recovery: after a read that was not answered in time nothing more is asked here. What is there is unknown then,
+  // and must not be taken for missing.
+  void end_at_silence() { ends_at_silence_ = true; }
+  bool silent() const { return silent_; }
+
  private:
   location::Location* location_;
   LogKey key_;
@@ -67,6 +72,7 @@ class Source {
   std::uint64_t window_offset_ = 0;
   std::size_t window_length_ = 0;
   std::string last_problem_;
+  bool ends_at_silence_ = false, silent_ = false;
 };
 
 }  // namespace holdfast::log

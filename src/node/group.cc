@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "cluster/forwarder.h"
+#include "log/identity.h"
 #include "node/chronicle.h"
 #include "node/values.h"
 #include "shard/clock.h"
@@ -20,7 +21,8 @@ namespace {
 // How long a node that has given its log back passes on frames, and waits for the one that takes it.
 constexpr Duration kPassOnFor = std::chrono::seconds(1);
 constexpr Duration kTakenWithin = std::chrono::milliseconds(300);
-constexpr Duration kTryAgain = std::chrono::milliseconds(500);
+constexpr Duration kTryAgain = std::chrono::milliseconds(500);  // at first; twice as long each time
+constexpr unsigned kMostDoublings = 3;
 // How often an owner looks at the heads of its pools without being told to, and a standby opens what it lacks.
 constexpr Duration kLookAtHeads = std::chrono::seconds(1);
 constexpr Duration kLeastForRelease = std::chrono::milliseconds(100);
@@ -71,6 +73,7 @@ Result<std::unique_ptr<log::Log>> Group::find_log(const Open& open) {
     if (!places && try_again_after(places.error())) continue;
     if (!places && stop_.asked()) return nullptr;
     if (!places) return std::unexpected(places.error());
+    for (auto* const pool : places->pools) pool->set_patience(patience());
     if (grouped() && !places->pools.empty()) {
       const auto turn = stand_by(*places);
       if (!turn) return std::unexpected(turn.error());
@@ -79,8 +82,12 @@ Result<std::unique_ptr<log::Log>> Group::find_log(const Open& open) {
     }
     pools_ = places->pools;
     auto log = open(*std::move(places));
-    if (log) return log;
+    if (log) {
+      for (auto* const pool : pools_) pool->set_patience({});
+      return log;
+    }
     pools_.clear();
+    if (stop_.asked()) return nullptr;
     // Another one was quicker; or it is a passing trouble.
     const bool outrun = grouped() && log.error().kind == Error::Kind::kBusy;
     if (!outrun && !try_again_after(log.error())) return log;
@@ -94,13 +101,29 @@ bool Group::try_again_after(const Error& error) {
   if (!stood_by_ || hopeless || !goes_on()) return false;
   spdlog::error("cannot take over: {}", error.message);
   events_.write("blind", {{"reason", json_string(error.message)}});
-  const Time until = shard::monotonic_now() + kTryAgain;
+  const Time until = shard::monotonic_now() + kTryAgain * (1 << std::min(failures_++, kMostDoublings));
   while (goes_on() && shard::monotonic_now() < until) {
     stop_.arm();
     ring_.wait(until - shard::monotonic_now());
     stop_.take();
   }
   return goes_on();
+}
+
+// A take that waits for storage is ended by a signal, and says what it waits for.
+location::rados::Patience Group::patience() {
+  stop_.arm();
+  return {.over =
+              [this] {
+                stop_.take();
+                stop_.arm();
+                return !goes_on();
+              },
+          .tell =
+              [this](const std::string& what) {
+                spdlog::warn("{}", what);
+                events_.write("storage-awaited", {{"reason", json_string(what)}});
+              }};
 }
 
 // Until the log may be taken.
@@ -113,7 +136,12 @@ Result<Group::Turn> Group::stand_by(const Places& places) {
   stop_.arm();
   while (goes_on()) {
     const View view = standby.look();
+    if (!goes_on()) break;
+    if (standby.incompatible()) return std::unexpected(*standby.incompatible());
     if (view != View::kFree) drop_frames();
+    if (view != View::kUnknown && !standby.fresh()) {
+      if (auto odds = at_odds_with_log(places)) return std::unexpected(*std::move(odds));
+    }
     const bool leave_it = options_.standby && standby.fresh() && store.now() < begun + 3 * options_.lease;
     if (view == View::kFree && !leave_it) {
       turn_came_ = shard::monotonic_now();
@@ -157,6 +185,30 @@ std::optional<Error> Group::at_odds_with(const location::rados::Owner& owner) co
   return std::nullopt;
 }
 
+// A log says of itself on how many locations it is stored, whoever owns it, and for good. One that was told otherwise
+// would find that out after it had taken the log.
+std::optional<Error> Group::at_odds_with_log(const Places& places) {
+  for (auto* const pool : places.pools) {
+    if (log_known_) break;
+    const auto head = pool->look();
+    if (!head) continue;
+    const auto blob = head->blobs.find(log::kIdentityBlob);
+    if (blob == head->blobs.end()) continue;  // it is being made
+    log_known_ = true;
+    const auto identity = log::decode_identity(blob->second, pool->name());
+    if (!identity) break;  // recovery knows what to make of it
+    const unsigned given = options_.log.stored_on;
+    if ((given == 0 || given == identity->stored_on) && options_.data.size() <= identity->members.size()) break;
+    return Error{
+        Error::Kind::kUsage,
+        fmt::format("--service-group {}: its log is stored on {} of {} locations, and this node is given {}{}: "
+                    "the nodes of a group must be given the same",
+                    options_.group, identity->stored_on, identity->members.size(), options_.data.size(),
+                    given == 0 ? "" : fmt::format(" with --stored-on {}", given))};
+  }
+  return std::nullopt;
+}
+
 void Group::tell(const cluster::Standby& standby, cluster::Standby::View view) {
   if (view == cluster::Standby::View::kUnknown) {
     spdlog::error("who serves cannot be seen: {}", standby.problem());
@@ -167,6 +219,7 @@ void Group::tell(const cluster::Standby& standby, cluster::Standby::View view) {
   spdlog::info("standing by: {} serves {}", owner, options_.group);
   events_.write("standing-by", {{"owner", json_string(owner)}});
   stood_by_ = true;
+  failures_ = 0;
   ready_();
 }
 

@@ -60,6 +60,7 @@ class Group {
   bool grouped() const { return !options_.group.empty(); }
   bool goes_on() const { return !stop_.asked() && !device_.failure(); }
   bool try_again_after(const Error& error);
+  location::rados::Patience patience();
   enum class Turn : std::uint8_t {
     kCame,
     kStopped,
@@ -67,6 +68,7 @@ class Group {
   };
   Result<Turn> stand_by(const Places& places);
   std::optional<Error> at_odds_with(const location::rados::Owner& owner) const;
+  std::optional<Error> at_odds_with_log(const Places& places);
   void look_at_heads();
   void tell(const cluster::Standby& standby, cluster::Standby::View view);
   void drop_frames();
@@ -88,7 +90,9 @@ class Group {
   std::optional<Time> turn_came_;
   bool lost_ = false;
   bool wanted_ = false;
-  bool stood_by_ = false;  // another node was seen to serve, or could not be seen
+  bool stood_by_ = false;   // another node was seen to serve, or could not be seen
+  unsigned failures_ = 0;   // to take over, in a row
+  bool log_known_ = false;  // how it is stored was compared with what we were told
 };
 
 }  // namespace holdfast::node

@@ -7,9 +7,13 @@
 
 #include "location/absent.h"
 #include "location/rados/open.h"
+#include "log/format.h"
 #include "node/entropy.h"
 
 namespace holdfast::node {
+
+// A head says which format its log has.
+static_assert(location::rados::kNewestFormat == log::kFormat);
 
 Result<location::rados::Address> pool_address(const std::string& given, const std::string& group) {
   auto address = location::rados::parse_address(given);

@@ -79,7 +79,24 @@ Result<std::unique_ptr<log::Log>> Session::open_log(gate::Recovery& recovered) {
   };
   auto places = open_places(command_.data, "", who_we_are(0), *ring_);
   if (!places) return std::unexpected(places.error());
-  return node::open_log(*std::move(places), options, recovered, [this](const std::string& warning) { say(warning); });
+  stop_->arm();
+  for (auto* const pool : places->pools) {
+    pool->set_patience({.over =
+                            [this] {
+                              stop_->take();
+                              stop_->arm();
+                              return stop_->asked();
+                            },
+                        .tell = [this](const std::string& what) { say(what); }});
+  }
+  const auto pools = places->pools;
+  auto log =
+      node::open_log(*std::move(places), options, recovered, [this](const std::string& warning) { say(warning); });
+  if (!log && stop_->asked()) return fail(Error::Kind::kUnavailable, "interrupted");
+  if (log) {
+    for (auto* const pool : pools) pool->set_patience({});
+  }
+  return log;
 }
 
 void Session::find_unfinished(gate::Recovery& recovered) {

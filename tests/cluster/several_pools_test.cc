@@ -97,6 +97,19 @@ class SeveralPools : public testing::Test {
   std::array<std::map<std::string, std::uint64_t>, kPools> ids;
 };
 
+TEST_F(SeveralPools, AStandbySeesThatALogIsANewerVersions) {
+  auto owner = node("a");
+  for (const auto& pool : owner.pools) ASSERT_TRUE(pool->lock(seconds(1)));
+  auto other = node("b");
+  Standby standby(other.views(), kPools);
+  (void)standby.look();
+  EXPECT_FALSE(standby.incompatible());
+  clusters[2]->objects.at("log.head").attributes["format"] = "2";
+  (void)standby.look();
+  ASSERT_TRUE(standby.incompatible());
+  EXPECT_NE(standby.incompatible()->message.find("rados:p2: written by a newer version"), std::string::npos);
+}
+
 TEST_F(SeveralPools, AnOwnerThatReachesTooFewLetsTheRestLapse) {
   Node owner = node("a"), other = node("b");
   take(owner);

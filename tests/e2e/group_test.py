@@ -1,13 +1,48 @@
 #!/usr/bin/env python3
 """What an operator does to a service group, and what the nodes say: handing over and ending, with and without somebody to take over."""
 
+import json
+import socket
 import subprocess
+import threading
 import time
 
 import case
 import group_case
 import lab
+import network
 import takeover
+import wire
+
+
+def mac_of(interface):
+    shown = subprocess.run(["ip", "-json", "link", "show", interface], capture_output=True, check=True).stdout
+    return json.loads(shown)[0]["address"]
+
+
+def write(path, text):
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+
+
+class Pings:
+    """A client that sends an echo request every 10 ms, whatever becomes of them."""
+
+    REQUEST = bytes([8, 0, 0xF7, 0xFF]) + bytes(4)  # type, code, checksum, identifier, sequence number
+
+    def __enter__(self):
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self.send, daemon=True)
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.ending.set()
+        self.thread.join()
+
+    def send(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as sender:
+            while not self.ending.wait(0.01):
+                sender.sendto(self.REQUEST, (lab.NODE, 0))
 
 
 class GroupTest(group_case.GroupCase):
@@ -63,6 +98,62 @@ class GroupTest(group_case.GroupCase):
                 for word in words:
                     self.assertIn(word, done.stderr)
         self.assertEqual(self.group.owner.node.events()[-1]["event"], "ready", "the owner was disturbed")
+
+    def test_a_node_that_is_to_store_otherwise_is_refused(self):
+        machine = self.group.others()[0]
+        second = self.group.data.replace("/takeover?", "/second?")
+        common = ["serve", "--no-keeper", "--link", "tap:hf9", "--address", f"{lab.NODE}/24", "--service", takeover.FILL, "--service",
+                  takeover.ECHO, "--service-group", takeover.GROUP, "--lease", "500ms", "--data", self.group.data, "--data", second]
+        for more, words in (((), "is given 2:"), (("--stored-on", "2"), "is given 2 with --stored-on 2:")):
+            with self.subTest(words), machine.namespace:
+                done = subprocess.run([lab.BINARY, *common, *more], capture_output=True, text=True, timeout=30, check=False)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn("its log is stored on 1 of 1 locations", done.stderr)
+                self.assertIn(words, done.stderr)
+        # Nor does it take a log that nobody has.
+        gone = [*self.alone(), self.group.owner]
+        epoch = self.group.rados("getxattr", f"{takeover.GROUP}.head", "epoch")
+        self.group.owner.node.kill_keeper()
+        with machine.namespace:
+            done = subprocess.run([lab.BINARY, *common, "--stored-on", "2"], capture_output=True, text=True, timeout=30, check=False)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertEqual(self.group.rados("getxattr", f"{takeover.GROUP}.head", "epoch"), epoch)
+        self.group.owner.start("ready")
+        self.start_again(other for other in gone if other is not self.group.owner)
+
+    def test_what_a_former_owner_passes_on_says_nothing_of_where_the_client_is(self):
+        """They come with its address on the link, and meanwhile the client answers nobody who asks where it is."""
+        owner, other = self.group.owner, self.group.others()[0]
+        client_mac = mac_of("br0")
+        former_mac = self.group.owner_record()["mac"]
+        connection = self.ask(b"before")
+        answers = "/proc/sys/net/ipv4/conf/br0/arp_ignore"
+        network.ip("neigh", "replace", lab.NODE, "lladdr", former_mac, "dev", "br0", "nud", "permanent")
+        self.addCleanup(subprocess.run, ["ip", "neigh", "del", lab.NODE, "dev", "br0"], check=False, stderr=subprocess.DEVNULL)
+        self.addCleanup(write, answers, "0")
+        write(answers, "8")
+        recorder = wire.Recorder(other.client_link).start()
+        self.addCleanup(recorder.stop)
+        with Pings():
+            ready, passed = len(other.node.events("ready")), len(owner.node.events("passed-on"))
+            self.assertEqual(self.handover().returncode, 0)
+            other.wait_for("ready", ready + 1)
+            self.assertGreater(owner.wait_for("passed-on", passed + 1)["frames"], 0)
+        self.group.owner = other
+        write(answers, "0")
+        network.ip("neigh", "del", lab.NODE, "dev", "br0")
+        self.assertEqual(self.ask(b"after", connection), connection)
+        with recorder.changed:
+            to = {frame.destination_mac.hex(":") for frame in recorder.seen if frame.raw[12:14] == b"\x08\x00"}
+        self.assertEqual(to, {client_mac})
+
+    def ask(self, word, connection=None):
+        if connection is None:
+            connection = socket.create_connection((lab.NODE, 7001), timeout=60)
+            self.addCleanup(connection.close)
+        connection.sendall(word)
+        self.assertEqual(connection.recv(len(word), socket.MSG_WAITALL), word)
+        return connection
 
     def test_an_owner_that_ends_waits_for_nobody(self):
         owner = self.group.owner

@@ -151,6 +151,8 @@ class ErrorsTest(pool_case.PoolCase):
             acked = self.acked(view)
             lab.wait_for(lambda: node.streams()[1]["in_bytes"] == acked, 10, lambda: f"{node.streams()}, {acked} acknowledged")
             self.assertLess(acked, len(data))
+            lab.wait_for(lambda: b"making-" not in self.rados("listomapkeys", "log.head"), 10,
+                         lambda: f"what found no room is still in the head: {self.rados('listomapkeys', 'log.head')}")
             starts = len(node.events("recovered"))
             node.kill_node()
             lab.wait_for(lambda: len(node.events("recovered")) > starts, 10, lambda: node.log())
@@ -242,6 +244,27 @@ class ErrorsTest(pool_case.PoolCase):
         self.rados("setomapval", "log.head", "blob-identity", data=content)
         self.refuse(self.serve(self.place()), 1, "format 99", "use a newer holdfast")
         self.refuse(["streams", "list", "--data", self.place()], 1, "format 99")
+
+    def test_a_node_that_serves_a_newer_format_is_not_deposed(self):
+        group = ["--service-group", "log"]
+        node = self.pool_node(extra=group)
+        self.assertEqual(self.rados("getxattr", "log.head", "format"), b"1")
+        self.rados("setxattr", "log.head", "format", "2")
+        epoch, served = self.rados("getxattr", "log.head", "epoch"), node.node_pid()
+        words = ("rados:holdfast", "written by a newer version of holdfast (format 2, this one knows 1): upgrade this node first")
+        place = self.place()
+        for arguments in (self.serve(place, *group, "--no-keeper"), self.serve(place, *group), self.serve(place), self.send(place),
+                          ["streams", "list", "--data", place], ["handover", "--data", place, *group]):
+            self.refuse(arguments, 1, *words)
+        self.upload(b"undisturbed")
+        self.assertEqual((self.rados("getxattr", "log.head", "epoch"), node.node_pid()), (epoch, served))
+        # Nor is it taken when its owner is gone.
+        node.kill_keeper()
+        self.refuse(self.serve(place, *group), 1, *words)
+        self.assertEqual(self.rados("getxattr", "log.head", "epoch"), epoch)
+        self.rados("rmxattr", "log.head", "format")  # as heads were made before there was the number
+        node.start()
+        self.assertEqual(self.stored(node, 1), b"undisturbed")
 
     def test_a_head_with_unknown_entries_is_left_alone(self):
         self.a_log()

@@ -178,16 +178,16 @@ class Client:
 class Site:
     """Two networks, the clients' and the storage's, and the three-zone cluster. Ready when it is made; close() ends it."""
 
-    def __init__(self):
+    def __init__(self, zones=ZONES):
         self.stack = contextlib.ExitStack()
         self.hosts = 0
         try:
-            for bridge, addresses in (("st0", (*ZONES, MON)), ("br0", (lab.HOST,))):
+            for bridge, addresses in (("st0", (*zones, MON)), ("br0", (lab.HOST,))):
                 network.make_bridge(bridge)
                 self.stack.callback(network.ip, "link", "del", bridge)
                 for address in addresses:
                     network.ip("address", "add", f"{address}/24", "dev", bridge)
-            self.cluster = rados_cluster.Cluster(zones=ZONES, mons=(MON,))
+            self.cluster = rados_cluster.Cluster(zones=zones, mons=(MON,))
             self.stack.callback(self.cluster.destroy)
             self.cluster.start()
         except BaseException:
@@ -208,16 +208,17 @@ class Site:
 class Group:
     """The whole of it; `with Group(...) as group`."""
 
-    def __init__(self, directory, lease="500ms", machines=2, extra=()):
+    def __init__(self, directory, lease="500ms", machines=2, extra=(), zones=ZONES):
         self.directory = directory
         self.lease = lease
         self.extra = extra
         self.count = machines
+        self.zones = zones
         self.stack = contextlib.ExitStack()
 
     def __enter__(self):
         try:
-            site = Site()
+            site = Site(self.zones)
             self.stack.callback(site.close)
             self.cluster = site.cluster
             self.data = f"rados:{rados_cluster.POOL}/takeover?conf={self.cluster.conf}"
@@ -255,10 +256,11 @@ class Group:
 
     def owner_record(self):
         """As the head has it."""
-        command = ["rados", "--conf", self.cluster.conf, "--pool", rados_cluster.POOL, "--namespace", "takeover", "getxattr",
-                   f"{GROUP}.head", "owner"]
-        text = subprocess.run(command, capture_output=True, check=True, env=dict(os.environ, CEPH_ARGS="")).stdout.decode()
-        return dict(line.split("=", 1) for line in text.splitlines())
+        return dict(line.split("=", 1) for line in self.rados("getxattr", f"{GROUP}.head", "owner").splitlines())
+
+    def rados(self, *words):
+        command = ["rados", "--conf", self.cluster.conf, "--pool", rados_cluster.POOL, "--namespace", "takeover", *words]
+        return subprocess.run(command, capture_output=True, check=True, env=dict(os.environ, CEPH_ARGS="")).stdout.decode()
 
     def others(self):
         return [machine for machine in self.machines if machine is not self.owner]

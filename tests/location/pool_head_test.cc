@@ -162,6 +162,29 @@ TEST(PoolHead, ThatMakesNoSenseIsRefused) {
   }
 }
 
+TEST(PoolHead, OfANewerFormatIsRefusedWhateverElseIsThere) {
+  const auto with_format = [](const std::string& text) {
+    Finished read = head_read();
+    read.attributes["format"] = text;
+    return decode_head(read, "rados:hf");
+  };
+  EXPECT_TRUE(decode_head(head_read(), "rados:hf")) << "none: the first";
+  EXPECT_TRUE(with_format("1"));
+  for (const char* text : {"", "0", "-1", "1 ", "one", "99999999999999999999"}) {
+    const auto head = with_format(text);
+    ASSERT_FALSE(head) << text;
+    EXPECT_EQ(head.error().kind, Error::Kind::kCorrupt) << text;
+  }
+  Finished read = head_read();
+  read.attributes["format"] = "2";
+  read.attributes["owner"] = "of another kind";
+  const auto head = decode_head(read, "rados:hf");
+  ASSERT_FALSE(head);
+  EXPECT_EQ(head.error().kind, Error::Kind::kIncompatible);
+  EXPECT_EQ(head.error().message,
+            "rados:hf: written by a newer version of holdfast (format 2, this one knows 1): upgrade this node first");
+}
+
 TEST(PoolHead, OfAHostWithAStrangeNameCanBeRead) {
   Owner strange = owner();
   strange.host = "my host\nrenewal=99\xc3\xbc" + std::string(9000, 'x');

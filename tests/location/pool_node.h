@@ -40,6 +40,7 @@ struct NodeOptions {
   MemoryClock clock;
   Duration think{};        // between two of its steps, at most
   unsigned in_flight = 1;  // blocks
+  Duration patience{};     // with segments that do not answer when the log is taken
   unsigned releases = 0;   // gives the log back after a step, once in so many; 0: never
   unsigned removes = 0;    // likewise
   unsigned footers = 0;    // likewise
@@ -94,6 +95,7 @@ class Node {
     Self self{options_.identity, "host-" + options_.identity, life_, "", options_.lease, ""};
     {
       Pool pool("memory", "log", std::make_unique<SettledRule>(std::move(store), oracle_), std::move(self));
+      pool.set_patience({.bound = options_.patience, .over = {}, .tell = {}});
       pool_ = &pool;
       if (lock() && read_all()) append();
     }

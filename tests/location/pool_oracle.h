@@ -160,7 +160,11 @@ class Oracle {
     std::optional<BlockHeader> block = header_of(write.data), before;
     if (write.clear || write.remove || write.existence == ObjectWrite::Existence::kNew) contents_.erase(write.object);
     if (block) before = std::exchange(contents_[write.object][write.offset], *block);
-    // A segment is somebody's from when the head says that it is in use until it is about to be removed.
+    // A segment is somebody's from when the head says that it is in use until it is about to be removed, or the head
+    // says so no more (one for which there was no room in the end).
+    for (const std::string& key : write.dropped_entries) {
+      if (key.starts_with("segment-")) fence_.erase("log." + key);
+    }
     for (const auto& [key, value] : write.entries) {
       if (!key.starts_with("segment-")) continue;
       const auto state = static_cast<SegmentState>(value.at(0));
@@ -227,7 +231,7 @@ class SettledRule final : public ObjectStore {
 
   void submit(std::uint64_t tag, const ObjectWrite& write) override {
     if (write.object == head_object("log") &&
-        write.attributes.size() == 2) {  // the log is taken: all before is given up
+        write.attributes.size() >= 2) {  // the log is taken: all before is given up
       unknown_.clear();
       fresh_.clear();
     }

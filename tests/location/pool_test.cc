@@ -247,6 +247,40 @@ TEST_F(PoolTest, NoRoomForASegmentIsToldAndForAWriteWaitedFor) {
   EXPECT_THAT(finish(*owner), ElementsAre("4"));
 }
 
+// The room may run out at each step of a making.
+TEST_F(PoolTest, NothingIsLeftOfASegmentForWhichThereIsNoRoom) {
+  const auto is_step = [](const MemoryOperation& operation, int step) {
+    if (operation.write == nullptr) return false;
+    const bool of_head = operation.write->object == "log.head";
+    const auto& entries = operation.write->entries;
+    if (step == 1) return of_head && !entries.empty() && entries[0].first == making_entry(kTwo);
+    return !of_head && operation.write->size.has_value();
+  };
+  for (const bool leftover : {false, true}) {
+    for (int step = 0; step <= 2; ++step) {
+      SCOPED_TRACE(testing::Message() << "after step " << step << ", an object is there: " << leftover);
+      auto owner = start();
+      if (leftover) cluster->objects[segment_object("log", kTwo)].data.assign(3 * kBlock, std::byte{'x'});
+      cluster->full = step == 0;
+      cluster->executed = [&](const MemoryOperation& operation, Outcome outcome) {
+        if (step > 0 && outcome == Outcome::kDone && is_step(operation, step)) cluster->full = true;
+      };
+      owner->prepare(2, kTwo, kSize);
+      EXPECT_THAT(finish(*owner), ElementsAre(HasSubstr("is full: make room")));
+      EXPECT_EQ(cluster->objects.at("log.head").entries.size(), 1U);
+      EXPECT_FALSE(cluster->objects.contains(segment_object("log", kTwo)));
+      EXPECT_TRUE(owner->idle());
+      EXPECT_FALSE(owner->full() || owner->unsettled());
+      cluster->executed = {};
+      cluster->full = false;
+      owner->prepare(3, kTwo, kSize);
+      EXPECT_THAT(finish(*owner), ElementsAre("3"));
+      owner.reset();
+      cluster->objects.clear();
+    }
+  }
+}
+
 TEST_F(PoolTest, ASegmentWhoseObjectVanishedIsNotListed) {
   auto owner = start();
   owner->prepare(2, kTwo, kSize);
@@ -559,6 +593,36 @@ TEST_F(PoolTest, AnEpochInOtherDigitsIsRefusedRatherThanTriedForEver) {
   EXPECT_EQ(locked.error().kind, Error::Kind::kCorrupt);
 }
 
+TEST_F(PoolTest, ALogIsMadeWithTheNumberOfItsFormat) {
+  const auto owner = start();
+  EXPECT_EQ(cluster->objects.at("log.head").attributes.at("format"), "1");
+}
+
+TEST_F(PoolTest, ALogOfANewerFormatIsNotTaken) {
+  auto owner = start();
+  cluster->kill(last_client);  // there is nobody whom it would depose
+  MemoryObject& head = cluster->objects.at("log.head");
+  head.attributes["format"] = "2";
+  const MemoryObject before = head;
+  auto older = pool("b");
+  const auto locked = older->lock(2 * kLease);
+  ASSERT_FALSE(locked);
+  EXPECT_EQ(locked.error().kind, Error::Kind::kIncompatible);
+  older.reset();
+  EXPECT_EQ(head.attributes, before.attributes);
+  EXPECT_EQ(head.entries, before.entries);
+  EXPECT_EQ(cluster->objects.at(segment_object("log", kOne)).attributes.at("epoch"), encode_epoch(1));
+  EXPECT_FALSE(reader()->segments());
+}
+
+TEST_F(PoolTest, AnOwnerGoesOnWhateverIsWrittenBesideIt) {
+  const auto owner = start();
+  cluster->objects.at("log.head").attributes["format"] = "2";
+  pass(2 * kLease, owner.get());
+  owner->write(2, kOne, 0, a.bytes);
+  EXPECT_THAT(finish(*owner), ElementsAre("2"));
+}
+
 TEST_F(PoolTest, OneThatLosesTheLogWhileItFencesOffCanTakeItLater) {
   start().reset();
   auto slow = pool("b");
@@ -614,6 +678,133 @@ TEST_F(PoolTest, OneThatCannotReadTheHeadAfterTakingItCanTryAgain) {
   ASSERT_TRUE(slow->lock(seconds(5)));
   pass(2 * kLease, slow.get());
   EXPECT_FALSE(slow->fenced() || slow->lapsed());
+}
+
+// ---- Patience ----
+
+// Of segments, in the order of their submission.
+bool is_raise(const MemoryOperation& operation) {
+  return operation.write != nullptr && operation.write->object.starts_with("log.segment-");
+}
+
+TEST_F(PoolTest, ATakeGivesUpOnASegmentThatDoesNotAnswerAndSaysWhich) {
+  auto owner = start();
+  owner->prepare(2, kTwo, kSize);
+  finish(*owner);
+  owner.reset();
+  auto next = pool("b");
+  std::vector<std::string> told;
+  next->set_patience(
+      {.bound = seconds(15), .over = {}, .tell = [&](const std::string& what) { told.push_back(what); }});
+  unsigned reads = 0;
+  cluster->decide = [&](const MemoryOperation& operation) {
+    reads += operation.read != nullptr && operation.read->length > 0 ? 1 : 0;
+    return Journey{.lost = is_raise(operation) && operation.write->object == segment_object("log", kTwo)};
+  };
+  const Time begun = cluster->now();
+  const auto locked = next->lock(seconds(5));
+  ASSERT_FALSE(locked);
+  EXPECT_EQ(locked.error().kind, Error::Kind::kTimeout);
+  EXPECT_THAT(locked.error().message,
+              HasSubstr("rados:hf: cannot fence off the former owner from segment 2: no answer"));
+  EXPECT_GE(cluster->now() - begun, seconds(15));
+  EXPECT_LE(cluster->now() - begun, seconds(17));
+  EXPECT_THAT(told,
+              ElementsAre("rados:hf: waiting for the cluster's answer about log.segment-0000000000000002: look at "
+                          "`ceph -s`"));
+  EXPECT_EQ(reads, 0U);
+  EXPECT_FALSE(next->owned());
+  const auto again = next->lock(seconds(5));
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().kind, Error::Kind::kTimeout);
+  EXPECT_LE(cluster->now() - begun, seconds(17));
+
+  // Another attempt of the same node, once it answers.
+  cluster->decide = {};
+  next = pool("b");
+  ASSERT_TRUE(next->lock(seconds(5)));
+  EXPECT_EQ(next->head().epoch, 3U);
+  EXPECT_EQ(cluster->objects.at(segment_object("log", kTwo)).attributes.at("epoch"), encode_epoch(3));
+  next->write(3, kTwo, 0, a.bytes);
+  EXPECT_THAT(finish(*next), ElementsAre("3"));
+}
+
+TEST_F(PoolTest, ATakeWaitsAsLongAsSegmentsAnswerOneByOne) {
+  auto owner = start();
+  for (const SegmentNumber segment : {kTwo, kThree}) owner->prepare(2, segment, kSize);
+  finish(*owner);
+  owner.reset();
+  cluster->bound = seconds(60);
+  int raised = 0;
+  cluster->decide = [&](const MemoryOperation& operation) {
+    return is_raise(operation) ? Journey{.there = seconds(10) * ++raised} : Journey{};
+  };
+  const Time begun = cluster->now();
+  start("b");
+  EXPECT_GE(cluster->now() - begun, seconds(30));
+}
+
+TEST_F(PoolTest, WhoeverHasNoPatienceAnyMoreWaitsForNothing) {
+  start().reset();
+  auto next = pool("b");
+  bool over = false;
+  next->set_patience({.bound = seconds(15), .over = [&] { return over; }, .tell = {}});
+  divert(is_raise, {.lost = true});
+  cluster->executed = [&](const MemoryOperation&, Outcome) {
+    over = cluster->objects.at("log.head").attributes["epoch"] == encode_epoch(2);
+  };
+  const Time begun = cluster->now();
+  EXPECT_FALSE(next->lock(seconds(5)));
+  EXPECT_LE(cluster->now() - begun, seconds(2));
+  next.reset();
+  const auto head = pool("c")->look();
+  ASSERT_TRUE(head);
+  EXPECT_NE(head->active_owner(), nullptr) << "given back with something on its way";
+}
+
+TEST_F(PoolTest, OneWhoseOwnerHasNoPatienceAnyMoreReadsAndWritesNothing) {
+  auto owner = start();
+  bool over = false;
+  owner->set_patience({.bound = seconds(15), .over = [&] { return over; }, .tell = {}});
+  over = true;
+  std::size_t operations = 0;
+  divert(is_data, {.lost = true});
+  owner->write(2, kOne, 0, a.bytes);
+  std::vector<std::string> ended;
+  const Time begun = cluster->now();
+  owner->wait();
+  poll(*owner, ended);
+  EXPECT_THAT(ended, ElementsAre(HasSubstr("no answer from the cluster in time")));
+  cluster->decide = [&](const MemoryOperation&) {
+    ++operations;
+    return Journey{};
+  };
+  std::vector<std::byte> bytes(kBlock);
+  EXPECT_FALSE(owner->read(kOne, 0, bytes));
+  EXPECT_FALSE(owner->write_blob("identity", a.bytes));
+  owner->prepare(3, kTwo, kSize);
+  EXPECT_THAT(finish(*owner), ElementsAre(HasSubstr("3: ")));
+  owner.reset();
+  EXPECT_EQ(cluster->now(), begun);
+  EXPECT_EQ(operations, 0U);
+}
+
+// What recovery writes before the log runs.
+TEST_F(PoolTest, AWriteThatIsWaitedForHasABound) {
+  const auto owner = start();
+  divert(is_data, {.lost = true});
+  owner->write(2, kOne, 0, a.bytes);
+  const Time begun = cluster->now();
+  EXPECT_THAT(finish(*owner), ElementsAre(HasSubstr("2: rados:hf: cannot write to segment 1: no answer")));
+  EXPECT_LE(cluster->now() - begun, seconds(17));
+}
+
+TEST_F(PoolTest, ARenewalThatIsWaitedForHasABound) {
+  const auto owner = start();
+  divert(is_renewal, {.lost = true});
+  pass(kLease, owner.get());
+  owner->write(2, kOne, 0, a.bytes);
+  EXPECT_THAT(finish(*owner), ElementsAre(HasSubstr("2: rados:hf: cannot go on: no answer")));
 }
 
 TEST_F(PoolTest, DestroyedWithOperationsOfEachKindOnTheirWay) {

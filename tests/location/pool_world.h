@@ -47,6 +47,7 @@ class PoolWorld {
                        static_cast<std::int64_t>(random_.below(60001)) - 30000};
       options.think = lease_ / static_cast<std::int64_t>(std::array{2, 10, 40}[random_.below(3)]);
       options.in_flight = static_cast<unsigned>(std::array{1, 2, 4}[random_.below(3)]);
+      options.patience = cluster_->bound * std::array{1, 3, 100}[random_.below(3)] / 2;
       options.releases = static_cast<unsigned>(std::array{0, 0, 40, 150}[random_.below(4)]);
       options.removes = static_cast<unsigned>(std::array{0, 10, 30}[random_.below(3)]);
       options.footers = static_cast<unsigned>(std::array{0, 3, 10}[random_.below(3)]);
@@ -95,7 +96,7 @@ class PoolWorld {
     const bool footer =
         operation.write != nullptr && !operation.write->data.empty() && operation.write->offset == kFooterAt;
     if (footer && random_.one_in(footers_slow_in_)) journey.there += random_.below(6 * lease_);
-    const bool taking = operation.write != nullptr && operation.write->attributes.size() == 2;
+    const bool taking = operation.write != nullptr && operation.write->attributes.size() >= 2;
     if (taking && random_.one_in(taking_slow_in_)) journey.there += random_.below(3 * lease_);
     const bool renewal = operation.write != nullptr && operation.write->attributes.size() == 1 &&
                          operation.write->attributes[0].first == kAttributeOwner;

@@ -169,6 +169,36 @@ TEST_F(SettledWritesTest, GivenUpFromWithinAnEnd) {
   EXPECT_TRUE(writes.idle());
 }
 
+TEST_F(SettledWritesTest, AbandonedEndsAllAtOnceAndWhateverComesLaterIsIgnored) {
+  begin("a");
+  begin("b");
+  begin("c");
+  store.taken();
+  end(0, Outcome::kUnknown);
+  begin("d");
+  then = [this] { begin("after a"); };
+  writes.abandon();
+  EXPECT_THAT(done(), ElementsAre("a 4", "after a 4", "b 4", "c 4", "d 4"));
+  EXPECT_TRUE(writes.idle());
+  end(1, Outcome::kDone);
+  end(2, Outcome::kUnknown);
+  EXPECT_THAT(done(), ElementsAre());
+  EXPECT_THAT(store.taken(), ElementsAre());
+}
+
+TEST_F(SettledWritesTest, TellSinceWhenNoneWasAnswered) {
+  store.time += milliseconds(5);
+  begin("a");
+  begin("b");
+  EXPECT_EQ(writes.unanswered_since(), store.time);
+  store.time += milliseconds(1);
+  end(1, Outcome::kUnknown);
+  EXPECT_EQ(writes.unanswered_since(), store.time - milliseconds(1)) << "that is no answer";
+  end(0, Outcome::kDone);
+  EXPECT_EQ(writes.unanswered_since(), store.time);
+  EXPECT_EQ(writes.oldest_object(), "b");
+}
+
 TEST_F(SettledWritesTest, BeginAnewAsIfNothingHadBeen) {
   begin("a");
   end(0, Outcome::kUnknown);  // at once on its way again

@@ -139,6 +139,17 @@ Result<Head> decode_head(const Finished& read, const std::string& place) {
     return fail(Error::Kind::kIncompatible,
                 fmt::format("{}: an object with a log's name that is none: give another namespace or log", place));
   }
+  // First of all: what else is there may have another meaning.
+  if (const auto format = read.attributes.find(kAttributeFormat); format != read.attributes.end()) {
+    const auto number = number_in<std::uint64_t>(format->second);
+    if (!number || *number == 0) return broken("format");
+    if (*number > kNewestFormat) {
+      return fail(Error::Kind::kIncompatible,
+                  fmt::format("{}: written by a newer version of holdfast (format {}, this one knows {}): upgrade this "
+                              "node first",
+                              place, *number, kNewestFormat));
+    }
+  }
   const auto value = number_in<std::uint64_t>(epoch->second);
   // Guards compare text: a number that is written in another way would never be met, and there must be a next one.
   if (!value || *value == 0 || *value == kNoEpoch || epoch->second != encode_epoch(*value)) return broken("epoch");

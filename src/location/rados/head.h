@@ -2,6 +2,7 @@
 //
 //   attribute "epoch"       the owner's number, twenty decimal digits: what guards compare
 //   attribute "owner"       the owner (Owner), lines of "key=value"
+//   attribute "format"      of the log, a decimal number; not there: 1
 //   attribute "handover"    an epoch, written as that one: its owner is asked to give the log back
 //   entry "making-%016x"    a segment that is being made: one byte, the state, and the size as 8 bytes, little-endian
 //                           (not under the next name, so that such an entry which lands late undoes nothing)
@@ -69,6 +70,10 @@ struct Head {
 };
 
 inline constexpr const char* kAttributeOwner = "owner";
+// The newest format of a log that this program understands, and the one that it makes: a log of a newer one is left
+// alone, before anybody's ownership is touched. (What the number is of is the log's business: log/format.h.)
+inline constexpr std::uint64_t kNewestFormat = 1;
+inline constexpr const char* kAttributeFormat = "format";
 inline constexpr const char* kAttributeHandover = "handover";
 
 std::string head_object(const std::string& log);
@@ -86,7 +91,7 @@ ObjectRead segment_read(const std::string& log, SegmentNumber segment, std::uint
 std::string encode(const Owner& owner);
 std::vector<std::byte> encode(const SegmentEntry& entry);
 
-// `read` is what reading the head brought. kCorrupt, kIncompatible (entries of a newer version).
+// `read` is what reading the head brought. kCorrupt, kIncompatible (a newer format, entries of a newer version).
 Result<Head> decode_head(const Finished& read, const std::string& place);
 
 // "HOST, process 123"

@@ -14,6 +14,14 @@ namespace holdfast::location::rados {
 namespace {
 
 constexpr Duration kReleaseAtEnd = std::chrono::milliseconds(500);
+constexpr Duration kWorthTelling = std::chrono::seconds(1);  // of a wait; and how often one is looked at
+
+// Of what was asked, and is not waited for.
+Finished nothing() {
+  Finished finished;
+  finished.outcome = Outcome::kUnknown;
+  return finished;
+}
 
 }  // namespace
 
@@ -36,23 +44,73 @@ std::unexpected<Error> Pool::wrong(const Finished& finished, std::string_view wh
   return std::unexpected(error_of(finished, place_, what));
 }
 
+std::unexpected<Error> Pool::timed_out(std::string_view what) const { return wrong(nothing(), what); }
+
 // ---- One operation at a time ----
 
 Finished Pool::ask(const ObjectRead& read) {
+  if (over()) return nothing();
   const std::uint64_t tag = next_tag_++ << 3 | kAnswer;
   answers_[tag];
   store_->submit(tag, read);
-  return await(tag);
+  return await(tag, read.object);
 }
 
 Finished Pool::ask(const ObjectWrite& write) {
+  if (over()) return nothing();
   const std::uint64_t tag = next_tag_++ << 3 | kAnswer;
   answers_[tag];
   store_->submit(tag, write);
-  return await(tag);
+  return await(tag, write.object);
 }
 
-Finished Pool::await(std::uint64_t tag) { return *await(tag, kNever); }
+Finished Pool::await(std::uint64_t tag, const std::string& object) {
+  const Time tell_at = store_->now() + kWorthTelling;
+  while (!answers_.at(tag)) {
+    if (over()) {
+      answers_.erase(tag);
+      return nothing();
+    }
+    const Time now = store_->now();
+    if (now >= tell_at) tell_of(object);
+    store_->wait(std::min(due(), now < tell_at ? tell_at : kNever));
+    work();
+  }
+  return *std::move(answers_.extract(tag).mapped());
+}
+
+// ---- Patience ----
+
+void Pool::tell_of(const std::string& object) {
+  if (!patience_.tell || !told_of_.insert(object).second) return;
+  patience_.tell(fmt::format("{}: waiting for the cluster's answer about {}: look at `ceph -s`", place_, object));
+}
+
+// What was begun may still happen, so the log is not given back either; whoever takes it fences that off.
+void Pool::give_up() {
+  if (!fenced_) fenced_by_ = Outcome::kUnknown;
+  fenced_ = given_up_ = true;
+  lapsed_ = false;
+  writes_.abandon();
+}
+
+bool Pool::over() {
+  if (!given_up_ && patience_.over && patience_.over()) give_up();
+  return given_up_;
+}
+
+bool Pool::patient() {
+  if (over()) return false;
+  const Time now = store_->now();
+  // Where a renewal is waited for, so is what was done already.
+  const Time since = !writes_.idle() ? writes_.unanswered_since() : lapsed_ ? lease_.good_until() : now;
+  if (now - since >= patience_.bound) {
+    give_up();
+    return false;
+  }
+  if (now - since >= kWorthTelling) tell_of(writes_.idle() ? head_name_ : writes_.oldest_object());
+  return true;
+}
 
 // None: it may come later, and nobody waits for it then.
 std::optional<Finished> Pool::await(std::uint64_t tag, Time bound) {
@@ -137,7 +195,7 @@ Result<bool> Pool::somebody_stands_by() {
   const std::uint64_t tag = next_tag_++ << 3 | kAnswer;
   answers_[tag];
   store_->ask_lookers(tag, head_name_);
-  const Finished finished = await(tag);
+  const Finished finished = await(tag, head_name_);
   if (finished.outcome != Outcome::kDone) return wrong(finished, "ask who stands by");
   return stands_by(finished);
 }
@@ -161,7 +219,7 @@ std::size_t Pool::poll(std::span<Completion> out) {
 }
 
 void Pool::wait() {
-  if (finished_.empty() || lapsed_) store_->wait(due());
+  if (patient() && (finished_.empty() || lapsed_)) store_->wait(std::min(due(), store_->now() + kWorthTelling));
   work();
 }
 

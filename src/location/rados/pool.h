@@ -42,6 +42,17 @@ struct Self {
   std::string serves;                        // Owner::serves
 };
 
+// Of whoever waits for a pool before the log runs, while it is taken and read.
+struct Patience {
+  // For answers to writes, since the last one came.
+  Duration bound = std::chrono::seconds(15);
+  // Asked again and again while anything is waited for: true ends it. Whoever has this look at something that wakes the
+  // store's wait() is heard at once. May be unset, like the next.
+  std::function<bool()> over;
+  // What is waited for, for a second or more: one line for a person, once for each object.
+  std::function<void(const std::string&)> tell;
+};
+
 class Pool final : public Location {
  public:
   // `place`: for messages. `log`: the prefix of the objects' names.
@@ -54,6 +65,10 @@ class Pool final : public Location {
   // What the cluster says of the pool; one copy where nothing is set.
   void set_replication(Replication replication) { replication_ = replication; }
   const Replication& replication() const { return replication_; }
+
+  // For as long as the log does not run. Once it has run out the pool is done with: what waits ends in a time-out, and
+  // nothing more is begun. The default has a bound, and nobody who is asked or told.
+  void set_patience(Patience patience) { patience_ = std::move(patience); }
 
   // ---- Ownership ----
 
@@ -75,9 +90,10 @@ class Pool final : public Location {
   bool owner_renews() const { return watch_.renews(); }
   // Takes the log from the owner that `seen` speaks of, and fences it off; blocks. False: somebody else was quicker,
   // the owner has renewed since, or somebody has taken the log from us before that was done; it may be tried again.
+  // Waits for segments no longer than there is patience, and says which one it was.
   Result<bool> take(const Head& seen);
   bool owned() const { return owned_; }
-  // Somebody else has taken the log, or the cluster has shut us out: for good.
+  // Somebody else has taken the log, the cluster has shut us out, or patience has run out: for good.
   bool fenced() const { return fenced_; }
   // We own the log, and have not been able to say so for nearly a lease: nothing is reported as done.
   bool lapsed() const { return owned_ && !fenced_ && lapsed_; }
@@ -144,6 +160,7 @@ class Pool final : public Location {
 
   static bool stands_by(const Finished& finished);
   std::unexpected<Error> wrong(const Finished& finished, std::string_view what) const;
+  std::unexpected<Error> timed_out(std::string_view what) const;
   Result<const std::vector<std::byte>*> piece(const ReadAhead::Piece& wanted);
   std::uint64_t size_of(SegmentNumber segment) const;
   std::size_t size_of(const ReadAhead::Piece& piece) const;
@@ -151,7 +168,7 @@ class Pool final : public Location {
   void ask_for_piece(const ReadAhead::Piece& wanted);
   Finished ask(const ObjectRead& read);
   Finished ask(const ObjectWrite& write);
-  Finished await(std::uint64_t tag);
+  Finished await(std::uint64_t tag, const std::string& object);
   std::optional<Finished> await(std::uint64_t tag, Time bound);
   void work();
   void tick(Time now);
@@ -159,6 +176,10 @@ class Pool final : public Location {
   void renew(Time now);
   void renewal_ended(const Finished& finished);
   void fence_off(Outcome outcome);
+  void give_up();
+  bool over();
+  bool patient();
+  void tell_of(const std::string& object);
   Result<bool> fence_off_others(const Head& seen);
   Result<bool> raise_segments();
   Owner owner_record(Owner::State state) const;
@@ -182,7 +203,8 @@ class Pool final : public Location {
   void wake(SegmentNumber segment, Next next, Ended failed);
   void make_segment(SegmentNumber segment, std::uint64_t size, Ended ended);
   void take_over_object(ObjectWrite write, const std::string& what, const Ended& ended, const Next& next);
-  void make_now(SegmentNumber segment, std::uint64_t size, const Ended& ended);
+  void make_now(SegmentNumber segment, std::uint64_t size, const Ended& over);
+  void unmake(SegmentNumber segment, const Next& done);
   void remove_segment(SegmentNumber segment, Ended ended);
   void remove_now(SegmentNumber segment, const Ended& ended);
   void step(ObjectWrite write, std::string what, Ended ended, Next next, bool tell_full = false,
@@ -195,10 +217,13 @@ class Pool final : public Location {
   std::unique_ptr<ObjectStore> store_;
   const Self self_;
   Replication replication_{1, 1};
+  Patience patience_;
+  std::set<std::string> told_of_;
   Lease lease_;
   SettledWrites writes_;
 
   bool owned_ = false, fenced_ = false, lapsed_ = false;
+  bool given_up_ = false;  // fenced_ for want of patience
   Outcome fenced_by_ = Outcome::kGuard;
   std::uint64_t epoch_ = 0;
   std::uint64_t renewal_ = 0;

@@ -44,6 +44,7 @@ Result<Head> Pool::look_at_owner() { return head_of(ask(head_read(log_, false)),
 
 Result<bool> Pool::take(const Head& seen) {
   HF_ASSERT(!owned_);
+  if (given_up_) return timed_out("take the log");
   const std::uint64_t epoch = seen.epoch + 1;
   renewal_ = 0;
   writes_.begin_anew();  // an attempt before this one may have been given up
@@ -58,6 +59,7 @@ Result<bool> Pool::take(const Head& seen) {
   }
   write.attributes = {{kAttributeEpoch, encode_epoch(epoch)},
                       {kAttributeOwner, encode(owner_record(Owner::State::kActive))}};
+  if (seen.epoch == 0) write.attributes.emplace_back(kAttributeFormat, fmt::format("{}", kNewestFormat));
   const Time begun = store_->now();
   const Finished taken = ask(write);
   if (taken.outcome == Outcome::kGuard || taken.outcome == Outcome::kExists) return false;
@@ -69,7 +71,7 @@ Result<bool> Pool::take(const Head& seen) {
   auto fenced_off = fence_off_others(seen);
   if (!fenced_off || !*fenced_off) {
     epoch_ = 0;  // nothing to renew: what we have not fenced off is not ours
-    fenced_ = false;
+    if (!given_up_) fenced_ = false;
     return fenced_off;
   }
   const Owner* const former = seen.active_owner();
@@ -111,7 +113,7 @@ Result<bool> Pool::fence_off_others(const Head& seen) {
 Result<bool> Pool::raise_segments() {
   if (HF_MUTANT(kPoolNoFence)) return true;
   std::vector<SegmentNumber> lost;
-  std::optional<Finished> problem;
+  std::optional<std::pair<SegmentNumber, Finished>> problem;
   std::size_t on_their_way = 0;
   // Of those at rest all writes were answered before the head said so (pool_rest.cc).
   bool skips = HF_MUTANT(kPoolSkipsAwake);
@@ -132,15 +134,18 @@ Result<bool> Pool::raise_segments() {
       if (finished.outcome == Outcome::kAbsent) {
         lost.push_back(segment);
       } else if (finished.outcome != Outcome::kDone) {
-        problem = finished;
+        if (!problem) problem = {segment, finished};
       }
     });
     while (on_their_way >= kMostRaising) wait();
   }
   while (on_their_way > 0) wait();
   for (const SegmentNumber segment : lost) head_.segments.erase(segment.value);
-  if (fenced_ || (problem && problem->outcome == Outcome::kGuard)) return false;
-  if (problem) return wrong(*problem, "fence off the former owner");
+  if ((fenced_ && !given_up_) || (problem && problem->second.outcome == Outcome::kGuard)) return false;
+  if (problem) {
+    const auto& [segment, finished] = *problem;
+    return wrong(finished, fmt::format("fence off the former owner from segment {}", segment.value));
+  }
   return true;
 }
 
@@ -216,12 +221,13 @@ bool Pool::may_take(const Head& seen, Time asked) {
 }
 
 Result<void> Pool::lock(Duration bound) {
+  if (given_up_) return timed_out("take the log");
   if (fenced_) return fail(Error::Kind::kBusy, fmt::format("{}: another node has taken this log over", place_));
   const Time give_up = store_->now() + bound;
   // No answer in time: what became of it the next look at the head says. A take that has happened, or happens later, is
   // our own, and taken from ourselves; one that is overtaken meets another epoch. The store's bound is the pause.
   const auto look_again = [&](const Error& error) {
-    return error.kind == Error::Kind::kTimeout && store_->now() < give_up;
+    return error.kind == Error::Kind::kTimeout && store_->now() < give_up && !given_up_;
   };
   while (!owned_) {
     const Time asked = store_->now();
@@ -241,6 +247,7 @@ Result<void> Pool::lock(Duration bound) {
     }
     const Time next = now + LeaseWatch::pause(*seen->owner);
     while (store_->now() < next) {
+      if (!patient()) return timed_out("take the log");
       store_->wait(next);
       work();
     }

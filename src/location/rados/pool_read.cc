@@ -59,7 +59,7 @@ void Pool::ask_for_piece(const ReadAhead::Piece& wanted) {
 Result<const std::vector<std::byte>*> Pool::piece(const ReadAhead::Piece& wanted) {
   while (true) {
     if (const auto* const bytes = ahead_.find(wanted)) return bytes;
-    if (ahead_.lacks(wanted)) break;
+    if (ahead_.lacks(wanted) || over()) break;
     store_->wait(due());
     work();
   }

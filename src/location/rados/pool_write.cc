@@ -155,9 +155,34 @@ void Pool::take_over_object(ObjectWrite write, const std::string& what, const En
   writes_.begin(std::move(write), taken, true);
 }
 
+// There was no room: what has come of the making goes again, the object before its name. None of the steps takes room.
+// Where one fails, whoever takes the log next does it. First the name as one in use: an attempt of which nobody has
+// heard may have got it there, before one for which there was no room.
+void Pool::unmake(SegmentNumber segment, const Next& done) {
+  const std::string what = fmt::format("take back segment {}", segment.value);
+  const Ended give_up = [done](const std::optional<Error>&) { done(); };
+  const Next forget = [this, segment, what, give_up, done] {
+    step(segment_entry_write(segment, std::nullopt), what, give_up, done, true);
+  };
+  const Next remove_object = [this, segment, what, give_up, forget] {
+    ObjectWrite write;
+    write.object = segment_object(log_, segment);
+    write.epoch_at_most = epoch_;
+    write.remove = true;
+    step(std::move(write), what, give_up, forget, true, Outcome::kAbsent);
+  };
+  ObjectWrite write = on_head();
+  write.dropped_entries.push_back(segment_entry(segment));
+  step(std::move(write), what, give_up, remove_object, true);
+}
+
 // The head names it; its object is made; the head says that it is in use. A former owner's attempt may have left, or
 // may yet make, an object of that name, to which nothing was ever written: it is taken over.
-void Pool::make_now(SegmentNumber segment, std::uint64_t size, const Ended& ended) {
+void Pool::make_now(SegmentNumber segment, std::uint64_t size, const Ended& over) {
+  const Ended ended = [this, segment, over](std::optional<Error> error) {
+    if (!error || error->kind != Error::Kind::kFull) return over(std::move(error));
+    unmake(segment, [over, error = std::move(error)] { over(error); });
+  };
   const std::string what = fmt::format("make segment {}", segment.value);
   ahead_.forget(segment);
   if (head_.segments.contains(segment.value)) {  // in use: it would be made empty

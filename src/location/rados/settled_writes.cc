@@ -14,6 +14,7 @@ void SettledWrites::begin(ObjectWrite write, Done done, bool tell_full) {
     finished.outcome = *given_up_;
     return done(finished);
   }
+  if (writes_.empty()) unanswered_since_ = store_.now();
   const std::uint64_t number = next_++;
   Write& added = writes_.emplace(number, Write{std::move(write), std::move(done), tell_full}).first->second;
   if (!unsettled_ || HF_MUTANT(kPoolUnsettled)) issue(number, added);
@@ -26,9 +27,11 @@ void SettledWrites::issue(std::uint64_t number, Write& write) {
 }
 
 void SettledWrites::finished(const Finished& finished) {
+  if (finished.tag >> 3 < first_) return;
   const auto found = writes_.find(finished.tag >> 3);
   HF_ASSERT(found != writes_.end() && found->second.state == State::kOnItsWay);
   --on_their_way_;
+  if (finished.outcome != Outcome::kUnknown) unanswered_since_ = store_.now();
   if (HF_MUTANT(kPoolTimeoutDone) && finished.outcome == Outcome::kUnknown) {
     const Done done = std::move(found->second.done);
     writes_.erase(found);
@@ -99,6 +102,17 @@ void SettledWrites::give_up(Outcome outcome) {
   Finished finished;
   finished.outcome = outcome;
   for (const Done& done : ended) done(finished);
+}
+
+void SettledWrites::abandon() {
+  given_up_ = given_up_.value_or(Outcome::kUnknown);
+  first_ = next_;
+  on_their_way_ = 0;
+  unsettled_ = full_ = false;
+  retry_at_ = kNever;
+  Finished finished;
+  finished.outcome = *given_up_;
+  for (const auto& [number, write] : std::exchange(writes_, {})) write.done(finished);
 }
 
 void SettledWrites::begin_anew() {

@@ -18,7 +18,7 @@ namespace holdfast::location::rados {
 
 class SettledWrites {
  public:
-  // Never kUnknown.
+  // kUnknown only after abandon().
   using Done = std::function<void(const Finished&)>;
 
   // Tags that end in `kind` (of 8) are this object's.
@@ -36,8 +36,13 @@ class SettledWrites {
   // Something is being found out, or waits for room.
   bool unsettled() const { return unsettled_; }
   bool full() const { return full_; }
+  // Where not idle: since when no write has been answered, and what the oldest one is for.
+  Time unanswered_since() const { return unanswered_since_; }
+  const std::string& oldest_object() const { return writes_.begin()->second.write.object; }
   // Nothing further is begun: each write that has not begun ends in this outcome.
   void give_up(Outcome outcome);
+  // The same, and nothing is waited for any more: what is on its way may happen, or may yet, and ends in kUnknown here.
+  void abandon();
   // As new. Only where nothing is pending.
   void begin_anew();
 
@@ -57,7 +62,8 @@ class SettledWrites {
   ObjectStore& store_;
   const std::uint64_t kind_;
   std::map<std::uint64_t, Write> writes_;  // by number: in the order of begin()
-  std::uint64_t next_ = 1;
+  std::uint64_t next_ = 1, first_ = 1;     // what is below the first is abandoned
+  Time unanswered_since_{};
   std::size_t on_their_way_ = 0;
   bool unsettled_ = false;
   bool full_ = false;

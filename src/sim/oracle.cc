@@ -262,6 +262,12 @@ void Oracle::resumed(const wire::FourTuple& tuple, bool log_is_full) {
 }
 
 void Oracle::node_died() {
+  begin_life();
+  model_.new_life();
+}
+
+// Whoever speaks for the node from here on had nothing in memory of what was said before.
+void Oracle::begin_life() {
   ++deaths_;
   for (Flow& flow : flows_) flow.node_died();
   refusable_.clear();
@@ -269,7 +275,6 @@ void Oracle::node_died() {
   unresolved_.clear();
   epoch_started_ = kNever;
   fragments_.clear();
-  model_.new_life();
 }
 
 // ---- Taps: from the node ----

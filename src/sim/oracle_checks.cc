@@ -255,7 +255,8 @@ void Oracle::check_clock(const wire::FourTuple& tuple, const TcpView& view) {
   if (!ts) return;
   const std::uint32_t first = first_ts_.try_emplace(tuple, ts->value).first->second;
   const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(context_.now().time_since_epoch()).count();
-  if (static_cast<std::int32_t>(ts->value - first) <= passed + kAhead * (deaths_ + 1)) return;
+  const std::int64_t at_most = passed + passed * drift_ / 1'000'000 + kAhead * (deaths_ + 1);
+  if (static_cast<std::int32_t>(ts->value - first) <= at_most) return;
   context_.fail("{}: TSval has leapt from {} to {} within {} ms and {} deaths", tuple.to_string(), first, ts->value,
                 passed, deaths_);
 }

@@ -96,6 +96,12 @@ void check_streams(Context& context, Oracle& oracle, const std::vector<std::uniq
     handles.push_back(std::make_unique<location::Memory>(disk->share()));
     locations.push_back(handles.back().get());
   }
+  check_streams(context, oracle, locations, tail, retain_bytes);
+}
+
+void check_streams(Context& context, Oracle& oracle, const std::vector<location::Location*>& locations, Tail tail,
+                   std::uint64_t retain_bytes) {
+  if (oracle.model().streams().empty() || context.verdict.failed()) return;
   auto reader = log::Reader::open(locations);
   if (!reader) return context.fail("the log cannot be read: {}", reader.error().message);
   // One segment may be begun of which nothing is durable; one file may be what is left of an owner that lost.

@@ -118,6 +118,7 @@ void SharedPool::make_slower(Journey& journey) {
 
 void SharedPool::executed(const MemoryOperation& operation, Outcome outcome) {
   context_.trace.fold(operation.client);
+  if (context_.trace.printing()) show(operation, outcome);
   if (operation.write == nullptr) return;
   const ObjectWrite& write = *operation.write;
   context_.trace.fold(write.data);
@@ -130,6 +131,32 @@ void SharedPool::executed(const MemoryOperation& operation, Outcome outcome) {
     context_.note("pool: a write of client {} to segment {} meets the fence", operation.client, segment->value);
   }
   if (outcome == Outcome::kDone) executed_on_segment(*segment, write);
+}
+
+void SharedPool::show(const MemoryOperation& operation, Outcome outcome) {
+  std::string what;
+  if (const rados::ObjectRead* read = operation.read) {
+    what = fmt::format("reads {}", read->object);
+    if (read->length > 0) what += fmt::format(", {} bytes at {}", read->length, read->offset);
+  } else {
+    const ObjectWrite& write = *operation.write;
+    what = fmt::format("{} {}",
+                       write.remove                                                     ? "removes"
+                       : write.existence == ObjectWrite::Existence::kNew || write.clear ? "makes"
+                                                                                        : "writes",
+                       write.object);
+    if (write.epoch) what += fmt::format(" if epoch is {}", *write.epoch);
+    if (write.epoch_at_most) what += fmt::format(" if epoch is at most {}", *write.epoch_at_most);
+    for (const auto& [name, value] : write.attributes) what += " " + name;
+    for (const auto& [name, value] : write.entries) {
+      what += fmt::format(" {}={}", name, static_cast<int>(value.empty() ? std::byte{} : value[0]));
+    }
+    for (const std::string& name : write.dropped_entries) what += " drops " + name;
+    if (!write.data.empty()) what += fmt::format(", {} bytes at {}", write.data.size(), write.offset);
+  }
+  const Duration ago = context_.now() - operation.submitted;
+  context_.note("pool: client {}, {} us ago, {}: outcome {}", operation.client, ago / std::chrono::microseconds(1),
+                what, static_cast<int>(outcome));
 }
 
 void SharedPool::executed_on_head(const MemoryOperation& operation, Outcome outcome) {

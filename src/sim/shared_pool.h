@@ -64,6 +64,7 @@ class SharedPool final : public Contents {
   location::rados::Journey decide(const location::rados::MemoryOperation& operation);
   void make_slower(location::rados::Journey& journey);
   void executed(const location::rados::MemoryOperation& operation, location::rados::Outcome outcome);
+  void show(const location::rados::MemoryOperation& operation, location::rados::Outcome outcome);
   void executed_on_head(const location::rados::MemoryOperation& operation, location::rados::Outcome outcome);
   void executed_on_segment(SegmentNumber segment, const location::rados::ObjectWrite& write);
 

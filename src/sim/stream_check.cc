@@ -57,7 +57,7 @@ void check_stream(Context& context, Oracle& oracle, log::Reader& reader, StreamI
   if (!info && may_be_gone && info.error().kind == Error::Kind::kUsage) return;  // opened in that batch; or released
   if (!info) return context.fail("stream {} cannot be shown: {}", id.value, info.error().message);
   // What was acknowledged is the least; what the model holds durable is as good as acknowledged.
-  std::uint64_t in = std::max(stream.in_end, flow != nullptr ? flow->acked : 0);
+  std::uint64_t in = std::max(stream.in_end, flow != nullptr && flow->acked_as == stream.iss ? flow->acked : 0);
   std::uint64_t out = stream.out_end;
   if (tail == Tail::kMayBeRotten) {
     in = std::min(in, info->in.end.value);

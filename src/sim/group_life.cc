@@ -47,6 +47,7 @@ void GroupNode::run_process() {
   self.process = life_;
   self.mac = place_.mac.to_string();
   self.lease = scenario_.group.lease;
+  self.patience = scenario_.group.pool.patience;
   auto pool = std::make_unique<Pool>("pool", SharedPool::kLog, std::move(store), std::move(self));
   auto& owned = *pool;
   if (!stand_by(owned)) return;
@@ -120,7 +121,7 @@ void GroupNode::serve(std::unique_ptr<log::Log> log, gate::Recovery recovery, Po
   log_ = log.get();
   log_pool_ = &pool;
   durable_ = log_->durable();
-  lost_ = wanted_ = told_to_serve_ = false;
+  lost_ = wanted_ = told_to_serve_ = starts_anew_ = false;
   look_at_heads_ = Time{};
   serving_ = true;
   context_.note("{} has the log, epoch {} of the pool, {} of the log", place_.name, pool.head().epoch,
@@ -132,7 +133,7 @@ void GroupNode::serve(std::unique_ptr<log::Log> log, gate::Recovery recovery, Po
   engine_ = std::make_unique<stack::Engine>(engine_config(), link, std::move(log), std::move(recovery), random,
                                             watcher_.get(), local_now());
   cluster::Tenure tenure({&pool}, 1, log_->stored_on());
-  while (!killed_ && !lost_ && !wanted_) {
+  while (!killed_ && !lost_ && !wanted_ && !starts_anew_) {
     turn();
     if (killed_) break;
     look_after(tenure);
@@ -140,13 +141,14 @@ void GroupNode::serve(std::unique_ptr<log::Log> log, gate::Recovery recovery, Po
   }
   if (!killed_ && wanted_ && !lost_) hand_over();
   if (lost_) context_.faults.add(Fault::kZombie);
-  serving_ = waits_for_frames_ = false;
+  waits_for_frames_ = serving_ = false;
   engine_.reset();
   log_ = nullptr;
   log_pool_ = nullptr;
 }
 
 void GroupNode::turn() {
+  in_turn_ = true;
   for (unsigned count = 0; count < kBurst && !frames_.empty() && engine_->wants_frames() && !killed_; ++count) {
     Packet packet = std::move(frames_.front());
     frames_.pop_front();
@@ -154,8 +156,8 @@ void GroupNode::turn() {
     if (owns()) oracle_.node_receives(packet);
     give_frame(*engine_, packet, prng_, local_now());
   }
-  if (killed_) return;
-  engine_->pump(local_now());
+  if (!killed_) engine_->pump(local_now());
+  in_turn_ = false;
   if (!killed_) note_durable();
 }
 
@@ -191,7 +193,7 @@ void GroupNode::wait_for_work() {
     stopper_.reset();
     holding_ = false;
   }
-  if (lost_ || wanted_) return;
+  if (lost_ || wanted_ || starts_anew_) return;
   const Time soon = context_.now() + std::chrono::microseconds(1);
   waits_for_frames_ = engine_->wants_frames();
   Time until = std::min({plan_.clock.when(engine_->deadline()), store_->wakes_at(), plan_.clock.when(look_at_heads_)});

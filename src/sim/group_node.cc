@@ -83,8 +83,10 @@ void GroupNode::run() {
 // Or until something comes for it; so always in a loop.
 void GroupNode::sleep_until(Time when) {
   if (killed_) return;
+  if (serving_) note_durable();  // in the middle of a call, where it reads
   sleeps_until_ = when;
   fiber_->pause();
+  if (in_turn_ && !killed_) oracle_.turn_goes_on();
 }
 
 // ---- Death and stopping ----

@@ -131,8 +131,10 @@ class GroupNode final : private wire::FrameSink {
   log::Log* log_ = nullptr;
   std::unique_ptr<stack::Engine> engine_;
   bool serving_ = false, told_to_serve_ = false;
+  bool in_turn_ = false;  // the engine works
   Lsn durable_;
   bool lost_ = false, wanted_ = false;
+  bool starts_anew_ = false;  // a connection could not be brought back, since the pool did not answer
   Time look_at_heads_{};
   std::uint64_t takeovers_ = 0;
 };

@@ -45,8 +45,10 @@ GroupPlan choose_group(std::uint64_t seed, Duration span) {
   pool.typical = microseconds(std::array{200, 1000, 5000}[prng.below(3)]);
   pool.bound = plan.lease * std::array{1, 2, 5}[prng.below(3)];
   pool.blocklist_lag = prng.between(Duration{}, plan.lease);
+  pool.patience = prng.one_in(3) ? Duration{} : seconds(30);
   pool.lost_in = std::array{0U, 0U, 200U, 1000U}[prng.below(4)];
   pool.slow_in = std::array{0U, 0U, 40U, 200U}[prng.below(4)];
+  pool.writing_slow_in = std::array{0U, 0U, 10U, 50U}[prng.below(4)];
   pool.taking_slow_in = std::array{0U, 3U, 10U}[prng.below(3)];
   const std::uint64_t events = prng.between(1, 8);
   for (std::uint64_t i = 0; i < events; ++i) plan.events.push_back(choose_event(prng, span, plan.lease, nodes));

@@ -26,9 +26,11 @@ struct PoolFaults {
   Duration typical = std::chrono::milliseconds(1);  // about, for each way
   Duration bound = std::chrono::seconds(2);         // after which an answer counts as lost
   Duration blocklist_lag{};
-  unsigned lost_in = 0;         // never executed
-  unsigned slow_in = 0;         // executed or answered long after, several leases even
-  unsigned taking_slow_in = 0;  // the same for taking the log and fencing, where it hurts most
+  Duration patience{};           // of a node that reads and is not answered
+  unsigned lost_in = 0;          // never executed
+  unsigned slow_in = 0;          // executed or answered long after, several leases even
+  unsigned writing_slow_in = 0;  // the same for what is written to segments
+  unsigned taking_slow_in = 0;   // the same for taking the log and fencing, where it hurts most
 };
 
 struct GroupEvent {

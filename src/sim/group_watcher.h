@@ -23,7 +23,12 @@ class GroupNode::Watcher final : public stack::Observer {
   }
   void not_resumed(StreamId id, const wire::FourTuple& tuple, const Error& error) override {
     node_.context_.note("{}: stream {} could not be brought back: {}", node_.place_.name, id.value, error.message);
-    if (node_.killed_ || node_.log_pool_->fenced()) return;
+    if (node_.killed_ || node_.log_pool_->head().epoch != node_.pool_.epoch()) return;
+    // Its next start tries again.
+    if (error.kind == Error::Kind::kTimeout) {
+      node_.starts_anew_ = true;
+      return;
+    }
     node_.context_.fail("stream {}, {}, could not be brought back: {}", id.value, tuple.to_string(), error.message);
   }
   void stalled(bool is) override {

@@ -308,7 +308,7 @@ void Oracle::node_sends_arp(const Packet& packet) {
   const auto arp = view_arp(packet);
   if (arp->operation != wire::ArpOperation::kReply) {  // a question, or an announcement
     // Each waits for a write, so that it leaves when one has just come through, in the node's next turn.
-    if (context_.now() - storage_moved_ > kTurn) {
+    if (context_.now() - std::max(storage_moved_, turn_went_on_) > kTurn) {
       return context_.fail("an ARP request leaves, and nothing has become durable since {}",
                            storage_moved_.time_since_epoch().count());
     }

@@ -77,6 +77,8 @@ class Oracle : public StreamJudge {
   void check_promises();
   // Storage has stood still for long enough that windows may be shrunk to 0.
   void storage_moved();
+  // The node has had to wait in the middle of its turn, for what it read.
+  void turn_goes_on() { turn_went_on_ = context_.now(); }
 
   // All connections, oldest first.
   const std::deque<Flow>& flows() const { return flows_; }
@@ -145,7 +147,7 @@ class Oracle : public StreamJudge {
   Flow* just_came_ = nullptr;  // the flow of the frame being handled
   Time excused_until_{};
   Time refused_until_{};
-  Time storage_moved_{};
+  Time storage_moved_{}, turn_went_on_{};
   Time stall_ended_{};
   Time epoch_started_ = kNever;  // this life's epoch: when its start was durable
 };

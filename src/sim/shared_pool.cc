@@ -99,6 +99,7 @@ Journey SharedPool::decide(const MemoryOperation& operation) {
     // Taking the log sets both, fencing a segment off its epoch.
     const bool taking = sets(write, rados::kAttributeEpoch) && write.existence == ObjectWrite::Existence::kRequired;
     if (taking && prng_.one_in(plan_.pool.taking_slow_in)) make_slower(journey);
+    if (!write.data.empty() && prng_.one_in(plan_.pool.writing_slow_in)) make_slower(journey);
     const bool renewal = sets(write, rados::kAttributeOwner) && !sets(write, rados::kAttributeEpoch);
     if (renewal && context_.now() < no_renewals_until_) {
       context_.faults.add(Fault::kRenewalLost);

@@ -52,16 +52,18 @@ Result<LogStart> Recovery::run(std::vector<std::unique_ptr<location::Location>> 
   key_ = membership_.identity.key();
   promised_.resize(membership_.members.size());
   find_sources();
-  chain_ = std::make_unique<Chain>([this] {
-    std::vector<Source*> all;
-    for (const auto& source : sources_) all.push_back(source.get());
-    return all;
-  }());
-  // (1) The promise comes first: from here on no older owner's epoch can start anywhere that matters.
-  if (auto done = choose_and_promise_epoch(); !done) return std::unexpected(done.error());
-  // (2) The end, by (epoch, LSN).
-  if (auto done = read_tail(); !done) return std::unexpected(done.error());
-  if (auto done = decide_who_is_behind(); !done) return std::unexpected(done.error());
+  auto start = find_start();
+  if (!start) return explained(start.error());
+  return start;
+}
+
+Result<LogStart> Recovery::find_start() {
+  while (true) {
+    const auto adopted = adopt_end();
+    if (leave_out_silent()) continue;
+    if (!adopted) return std::unexpected(adopted.error());
+    break;
+  }
   // (3) The adopted tail, on W.
   if (auto done = bring_up_to_date(); !done) return std::unexpected(done.error());
   restore_lost_segments();
@@ -69,6 +71,52 @@ Result<LogStart> Recovery::run(std::vector<std::unique_ptr<location::Location>> 
   if (auto done = visit(); !done) return std::unexpected(done.error());
   // (4) The epoch-start record is the running log's first.
   return make_start();
+}
+
+Result<void> Recovery::adopt_end() {
+  chain_ = std::make_unique<Chain>([this] {
+    std::vector<Source*> all;
+    for (const auto& source : sources_) all.push_back(source.get());
+    return all;
+  }());
+  // (1) The promise comes first: from here on no older owner's epoch can start anywhere that matters.
+  if (auto done = choose_and_promise_epoch(); !done) return done;
+  // (2) The end, by (epoch, LSN).
+  if (auto done = read_tail(); !done) return done;
+  return decide_who_is_behind();
+}
+
+// What cannot be read counts as not there, which a location is believed that answers. One that does not, in time, may
+// hold the very end: it is left out, and the end looked for once more where there are enough others.
+bool Recovery::leave_out_silent() {
+  const auto silent = [](const auto& source) { return source->unanswered().has_value(); };
+  if (HF_MUTANT(kSilentIsEmpty) || std::ranges::none_of(sources_, silent)) return false;
+  for (std::size_t i = sources_.size(); i-- > 0;) {
+    if (!silent(sources_[i])) continue;
+    const auto at = static_cast<std::ptrdiff_t>(i);
+    member_of(i).fail(*sources_[i]->unanswered());
+    sources_.erase(sources_.begin() + at);
+    member_index_.erase(member_index_.begin() + at);
+  }
+  for (Member& member : membership_.members) {
+    if (member.state != LocationState::kBehind) continue;
+    member.state = LocationState::kActive;
+    member.reason.clear();
+  }
+  promised_.assign(membership_.members.size(), false);
+  first_segment_ = SegmentNumber{};
+  tail_ = Tail{};
+  return true;
+}
+
+// What makes no sense may not have been read, or is changed under our hands by one who has taken the log meanwhile.
+std::unexpected<Error> Recovery::explained(Error error) {
+  if (error.kind != Error::Kind::kCorrupt) return std::unexpected(std::move(error));
+  for (const auto& source : sources_) {
+    if (source->unanswered()) return fail(Error::Kind::kTimeout, *source->unanswered());
+    if (auto held = source->location().confirm_lock(); !held) return std::unexpected(held.error());
+  }
+  return std::unexpected(std::move(error));
 }
 
 void Recovery::find_sources() {

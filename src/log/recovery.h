@@ -22,6 +22,10 @@ class Recovery {
  private:
   void find_sources();
   void leave_out_strays();
+  Result<void> adopt_end();
+  bool leave_out_silent();
+  Result<LogStart> find_start();
+  std::unexpected<Error> explained(Error error);
   Result<void> choose_and_promise_epoch();
   Result<void> read_tail();
   Result<void> decide_who_is_behind();

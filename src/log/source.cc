@@ -59,6 +59,7 @@ std::optional<Bytes> Source::view(SegmentNumber segment, std::uint64_t offset, s
     }
     if (!done) {
       last_problem_ = done.error().message;
+      if (done.error().kind == Error::Kind::kTimeout) unanswered_ = last_problem_;
       return std::nullopt;
     }
     window_segment_ = segment;

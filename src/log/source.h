@@ -56,6 +56,8 @@ class Source {
   Lsn progress() const;
 
   const std::string& last_problem() const { return last_problem_; }
+  // A read was not answered in time: what is there nobody knows, and it must not be taken for nothing.
+  const std::optional<std::string>& unanswered() const { return unanswered_; }
 
  private:
   location::Location* location_;
@@ -67,6 +69,7 @@ class Source {
   std::uint64_t window_offset_ = 0;
   std::size_t window_length_ = 0;
   std::string last_problem_;
+  std::optional<std::string> unanswered_;
 };
 
 }  // namespace holdfast::log

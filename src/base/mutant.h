@@ -51,6 +51,7 @@ enum class Mutant : std::uint8_t {
   kIgnorePayloadCrc,   // recovery and readers do not check payload checksums
   kReleaseUnmarked,    // a segment goes as soon as a checkpoint that gives it up is begun
   kReleaseNeeded,      // segments go whatever live connections need of them
+  kSilentIsEmpty,      // a start takes what a location does not tell in time for nothing
   // stack
   kCookieKeyForgotten,  // each life makes and checks SYN cookies with a secret of its own
   kCookieUsedTwice,     // the ACK of a SYN cookie opens a connection that is over once more

@@ -43,6 +43,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "ignore-payload-crc",
                                                                                            "release-unmarked",
                                                                                            "release-needed",
+                                                                                           "silent-is-empty",
                                                                                            "cookie-key-forgotten",
                                                                                            "cookie-used-twice",
                                                                                            "lock-another-file",

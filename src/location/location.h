@@ -57,6 +57,9 @@ class Location {
   // A live owner holds the lock, this one or another; also where that cannot be told. For readers: neither waits nor
   // keeps an owner out for longer than a moment.
   virtual bool has_owner() const = 0;
+  // The lock that was taken is held still; asked where that can be lost, and what was read makes no sense. kBusy:
+  // somebody else has it by now, and may have changed what is there.
+  virtual Result<void> confirm_lock() { return {}; }
   virtual Result<std::vector<SegmentInfo>> segments() = 0;
   // Reads exactly `into.size()` bytes; any offset and length; never creates or locks. Short is an error.
   virtual Result<void> read(SegmentNumber segment, std::uint64_t offset, MutableBytes into) = 0;

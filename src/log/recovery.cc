@@ -50,6 +50,12 @@ Result<LogStart> Recovery::run(std::vector<std::unique_ptr<location::Location>> 
   if (!membership) return std::unexpected(membership.error());
   membership_ = std::move(*membership);
   key_ = membership_.identity.key();
+  auto start = find_start();
+  if (!start) return explained(start.error());
+  return start;
+}
+
+Result<LogStart> Recovery::find_start() {
   // Once more without those that did not answer, for as long as there are enough.
   auto found = find_end();
   while (leave_out_the_silent()) found = find_end();
@@ -84,12 +90,22 @@ Result<void> Recovery::find_end() {
 // What could not be asked was passed over like what is not there: the log would end where it is silent.
 bool Recovery::leave_out_the_silent() {
   bool any = false;
-  for (std::size_t i = 0; i < sources_.size(); ++i) {
-    if (!sources_[i]->silent() || !member_of(i).usable()) continue;
-    member_of(i).fail(sources_[i]->last_problem());
+  for (std::size_t i = 0; i < sources_.size() && !HF_MUTANT(kSilentIsEmpty); ++i) {
+    if (!sources_[i]->unanswered() || !member_of(i).usable()) continue;
+    member_of(i).fail(*sources_[i]->unanswered());
     any = true;
   }
   return any;
+}
+
+// What makes no sense may not have been read, or is changed under our hands by one who has taken the log meanwhile.
+std::unexpected<Error> Recovery::explained(Error error) {
+  if (error.kind != Error::Kind::kCorrupt) return std::unexpected(std::move(error));
+  for (const auto& source : sources_) {
+    if (source->unanswered()) return fail(Error::Kind::kTimeout, *source->unanswered());
+    if (auto held = source->location().confirm_lock(); !held) return std::unexpected(held.error());
+  }
+  return std::unexpected(std::move(error));
 }
 
 void Recovery::find_sources() {

@@ -20,7 +20,9 @@ class Recovery {
   Result<LogStart> run(std::vector<std::unique_ptr<location::Location>> locations, Duration lock_bound);
 
  private:
+  Result<LogStart> find_start();
   Result<void> find_end();
+  std::unexpected<Error> explained(Error error);
   bool leave_out_the_silent();
   void find_sources();
   void leave_out_strays();

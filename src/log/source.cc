@@ -44,7 +44,7 @@ std::optional<Bytes> Source::view(SegmentNumber segment, std::uint64_t offset, s
   const bool inside = window_length_ > 0 && window_segment_ == segment && offset >= window_offset_ &&
                       offset + length <= window_offset_ + window_length_;
   if (!inside) {
-    if (silent_ && ends_at_silence_) return std::nullopt;
+    if (unanswered_ && ends_at_silence_) return std::nullopt;
     const std::uint64_t begin = offset / kBlock * kBlock;
     const std::uint64_t least = round_up(offset + length, kBlock) - begin;
     const std::uint64_t wanted =
@@ -60,7 +60,7 @@ std::optional<Bytes> Source::view(SegmentNumber segment, std::uint64_t offset, s
     }
     if (!done) {
       last_problem_ = done.error().message;
-      silent_ = silent_ || done.error().kind == Error::Kind::kTimeout;
+      if (done.error().kind == Error::Kind::kTimeout) unanswered_ = last_problem_;
       return std::nullopt;
     }
     window_segment_ = segment;

@@ -56,11 +56,11 @@ class Source {
   Lsn progress() const;
 
   const std::string& last_problem() const { return last_problem_; }
+  // A read was not answered in time: what is there nobody knows, and it must not be taken for nothing.
+  const std::optional<std::string>& unanswered() const { return unanswered_; }
 
-  // For recovery: after a read that was not answered in time nothing more is asked here. What is there is unknown then,
-  // and must not be taken for missing.
+  // For recovery: after that nothing more is asked here.
   void end_at_silence() { ends_at_silence_ = true; }
-  bool silent() const { return silent_; }
 
  private:
   location::Location* location_;
@@ -72,7 +72,8 @@ class Source {
   std::uint64_t window_offset_ = 0;
   std::size_t window_length_ = 0;
   std::string last_problem_;
-  bool ends_at_silence_ = false, silent_ = false;
+  bool ends_at_silence_ = false;
+  std::optional<std::string> unanswered_;
 };
 
 }  // namespace holdfast::log

@@ -118,8 +118,8 @@ class WriteAheadLog final : public Log {
   bool segment_ready(SegmentNumber segment) const;
   std::uint64_t ready_room() const;
   std::uint64_t room_beside(std::uint64_t kept) const;
-  std::optional<BatchHeader> header_before(location::Location& location, const Extent& extent);
-  bool lies_in_a_good_batch(location::Location& location, const Extent& extent);
+  Result<std::optional<BatchHeader>> header_before(location::Location& location, const Extent& extent);
+  Result<bool> lies_in_a_good_batch(location::Location& location, const Extent& extent);
   Result<void> read_from(location::Location& location, const Extent& extent, std::uint64_t from_offset,
                          MutableBytes into);
 

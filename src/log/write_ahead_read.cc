@@ -23,25 +23,27 @@ Result<void> WriteAheadLog::read(const Extent& extent, std::uint64_t from_offset
     return fail(Error::Kind::kUsage, "the range lies outside the extent");
   }
   std::string problems;
+  auto kind = Error::Kind::kCorrupt;
   for (const Replica& replica : replicas_) {
     if (!replica.active()) continue;
     const auto done = read_from(*replica.location(), extent, from_offset, into);
     if (done) return {};
+    if (done.error().kind == Error::Kind::kTimeout) kind = Error::Kind::kTimeout;  // it may yet be read
     problems += fmt::format("{}{}", problems.empty() ? "" : "; ", done.error().message);
   }
-  return fail(Error::Kind::kCorrupt, fmt::format("bytes [{}, {}) in segment {} at {} cannot be read: {}", from_offset,
-                                                 from_offset + into.size(), extent.segment.value, extent.position,
-                                                 problems.empty() ? "no location is active" : problems));
+  return fail(
+      kind, fmt::format("bytes [{}, {}) in segment {} at {} cannot be read: {}", from_offset, from_offset + into.size(),
+                        extent.segment.value, extent.position, problems.empty() ? "no location is active" : problems));
 }
 
 // Where the batch of a record begins is not known: back from there.
-std::optional<BatchHeader> WriteAheadLog::header_before(location::Location& location, const Extent& extent) {
+Result<std::optional<BatchHeader>> WriteAheadLog::header_before(location::Location& location, const Extent& extent) {
   const std::uint64_t highest = extent.position / kBlock * kBlock;
   const std::uint64_t lowest = highest - std::min<std::uint64_t>(highest, kMaxBatch - kBlock);
   for (std::uint64_t end = highest + kBlock; end > lowest;) {
     const std::uint64_t begin = std::max(lowest, end - std::min<std::uint64_t>(end, kSearchPiece));
     const MutableBytes piece(scratch_.data(), end - begin);
-    if (!location.read(extent.segment, begin, piece)) return std::nullopt;
+    if (auto done = location.read(extent.segment, begin, piece); !done) return std::unexpected(done.error());
     for (; end > begin; end -= kBlock) {
       const BatchPosition at{extent.segment, static_cast<std::uint32_t>(end - kBlock)};
       if (auto header = decode_batch_header(piece.subspan(at.offset - begin, kBlock), key_, at)) return header;
@@ -50,18 +52,21 @@ std::optional<BatchHeader> WriteAheadLog::header_before(location::Location& loca
   return std::nullopt;
 }
 
-bool WriteAheadLog::lies_in_a_good_batch(location::Location& location, const Extent& extent) {
+Result<bool> WriteAheadLog::lies_in_a_good_batch(location::Location& location, const Extent& extent) {
   // The last good one that begins there or before.
   auto known = good_batches_.upper_bound({&location, extent.segment, extent.position});
   if (known != good_batches_.begin()) {
     const auto& [place, end] = *--known;
     if (place.location == &location && place.segment == extent.segment && extent.position < end) return true;
   }
-  const auto header = header_before(location, extent);
+  const auto found = header_before(location, extent);
+  if (!found) return std::unexpected(found.error());
+  const auto& header = *found;
   if (!header || header->end() <= extent.position) return false;
   Source source(&location, key_);
   source.note_segment(extent.segment);
   const auto batch = source.view(extent.segment, header->at.offset, header->size(), false);
+  if (!batch && source.unanswered()) return fail(Error::Kind::kTimeout, *source.unanswered());
   if (!batch || !check_body(*header, key_, *batch, PayloadCheck::kSkip)) return false;
   if (good_batches_.size() >= kMostGoodBatches) good_batches_.clear();
   good_batches_[{&location, extent.segment, header->at.offset}] = header->end();
@@ -89,7 +94,11 @@ Result<void> WriteAheadLog::read_from(location::Location& location, const Extent
     return fail(Error::Kind::kCorrupt, fmt::format("{}: {}", location.name(), what));
   };
   // A record's header has no checksum of its own: that of its batch covers it.
-  if (in_memory == nullptr && !lies_in_a_good_batch(location, extent)) return bad("no good batch there");
+  if (in_memory == nullptr) {
+    const auto good = lies_in_a_good_batch(location, extent);
+    if (!good) return std::unexpected(good.error());
+    if (!*good) return bad("no good batch there");
+  }
   if (auto done = fetch(extent.position, header_bytes); !done) return done;
   const auto header = decode_record_header(header_bytes.data());
   if (!header || header->type != extent.type) return bad("no such record there");

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "location/memory_disk.h"
+#include "sim/contents.h"
 #include "sim/context.h"
 #include "sim/prng.h"
 
@@ -34,15 +35,24 @@ class DiskWatcher {
   virtual void stored(unsigned disk, std::uint64_t operation) = 0;
 };
 
-class Disk {
+class Disk final : public Contents {
  public:
   Disk(Context& context, DiskWatcher& watcher, unsigned number, Prng prng);
 
   location::MemoryDisk& memory() { return *memory_; }
   const location::MemoryDisk& memory() const { return *memory_; }
   std::shared_ptr<location::MemoryDisk> share() const { return memory_; }
-  const std::string& name() const { return memory_->name(); }
   DiskFaults faults;
+
+  // ---- Contents ----
+  const std::string& name() const override { return memory_->name(); }
+  const std::vector<std::byte>* blob(const std::string& blob) const override {
+    const auto found = memory_->blobs().find(blob);
+    return found == memory_->blobs().end() ? nullptr : &found->second;
+  }
+  bool read(SegmentNumber segment, std::uint64_t offset, MutableBytes into) const override {
+    return memory_->read(segment, offset, into).has_value();
+  }
 
   // Operations begun since the last call get their moment, counted from `now`.
   void notice_new(Time now);

@@ -17,11 +17,11 @@ DurableModel::DurableModel(Context& context, StreamJudge& judge, unsigned disks,
       prefix_(disks) {}
 
 bool DurableModel::learn_key() {
-  for (const location::MemoryDisk* disk : disks_) {
+  for (const Contents* disk : disks_) {
     if (key_) break;
-    const auto found = disk->blobs().find(log::kIdentityBlob);
-    if (found == disk->blobs().end()) continue;
-    if (const auto identity = log::decode_identity(found->second, disk->name())) key_ = identity->key();
+    const auto* const blob = disk->blob(log::kIdentityBlob);
+    if (blob == nullptr) continue;
+    if (const auto identity = log::decode_identity(*blob, disk->name())) key_ = identity->key();
   }
   return key_.has_value();
 }
@@ -43,6 +43,7 @@ void DurableModel::begun(unsigned disk, const location::PendingOperation& operat
       at += log::kBlock;
       continue;
     }
+    if (owners_) check_late(*header);
     check_segment(disk, *header);
     read_batch(*header, bytes.subspan(at, header->size()));
     carried.emplace_back(header->epoch, header->lsn.value);
@@ -90,10 +91,10 @@ void DurableModel::check_segment(unsigned disk, const log::BatchHeader& header) 
 // An epoch begins with its promise on so many disks that every later start, and every earlier owner, meets it.
 void DurableModel::check_promise(log::Epoch epoch) {
   unsigned promised = 0;
-  for (const location::MemoryDisk* disk : disks_) {
-    const auto found = disk->blobs().find(log::kPromiseBlob);
-    if (found == disk->blobs().end()) continue;
-    const auto promise = log::decode_promise(found->second, disk->name());
+  for (const Contents* disk : disks_) {
+    const auto* const blob = disk->blob(log::kPromiseBlob);
+    if (blob == nullptr) continue;
+    const auto promise = log::decode_promise(*blob, disk->name());
     if (promise && promise->epoch >= epoch) ++promised;
   }
   if (promised < needed()) {
@@ -105,6 +106,14 @@ std::optional<log::BatchPosition> DurableModel::last_on(unsigned disk) {
   const Batch* batch = batch_at(prefix_[disk]);
   if (batch == nullptr) return std::nullopt;
   return batch->at;
+}
+
+// What lay there already may be brought once more, by a write that was done again after a time-out.
+void DurableModel::check_late(const log::BatchHeader& header) {
+  const auto known = batches_.find({header.epoch, header.lsn.value});
+  if (header.epoch >= epoch_ || (known != batches_.end() && known->second.on != 0)) return;
+  context_.fail("batch {} of epoch {} lands after epoch {} has begun", header.lsn.value, header.epoch.counter,
+                epoch_.counter);
 }
 
 void DurableModel::read_batch(const log::BatchHeader& header, Bytes bytes) {
@@ -186,6 +195,8 @@ void DurableModel::begin_epoch(const log::BatchHeader& header, Bytes epoch_start
   // And what was durable must lie in the chain that is adopted.
   const Lsn before = durable_;
   const log::Epoch old_epoch = before == Lsn{} ? log::Epoch{} : epoch_of(before);
+  if (owners_) ended_[epoch_] = streams_;
+  judge_.epoch_begins();
   epoch_ = header.epoch;
   epoch_start_ = header.lsn;
   issued_ = header.lsn;
@@ -217,7 +228,7 @@ void DurableModel::look_at_disks(Lsn adopted_end) {
   }
 }
 
-bool DurableModel::is_on_disk(const location::MemoryDisk& disk, const Batch& batch, Lsn lsn) const {
+bool DurableModel::is_on_disk(const Contents& disk, const Batch& batch, Lsn lsn) const {
   std::vector<std::byte> bytes(batch.size);
   if (!disk.read(batch.at.segment, batch.at.offset, bytes)) return false;
   const auto header = log::decode_batch_header(bytes, *key_, batch.at);
@@ -333,8 +344,17 @@ void DurableModel::apply_out(DurableStream& stream, const Effect& effect) {
 }
 
 const DurableStream* DurableModel::find(const wire::FourTuple& tuple, wire::SeqNum iss) const {
-  // The newest: ids only grow.
-  for (auto at = streams_.rbegin(); at != streams_.rend(); ++at) {
+  return newest(streams_, tuple, iss);
+}
+
+const DurableStream* DurableModel::ended(log::Epoch epoch, const wire::FourTuple& tuple, wire::SeqNum iss) const {
+  const auto found = ended_.find(epoch);
+  return found == ended_.end() ? nullptr : newest(found->second, tuple, iss);
+}
+
+const DurableStream* DurableModel::newest(const Streams& streams, const wire::FourTuple& tuple, wire::SeqNum iss) {
+  // Ids only grow.
+  for (auto at = streams.rbegin(); at != streams.rend(); ++at) {
     if (at->second.tuple == tuple && at->second.iss == iss) return &at->second;
   }
   return nullptr;

@@ -43,6 +43,8 @@ class StreamJudge {
   virtual ~StreamJudge() = default;
   // Bytes of the stream between these ends that the node wants stored. Fails the world where they are wrong.
   virtual void judge_stored(const DurableStream& stream, bool inbound, std::uint64_t offset, Bytes bytes, bool fin) = 0;
+  // Another epoch is the log's: its start is on its way to the disks.
+  virtual void epoch_begins() {}
 };
 
 class DurableModel : public DiskWatcher {
@@ -50,7 +52,10 @@ class DurableModel : public DiskWatcher {
   DurableModel(Context& context, StreamJudge& judge, unsigned disks, unsigned stored_on);
 
   // To read the log's key from; set once.
-  void watch(std::vector<const location::MemoryDisk*> disks) { disks_ = std::move(disks); }
+  void watch(std::vector<const Contents*> disks) { disks_ = std::move(disks); }
+  // The log has one owner after the other, on several nodes: nothing of an older epoch lands once a later one has
+  // begun, and what each epoch had at its end is remembered (ended()).
+  void watch_owners() { owners_ = true; }
   // Once a batch has been written.
   const std::optional<log::LogKey>& key() const { return key_; }
   // Where the chain ends at one disk, as far as it is whole there.
@@ -74,6 +79,10 @@ class DurableModel : public DiskWatcher {
   unsigned needed() const { return std::max(stored_on_, static_cast<unsigned>(prefix_.size()) - stored_on_ + 1); }
   // The first of the newest `count` segments that hold something durable: these must be there, whatever is released.
   std::uint64_t newest_segments(std::uint64_t count) const;
+  // That is being written.
+  log::Epoch epoch() const { return epoch_; }
+  // The stream as it was when this epoch came to its end; null where it had none of that name.
+  const DurableStream* ended(log::Epoch epoch, const wire::FourTuple& tuple, wire::SeqNum iss) const;
   std::uint64_t epochs() const { return epochs_.size(); }
   // A process begins: whatever it says must rest on its own epoch.
   void new_life() { epoch_start_ = Lsn{}; }
@@ -104,6 +113,7 @@ class DurableModel : public DiskWatcher {
 
   void check_released(const location::PendingOperation& operation);
   bool learn_key();
+  void check_late(const log::BatchHeader& header);
   void read_batch(const log::BatchHeader& header, Bytes bytes);
   std::optional<Effect> read_record(const log::Record& record);
   void begin_epoch(const log::BatchHeader& header, Bytes epoch_start);
@@ -113,7 +123,7 @@ class DurableModel : public DiskWatcher {
   void check_promise(log::Epoch epoch);
   void check_segment(unsigned disk, const log::BatchHeader& header);
   void look_at_disks(Lsn adopted_end);
-  bool is_on_disk(const location::MemoryDisk& disk, const Batch& batch, Lsn lsn) const;
+  bool is_on_disk(const Contents& disk, const Batch& batch, Lsn lsn) const;
   void advance();
   void apply(const Effect& effect);
   void apply_connection(StreamId id, const DurableStream& connection);
@@ -123,7 +133,7 @@ class DurableModel : public DiskWatcher {
   Context& context_;
   StreamJudge& judge_;
   unsigned stored_on_;
-  std::vector<const location::MemoryDisk*> disks_;
+  std::vector<const Contents*> disks_;
   std::optional<log::LogKey> key_;
 
   std::map<BatchKey, Batch> batches_;
@@ -138,8 +148,12 @@ class DurableModel : public DiskWatcher {
   std::set<std::uint64_t> segments_;               // that hold something durable
   std::uint64_t mark_begun_ = 0, first_kept_ = 0;  // as durable checkpoints say; begun, complete
 
-  std::map<StreamId, DurableStream> streams_;  // durable
-  std::map<StreamId, DurableStream> names_;    // as last written: tuple and sequence numbers only
+  using Streams = std::map<StreamId, DurableStream>;
+  static const DurableStream* newest(const Streams& streams, const wire::FourTuple& tuple, wire::SeqNum iss);
+  Streams streams_;  // durable
+  bool owners_ = false;
+  std::map<log::Epoch, Streams> ended_;      // as they were durable at the end of an epoch
+  std::map<StreamId, DurableStream> names_;  // as last written: tuple and sequence numbers only
 };
 
 }  // namespace holdfast::sim

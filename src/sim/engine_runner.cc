@@ -8,6 +8,27 @@
 
 namespace holdfast::sim {
 
+void give_frame(stack::Engine& engine, Packet& packet, Prng& prng, Time now) {
+  wire::RxFrame frame;
+  frame.checksum_trusted = packet.partial_checksum;
+  frame.gso_size = packet.gso_size;
+  MutableBytes all(packet.bytes);
+  std::size_t split = all.size();
+  const MutableBytes space = prng.one_in(4) ? MutableBytes{} : engine.receive_space();
+  if (!space.empty()) {
+    constexpr std::size_t kUsualHeaders = 14 + 20 + 32;
+    split = prng.one_in(4) ? static_cast<std::size_t>(prng.below(all.size() + 1)) : kUsualHeaders;
+    split = std::min(split, all.size());
+    if (all.size() - split > space.size()) split = all.size();
+  }
+  frame.head = all.first(split);
+  if (split < all.size()) {
+    frame.body = space.first(all.size() - split);
+    std::memcpy(frame.body.data(), all.data() + split, all.size() - split);
+  }
+  engine.on_frame(frame, now);
+}
+
 void EngineRunner::start(const std::function<std::unique_ptr<stack::Engine>(wire::FrameSink&)>& make) {
   HF_ASSERT(engine_ == nullptr);
   ++life_;
@@ -53,25 +74,7 @@ void EngineRunner::turn() {
 
 void EngineRunner::give(Packet& packet) {
   if (hooks_.arrives) hooks_.arrives(packet);
-  wire::RxFrame frame;
-  frame.checksum_trusted = packet.partial_checksum;
-  frame.gso_size = packet.gso_size;
-  MutableBytes all(packet.bytes);
-  // The split: mostly behind the usual headers, as a link guesses, sometimes anywhere, sometimes none.
-  std::size_t split = all.size();
-  const MutableBytes space = prng_.one_in(4) ? MutableBytes{} : engine_->receive_space();
-  if (!space.empty()) {
-    constexpr std::size_t kUsualHeaders = 14 + 20 + 32;
-    split = prng_.one_in(4) ? static_cast<std::size_t>(prng_.below(all.size() + 1)) : kUsualHeaders;
-    split = std::min(split, all.size());
-    if (all.size() - split > space.size()) split = all.size();
-  }
-  frame.head = all.first(split);
-  if (split < all.size()) {
-    frame.body = space.first(all.size() - split);
-    std::memcpy(frame.body.data(), all.data() + split, all.size() - split);
-  }
-  engine_->on_frame(frame, context_.now());
+  give_frame(*engine_, packet, prng_, context_.now());
 }
 
 void EngineRunner::finish() {

@@ -14,6 +14,10 @@
 
 namespace holdfast::sim {
 
+// Gives a frame to the engine, split between head and receive space: mostly behind the usual headers, as a link
+// guesses, sometimes anywhere, sometimes not at all.
+void give_frame(stack::Engine& engine, Packet& packet, Prng& prng, Time now);
+
 class EngineRunner : public wire::FrameSink {
  public:
   struct Hooks {

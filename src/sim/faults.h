@@ -67,12 +67,32 @@ enum class Fault : std::uint8_t {
   kSynCookieTaken,  // a peer goes on by one
   kReplayedAck,     // the ACK of a cookie, once more, when its connection is over
   kReleased,        // (no fault) a segment that was full is used again or removed
+  // a service group on a pool (group_world.h)
+  kTakeover,        // (no fault) the log was taken from another owner, or taken again
+  kTakeLost,        // somebody else was quicker, or the owner has renewed
+  kHandOver,        // asked for
+  kNodeStopped,     // SIGSTOP
+  kZombie,          // woke up, or came back, and the log was another's
+  kZombieFrames,    // frames of a stopped node that leave when it wakes up
+  kFramesCut,       // a node's line to the switch
+  kPoolCut,         // an operation of a node that is cut off from the pool
+  kPoolSlow,        // an operation, or its answer, that takes several leases perhaps
+  kUnknownOutcome,  // an answer that did not come in time
+  kLandedLate,      // executed after its sender was told that
+  kRenewalLost,
+  kFencedWrite,  // a write of a former owner that met the fence
+  kPassedOn,     // frames that a former owner has passed on
   kCount
 };
 
 inline constexpr std::size_t kFaultCount = static_cast<std::size_t>(Fault::kCount);
 
 std::string_view to_string(Fault fault);
+
+// A node alone on its disks, or a service group on a pool.
+enum class WorldKind : std::uint8_t { kNode, kGroup };
+// Whether it can happen in such a world.
+bool can_happen(Fault fault, WorldKind kind);
 
 struct FaultCounts {
   std::array<std::uint64_t, kFaultCount> counts{};

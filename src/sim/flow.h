@@ -77,6 +77,7 @@ struct Flow {
   bool timestamps = false, sack = false;  // negotiated
   std::uint8_t scale = 0;                 // of the windows that the node sends
   std::uint64_t acked = 0;                // inbound offset; the FIN not counted
+  std::optional<wire::SeqNum> acked_as;   // `iss` then: a late duplicate of its SYN may have opened another since
   bool fin_acked = false;
   std::uint64_t right_edge = 0;  // highest inbound offset ever advertised
   std::optional<std::uint16_t> last_window;

@@ -16,7 +16,8 @@ using namespace holdfast;
 struct Options {
   sim::SeedRange range;
   unsigned jobs = std::max(1U, std::thread::hardware_concurrency());
-  bool trace = false, json = false;
+  bool trace = false, json = false, group = false;
+  sim::WorldKind kind() const { return group ? sim::WorldKind::kGroup : sim::WorldKind::kNode; }
   std::string mutant;
 };
 
@@ -25,6 +26,7 @@ bool parse(int argc, char** argv, Options& options, int& status) {
   app.add_option("--seeds", options.range.count, "How many seeds")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--from", options.range.first, "The first seed")->capture_default_str();
   app.add_option("--jobs", options.jobs, "Worlds at the same time")->capture_default_str()->check(CLI::Range(1, 1024));
+  app.add_flag("--pools", options.group, "Worlds in which a service group shares a pool, instead of a node with disks");
   app.add_flag("--trace", options.trace, "Print what happens, frame by frame; one seed after the other");
   app.add_flag("--json", options.json, "Print the summary as JSON");
   app.add_option("--mutant", options.mutant, "Plant a seeded bug (only in a build with mutants)");
@@ -52,10 +54,10 @@ bool plant(const std::string& name) {
 #endif
 }
 
-int trace_seeds(const sim::SeedRange& range) {
+int trace_seeds(sim::WorldKind kind, const sim::SeedRange& range) {
   bool ok = true;
   for (std::uint64_t seed = range.first; seed != range.first + range.count; ++seed) {
-    const sim::WorldResult result = sim::run_world(seed, {.trace = true});
+    const sim::WorldResult result = sim::run_any_world(kind, seed, {.trace = true});
     fmt::print("seed {}: {}, {} events, {:.1f} simulated seconds, trace {:016x}\n", seed,
                result.ok ? "passed" : "FAILED " + result.failure, result.events, result.simulated_seconds,
                result.trace_hash);
@@ -75,9 +77,10 @@ int main(int argc, char** argv) {
     if (!plant(options.mutant)) return 2;
     replay += " --mutant " + options.mutant;
   }
-  if (options.trace) return trace_seeds(options.range);
-  sim::Report report(options.range.count, replay, options.json);
-  sim::run_seeds(options.range, {.jobs = options.jobs}, [&](const sim::WorldResult& result) {
+  if (options.group) replay += " --pools";
+  if (options.trace) return trace_seeds(options.kind(), options.range);
+  sim::Report report(options.kind(), options.range.count, replay, options.json);
+  sim::run_seeds(options.range, {.kind = options.kind(), .jobs = options.jobs}, [&](const sim::WorldResult& result) {
     report.add(result);
     return true;
   });

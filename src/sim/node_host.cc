@@ -31,15 +31,15 @@ NodeHost::NodeHost(Context& context, Network& network, Oracle& oracle, const Pla
   network.to_switch(port_).delay = network.from_switch(port_).delay = Duration::zero();
   network.to_switch(port_).pass_whole = network.from_switch(port_).pass_whole = 1'000'000;
   runner_.burst = scenario.node_burst;
-  std::vector<const location::MemoryDisk*> memories;
+  std::vector<const Contents*> contents;
   for (unsigned number = 0; number < scenario.disks; ++number) {
     auto& disk =
         *disks_.emplace_back(std::make_unique<Disk>(context, oracle.model(), number, Prng(prng_.next(), "disk")));
     disk.faults = scenario.is_bad(number) ? scenario.bad_disk : scenario.disk;
     if (scenario.disk_capacity != 0) disk.memory().faults.capacity = scenario.disk_capacity;
-    memories.push_back(&disk.memory());
+    contents.push_back(&disk);
   }
-  oracle.model().watch(std::move(memories));
+  oracle.model().watch(std::move(contents));
 }
 
 NodeHost::~NodeHost() {

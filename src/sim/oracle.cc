@@ -262,6 +262,12 @@ void Oracle::resumed(const wire::FourTuple& tuple, bool log_is_full) {
 }
 
 void Oracle::node_died() {
+  begin_life();
+  model_.new_life();
+}
+
+// Whoever speaks for the node from here on had nothing in memory of what was said before.
+void Oracle::begin_life() {
   ++deaths_;
   for (Flow& flow : flows_) flow.node_died();
   refusable_.clear();
@@ -269,7 +275,6 @@ void Oracle::node_died() {
   unresolved_.clear();
   epoch_started_ = kNever;
   fragments_.clear();
-  model_.new_life();
 }
 
 // ---- Taps: from the node ----
@@ -303,7 +308,7 @@ void Oracle::node_sends_arp(const Packet& packet) {
   const auto arp = view_arp(packet);
   if (arp->operation != wire::ArpOperation::kReply) {  // a question, or an announcement
     // Each waits for a write, so that it leaves when one has just come through, in the node's next turn.
-    if (context_.now() - storage_moved_ > kTurn) {
+    if (context_.now() - std::max(storage_moved_, turn_went_on_) > kTurn) {
       return context_.fail("an ARP request leaves, and nothing has become durable since {}",
                            storage_moved_.time_since_epoch().count());
     }

@@ -43,6 +43,14 @@ class Oracle : public StreamJudge {
 
   DurableModel& model() { return model_; }
 
+  // The address goes from node to node (oracle_owners.cc). Their clocks differ by at most so much, in parts of a
+  // million.
+  void watch_owners(std::uint32_t drift) {
+    model_.watch_owners();
+    owners_ = true;
+    drift_ = drift;
+  }
+
   // ---- The script ----
   // The stream that will go through this connection; known before or after its SYN was seen.
   void expect(const wire::FourTuple& tuple, const StreamPlan& plan);
@@ -56,6 +64,8 @@ class Oracle : public StreamJudge {
   void node_receives(const Packet& packet);
   void node_sends(const Packet& packet);
   void node_died();
+  // A frame of a node whose epoch has been followed by another: it may repeat what it has said, and nothing else.
+  void former_owner_sends(const Packet& packet, log::Epoch epoch);
   // A replacement took this connection over. Where its log is full, or it has waited in vain for segments to be
   // prepared, its window may shrink, once.
   void resumed(const wire::FourTuple& tuple, bool log_is_full);
@@ -67,17 +77,22 @@ class Oracle : public StreamJudge {
   void check_promises();
   // Storage has stood still for long enough that windows may be shrunk to 0.
   void storage_moved();
+  // The node has had to wait in the middle of its turn, for what it read.
+  void turn_goes_on() { turn_went_on_ = context_.now(); }
 
   // All connections, oldest first.
   const std::deque<Flow>& flows() const { return flows_; }
 
   // ---- StreamJudge ----
   void judge_stored(const DurableStream& stream, bool inbound, std::uint64_t offset, Bytes bytes, bool fin) override;
+  void epoch_begins() override;
 
  private:
   // What a refusal would look like: sequence and acknowledgement number of the RST.
   using Refusal = std::tuple<wire::FourTuple, std::uint32_t, std::uint32_t>;
 
+  void begin_life();
+  void check_former(const Flow& flow, const TcpView& view, Bytes payload, log::Epoch epoch);
   void node_receives_tcp(const Packet& packet, bool reassembled);
   // The newest that its peer opened (or the node, to it).
   Flow* newest(const wire::FourTuple& tuple);
@@ -126,11 +141,13 @@ class Oracle : public StreamJudge {
   std::set<wire::Ipv4Address> unresolved_;                                 // asked for their link address, in this life
   std::map<std::shared_ptr<const Packet>, std::set<unsigned>> fragments_;  // that reached the node
   std::map<wire::FourTuple, std::uint32_t> first_ts_;                      // TSval of the first segment
-  unsigned deaths_ = 0;
+  unsigned deaths_ = 0;                                                    // or changes of owner
+  bool owners_ = false;
+  std::uint32_t drift_ = 0;
   Flow* just_came_ = nullptr;  // the flow of the frame being handled
   Time excused_until_{};
   Time refused_until_{};
-  Time storage_moved_{};
+  Time storage_moved_{}, turn_went_on_{};
   Time stall_ended_{};
   Time epoch_started_ = kNever;  // this life's epoch: when its start was durable
 };

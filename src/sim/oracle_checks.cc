@@ -166,6 +166,7 @@ void Oracle::check_ack(Flow& flow, const TcpView& view, const DurableStream& str
   }
   if (edge > flow.acked || covers_fin) flow.waiting_since.reset();
   flow.acked = edge;
+  flow.acked_as = flow.iss;
   flow.fin_acked |= covers_fin;
   std::erase_if(flow.stamped, [edge](const Flow::Stamped& segment) { return segment.end <= edge; });
   if (!flow.waiting_since && flow.delivered.contiguous_from(edge) > edge) flow.waiting_since = context_.now();
@@ -212,7 +213,7 @@ void Oracle::check_window(Flow& flow, const TcpView& view) {
   // 7323 section 2.4).
   const std::uint64_t granule = std::uint64_t{1} << (scaled ? flow.scale : 0);
   if (right + granule <= flow.right_edge) {
-    const bool stalled = window == 0 && storage_stands_still();
+    const bool stalled = window == 0 && (storage_stands_still() || waited_for_address(flow));
     if (std::exchange(flow.may_retreat, false)) {
       flow.right_edge = right;
     } else if (!stalled) {
@@ -255,7 +256,8 @@ void Oracle::check_clock(const wire::FourTuple& tuple, const TcpView& view) {
   if (!ts) return;
   const std::uint32_t first = first_ts_.try_emplace(tuple, ts->value).first->second;
   const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(context_.now().time_since_epoch()).count();
-  if (static_cast<std::int32_t>(ts->value - first) <= passed + kAhead * (deaths_ + 1)) return;
+  const std::int64_t at_most = passed + passed * drift_ / 1'000'000 + kAhead * (deaths_ + 1);
+  if (static_cast<std::int32_t>(ts->value - first) <= at_most) return;
   context_.fail("{}: TSval has leapt from {} to {} within {} ms and {} deaths", tuple.to_string(), first, ts->value,
                 passed, deaths_);
 }

@@ -44,7 +44,7 @@ std::string PlainPeer::unfinished() const {
 }
 
 void PlainPeer::ask_for_node() {
-  if (node_mac_) return;
+  if (node_mac_ && plan_.asks_again == Duration::zero()) return;
   Packet packet;
   packet.bytes.resize(wire::kEthernetHeader + wire::kArpPacket);
   wire::emit_ethernet({.destination = wire::kBroadcastMac, .source = place_.mac, .ether_type = wire::kEtherTypeArp},
@@ -56,7 +56,8 @@ void PlainPeer::ask_for_node() {
                   .target = place_.node},
                  MutableBytes(packet.bytes).subspan(wire::kEthernetHeader));
   network_.send(port_, std::move(packet));
-  context_.queue.after(std::chrono::seconds(1), [this] { ask_for_node(); });
+  const Duration pause = node_mac_ ? plan_.asks_again : std::chrono::seconds(1);
+  context_.queue.after(pause, [this] { ask_for_node(); });
 }
 
 void PlainPeer::receive_arp(Bytes bytes) {

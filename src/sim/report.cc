@@ -16,8 +16,8 @@ constexpr std::uint64_t kEnoughSeeds = 500;
 
 }  // namespace
 
-Report::Report(std::uint64_t seeds, std::string replay, bool json)
-    : seeds_(seeds), replay_(std::move(replay)), json_(json), terminal_(::isatty(STDERR_FILENO) == 1) {}
+Report::Report(WorldKind kind, std::uint64_t seeds, std::string replay, bool json)
+    : kind_(kind), seeds_(seeds), replay_(std::move(replay)), json_(json), terminal_(::isatty(STDERR_FILENO) == 1) {}
 
 void Report::add(const WorldResult& result) {
   ++done_;
@@ -73,6 +73,7 @@ void Report::print_text(double seconds) const {
   std::string never;
   for (std::size_t i = 0; i < kFaultCount; ++i) {
     const auto fault = static_cast<Fault>(i);
+    if (!can_happen(fault, kind_)) continue;
     if (faults_[fault] == 0) never += fmt::format(" {}", to_string(fault));
     fmt::print("{}{:>15} {:<9}", column++ % 5 == 0 ? "\n" : "", to_string(fault), faults_[fault]);
   }

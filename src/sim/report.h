@@ -14,7 +14,7 @@ namespace holdfast::sim {
 class Report {
  public:
   // `replay`: the command that replays a seed, which is appended.
-  Report(std::uint64_t seeds, std::string replay, bool json);
+  Report(WorldKind kind, std::uint64_t seeds, std::string replay, bool json);
 
   void add(const WorldResult& result);
   // The summary. Returns whether every seed passed.
@@ -25,6 +25,7 @@ class Report {
   void print_text(double seconds) const;
   void print_json(double seconds) const;
 
+  WorldKind kind_;
   std::uint64_t seeds_;
   std::string replay_;
   bool json_;

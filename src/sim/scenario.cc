@@ -67,6 +67,26 @@ class Chooser {
     return std::move(scenario_);
   }
 
+  // The same hosts and wires, and no disks.
+  Scenario choose_for_group() {
+    scenario_.theme = "group";
+    for (bool* other : {&on_.bad_wire, &on_.slow_line, &on_.partition, &on_.aborts}) *other = prng_.one_in(5);
+    on_.plain = prng_.one_in(2);
+    span_ = prng_.between(seconds(1), seconds(10));
+    scenario_.faults_end = span_ + seconds(1);
+    choose_storage();
+    scenario_.disks = scenario_.stored_on = 1;
+    choose_node();
+    choose_peers();
+    choose_partitions();
+    for (PlainPeerPlan& peer : scenario_.plain_peers) peer.asks_again = prng_.between(seconds(1), seconds(20));
+    scenario_.group = choose_group(scenario_.seed, span_);
+    for (const GroupEvent& event : scenario_.group.events) {
+      scenario_.faults_end = std::max(scenario_.faults_end, event.at + event.lasts + milliseconds(1));
+    }
+    return std::move(scenario_);
+  }
+
  private:
   void choose_theme() {
     unsigned sum = 0;
@@ -426,10 +446,24 @@ Scenario choose_scenario(std::uint64_t seed) {
   return scenario;
 }
 
+Scenario choose_group_scenario(std::uint64_t seed) {
+  Scenario scenario = Chooser(seed).choose_for_group();
+  Prng prng(seed, "retention");
+  if (prng.one_in(3)) scenario.retain_bytes = prng.between(3, 6) << 20;
+  return scenario;
+}
+
 std::string describe(const Scenario& scenario) {
   std::size_t streams = 0;
   for (const ClientPlan& client : scenario.clients) streams += client.streams.size();
   for (const PlainPeerPlan& peer : scenario.plain_peers) streams += peer.streams.size();
+  if (!scenario.group.nodes.empty()) {
+    return fmt::format(
+        "seed {} \"{}\": {} nodes, lease {} ms, {} clients, {} plain peers, {} streams, {} events, {} partitions",
+        scenario.seed, scenario.theme, scenario.group.nodes.size(), scenario.group.lease / milliseconds(1),
+        scenario.clients.size(), scenario.plain_peers.size(), streams, scenario.group.events.size(),
+        scenario.partitions.size());
+  }
   return fmt::format(
       "seed {} \"{}\": {} of {} disks, {} clients, {} plain peers, {} streams, {} dialled, {} deaths, "
       "{} disk spells, {} partitions{}{}{}{}",

@@ -12,6 +12,7 @@
 
 #include "base/units.h"
 #include "sim/disk.h"
+#include "sim/group_plan.h"
 #include "sim/network.h"
 #include "sim/stream_content.h"
 #include "tcp/config.h"
@@ -63,6 +64,7 @@ struct PlainPeerPlan {
   std::uint32_t receive_buffer = 32U << 10;
   std::uint64_t read_bytes_per_second = 0;  // 0: at once. Slow readers close their window
   LineFaults to_node, from_node;
+  Duration asks_again{};  // how often it makes sure of the node's link address; 0: never
   std::vector<StreamPlan> streams;
 };
 
@@ -150,12 +152,16 @@ struct Scenario {
   std::vector<Partition> partitions;
   AttackPlan attack;
 
+  GroupPlan group;  // of a world in which a service group has the address
+
   // No fault begins after this; everything must be complete `grace` later.
   Duration faults_end{};
   Duration grace = std::chrono::minutes(20);
 };
 
 Scenario choose_scenario(std::uint64_t seed);
+// Of a service group on a pool (group_world.h).
+Scenario choose_group_scenario(std::uint64_t seed);
 
 // One line for people.
 std::string describe(const Scenario& scenario);

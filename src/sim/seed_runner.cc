@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "sim/group_world.h"
 
 namespace holdfast::sim {
 
@@ -89,14 +90,14 @@ std::optional<WorldResult> receive_result(int fd) {
   return result;
 }
 
-[[noreturn]] void work(int seeds, int results, bool quiet) {
-  if (quiet) {
+[[noreturn]] void work(int seeds, int results, const RunOptions& options) {
+  if (options.quiet) {
     const int nowhere = ::open("/dev/null", O_WRONLY);
     if (nowhere >= 0) ::dup2(nowhere, STDERR_FILENO);
   }
   std::uint64_t seed = 0;
   while (read_all(seeds, &seed, sizeof seed)) {
-    if (!send_result(results, run_world(seed, {}))) break;
+    if (!send_result(results, run_any_world(options.kind, seed, {}))) break;
   }
   ::_exit(0);
 }
@@ -111,7 +112,7 @@ std::chrono::nanoseconds processor_time(pid_t process) {
 
 class Worker {
  public:
-  void start(bool quiet) {
+  void start(const RunOptions& options) {
     int down[2], up[2];
     HF_ASSERT(::pipe(down) == 0 && ::pipe(up) == 0);
     pid_ = ::fork();
@@ -119,7 +120,7 @@ class Worker {
     if (pid_ == 0) {
       ::close(down[1]);
       ::close(up[0]);
-      work(down[0], up[1], quiet);
+      work(down[0], up[1], options);
     }
     ::close(down[0]);
     ::close(up[1]);
@@ -176,6 +177,10 @@ std::string how_it_died(int status) {
 
 }  // namespace
 
+WorldResult run_any_world(WorldKind kind, std::uint64_t seed, const WorldOptions& options) {
+  return kind == WorldKind::kGroup ? run_group_world(seed, options) : run_world(seed, options);
+}
+
 void run_seeds(const SeedRange& range, const RunOptions& options, const std::function<bool(const WorldResult&)>& done) {
   ::signal(SIGPIPE, SIG_IGN);
   std::vector<Worker> workers(std::max(1U, options.jobs));
@@ -189,7 +194,7 @@ void run_seeds(const SeedRange& range, const RunOptions& options, const std::fun
     std::vector<Worker*> by_index;
     for (Worker& worker : workers) {
       if (!worker.seed() && next != end) {
-        if (!worker.alive()) worker.start(options.quiet);
+        if (!worker.alive()) worker.start(options);
         worker.give(next++);
       }
       if (!worker.seed()) continue;

@@ -15,7 +15,11 @@ struct SeedRange {
   std::uint64_t first = 1, count = 1;
 };
 
+// The world of this seed.
+WorldResult run_any_world(WorldKind kind, std::uint64_t seed, const WorldOptions& options);
+
 struct RunOptions {
+  WorldKind kind = WorldKind::kNode;
   unsigned jobs = 1;
   bool quiet = false;              // what children say (failed assertions) is not shown
   unsigned seconds_per_seed = 30;  // processor time, after which a world counts as endless

@@ -57,7 +57,7 @@ void check_stream(Context& context, Oracle& oracle, log::Reader& reader, StreamI
   if (!info && may_be_gone && info.error().kind == Error::Kind::kUsage) return;  // opened in that batch; or released
   if (!info) return context.fail("stream {} cannot be shown: {}", id.value, info.error().message);
   // What was acknowledged is the least; what the model holds durable is as good as acknowledged.
-  std::uint64_t in = std::max(stream.in_end, flow != nullptr ? flow->acked : 0);
+  std::uint64_t in = std::max(stream.in_end, flow != nullptr && flow->acked_as == stream.iss ? flow->acked : 0);
   std::uint64_t out = stream.out_end;
   if (tail == Tail::kMayBeRotten) {
     in = std::min(in, info->in.end.value);
@@ -96,6 +96,12 @@ void check_streams(Context& context, Oracle& oracle, const std::vector<std::uniq
     handles.push_back(std::make_unique<location::Memory>(disk->share()));
     locations.push_back(handles.back().get());
   }
+  check_streams(context, oracle, locations, tail, retain_bytes);
+}
+
+void check_streams(Context& context, Oracle& oracle, const std::vector<location::Location*>& locations, Tail tail,
+                   std::uint64_t retain_bytes) {
+  if (oracle.model().streams().empty() || context.verdict.failed()) return;
   auto reader = log::Reader::open(locations);
   if (!reader) return context.fail("the log cannot be read: {}", reader.error().message);
   // One segment may be begun of which nothing is durable; one file may be what is left of an owner that lost.

@@ -18,5 +18,8 @@ enum class Tail : std::uint8_t { kWhole, kMayBeRotten };
 
 void check_streams(Context& context, Oracle& oracle, const std::vector<std::unique_ptr<Disk>>& disks, Tail tail,
                    std::uint64_t retain_bytes);
+// The same from any places.
+void check_streams(Context& context, Oracle& oracle, const std::vector<location::Location*>& locations, Tail tail,
+                   std::uint64_t retain_bytes);
 
 }  // namespace holdfast::sim

@@ -11,13 +11,13 @@
 #include <string>
 #include <vector>
 
-#include "location/fiber.h"
+#include "sim/fiber.h"
 #include "location/pool_oracle.h"
 #include "location/rados/pool.h"
 
 namespace holdfast::location::rados::test {
 
-using holdfast::test::Fiber;
+using holdfast::sim::Fiber;
 
 inline constexpr std::uint64_t kBlocksPerSegment = 6;  // and a footer, which is written later if at all
 inline constexpr std::uint64_t kFooterAt = kBlocksPerSegment * kBlock, kSegmentSize = kFooterAt + kBlock;

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "location/fiber.h"
+#include "sim/fiber.h"
 #include "location/rados/memory_store.h"
 #include "location/rados/pool.h"
 #include "log/world.h"
@@ -17,7 +17,7 @@
 namespace holdfast::log {
 namespace {
 
-using holdfast::test::Fiber;
+using sim::Fiber;
 using location::rados::Journey;
 using location::rados::MemoryCluster;
 using location::rados::MemoryOperation;

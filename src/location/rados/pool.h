@@ -40,6 +40,8 @@ struct Self {
   std::string mac;
   Duration lease = std::chrono::seconds(2);  // 100 ms to 10 min
   std::string serves;                        // Owner::serves
+  // For so long a read that is not answered is asked for again: peers wait for what it is to bring.
+  Duration reads_again_for = std::chrono::seconds(30);
 };
 
 // Of whoever waits for a pool before the log runs, while it is taken and read.
@@ -130,6 +132,7 @@ class Pool final : public Location {
   Result<void> lock(Duration bound) override;
   // We hold the log; whether another one does is for lock() and for readers to find out.
   bool has_owner() const override;
+  Result<void> confirm_lock() override;
   Result<std::vector<SegmentInfo>> segments() override;
   Result<void> read(SegmentNumber segment, std::uint64_t offset, MutableBytes into) override;
   Result<std::optional<std::vector<std::byte>>> read_blob(const std::string& blob) override;
@@ -168,6 +171,7 @@ class Pool final : public Location {
   void ask_for_piece(const ReadAhead::Piece& wanted);
   Finished ask(const ObjectRead& read);
   Finished ask(const ObjectWrite& write);
+  Finished ask_patiently(const ObjectRead& read);
   Finished await(std::uint64_t tag, const std::string& object);
   std::optional<Finished> await(std::uint64_t tag, Time bound);
   void work();

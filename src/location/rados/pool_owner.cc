@@ -257,4 +257,15 @@ Result<void> Pool::lock(Duration bound) {
 
 bool Pool::has_owner() const { return owned_ && !fenced_; }
 
+// Not only whether we know already: between two renewals, or cut off, we know nothing.
+Result<void> Pool::confirm_lock() {
+  if (has_owner()) {
+    const auto head = look_at_owner();
+    if (!head) return std::unexpected(head.error());
+    if (head->epoch != epoch_) fence_off(Outcome::kGuard);
+  }
+  if (!has_owner()) return fail(Error::Kind::kBusy, fmt::format("{}: another node has taken this log over", place_));
+  return {};
+}
+
 }  // namespace holdfast::location::rados

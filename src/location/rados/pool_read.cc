@@ -15,7 +15,7 @@ Result<void> Pool::read(SegmentNumber segment, std::uint64_t offset, MutableByte
   const ReadAhead::Piece first{segment, offset / ReadAhead::kPiece};
   const bool worthwhile = into.size() > ReadAhead::kPiece / 2 || !ahead_.lacks(first);
   if (!worthwhile || offset + into.size() > size) {
-    return copy_data(ask(segment_read(log_, segment, offset, into.size())), into, place_, segment);
+    return copy_data(ask_patiently(segment_read(log_, segment, offset, into.size())), into, place_, segment);
   }
   const std::uint64_t last = (offset + into.size() - 1) / ReadAhead::kPiece;
   const std::uint64_t end = std::min((size + ReadAhead::kPiece - 1) / ReadAhead::kPiece, last + 1 + ReadAhead::kAhead);
@@ -29,6 +29,15 @@ Result<void> Pool::read(SegmentNumber segment, std::uint64_t offset, MutableByte
                       into.begin() + static_cast<std::ptrdiff_t>(from - offset));
   }
   return {};
+}
+
+// A read may be done as often as one likes.
+Finished Pool::ask_patiently(const ObjectRead& read) {
+  const Time give_up = store_->now() + self_.reads_again_for;
+  while (true) {
+    Finished finished = ask(read);
+    if (finished.outcome != Outcome::kUnknown || fenced_ || store_->now() >= give_up) return finished;
+  }
 }
 
 // 0 of a segment that is none of the log's.
@@ -64,7 +73,7 @@ Result<const std::vector<std::byte>*> Pool::piece(const ReadAhead::Piece& wanted
     work();
   }
   std::vector<std::byte> bytes(size_of(wanted));
-  if (auto done = copy_data(ask(read_of(wanted)), bytes, place_, wanted.segment); !done) {
+  if (auto done = copy_data(ask_patiently(read_of(wanted)), bytes, place_, wanted.segment); !done) {
     return std::unexpected(done.error());
   }
   const std::uint64_t question = next_tag_++ << 3 | kPiece;

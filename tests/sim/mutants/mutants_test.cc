@@ -20,10 +20,10 @@ struct Outcome {
   std::string how;
 };
 
-Outcome hunt(Mutant mutant, const SeedRange& seeds) {
+Outcome hunt(Mutant mutant, const SeedRange& seeds, WorldKind kind = WorldKind::kNode) {
   active_mutant = mutant;
   Outcome outcome;
-  run_seeds(seeds, {.jobs = 2, .quiet = true, .seconds_per_seed = 30}, [&](const WorldResult& result) {
+  run_seeds(seeds, {.kind = kind, .jobs = 2, .quiet = true, .seconds_per_seed = 30}, [&](const WorldResult& result) {
     if (result.ok) return true;
     outcome = {true, result.seed, result.failure};
     return false;

@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-namespace holdfast::test {
+namespace holdfast::sim {
 
 class Fiber {
  public:
@@ -59,4 +59,4 @@ class Fiber {
   bool ended_ = false;
 };
 
-}  // namespace holdfast::test
+}  // namespace holdfast::sim

@@ -81,7 +81,8 @@ Result<std::unique_ptr<log::Log>> Session::open_log(gate::Recovery& recovered) {
   if (!places) return std::unexpected(places.error());
   stop_->arm();
   for (auto* const pool : places->pools) {
-    pool->set_patience({.over =
+    pool->set_patience({.reads_once = true,
+                        .over =
                             [this] {
                               stop_->take();
                               stop_->arm();

@@ -40,8 +40,10 @@ class Silence : public testing::Test {
         }
       };
       auto store = std::make_unique<MemoryStore>(clusters[i], location::rados::MemoryClock{}, pass);
-      locations.push_back(std::make_unique<Pool>(names.at(i), "log", std::move(store),
-                                                 Self{"a", "h", 1, "", std::chrono::seconds(2), ""}));
+      auto pool =
+          std::make_unique<Pool>(names.at(i), "log", std::move(store), Self{"a", "h", 1, "", std::chrono::seconds(2)});
+      pool->set_patience({.reads_once = true});
+      locations.push_back(std::move(pool));
     }
     std::array<std::byte, 96> entropy{};
     entropy[0] = static_cast<std::byte>(++starts);

@@ -48,6 +48,8 @@ struct Self {
 struct Patience {
   // For answers to writes, since the last one came.
   Duration bound = std::chrono::seconds(15);
+  // A read that is not answered in time is not asked for again: other locations may do, or all of it is tried again.
+  bool reads_once = false;
   // Asked again and again while anything is waited for: true ends it. Whoever has this look at something that wakes the
   // store's wait() is heard at once. May be unset, like the next.
   std::function<bool()> over;

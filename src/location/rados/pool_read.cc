@@ -36,7 +36,8 @@ Finished Pool::ask_patiently(const ObjectRead& read) {
   const Time give_up = store_->now() + self_.reads_again_for;
   while (true) {
     Finished finished = ask(read);
-    if (finished.outcome != Outcome::kUnknown || fenced_ || store_->now() >= give_up) return finished;
+    const bool again = finished.outcome == Outcome::kUnknown && !fenced_ && !patience_.reads_once;
+    if (!again || store_->now() >= give_up) return finished;
   }
 }
 

@@ -40,9 +40,9 @@ class Silence : public testing::Test {
         }
       };
       auto store = std::make_unique<MemoryStore>(clusters[i], location::rados::MemoryClock{}, pass);
-      auto pool =
-          std::make_unique<Pool>(names.at(i), "log", std::move(store), Self{"a", "h", 1, "", std::chrono::seconds(2)});
-      pool->set_patience({.reads_once = true});
+      auto pool = std::make_unique<Pool>(names.at(i), "log", std::move(store),
+                                         Self{"a", "h", 1, "", std::chrono::seconds(2), ""});
+      pool->set_patience({.reads_once = true, .over = {}, .tell = {}});
       locations.push_back(std::move(pool));
     }
     std::array<std::byte, 96> entropy{};

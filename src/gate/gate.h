@@ -58,6 +58,7 @@ struct GateCounters {
   std::uint64_t frames_dropped = 0;  // too many were waiting
   std::uint64_t undeliverable = 0;   // data for which the log had no room after all
   std::uint64_t bytes_stored = 0;
+  std::uint32_t widest_window = 0;  // that was promised
 };
 
 class Gate final : public tcp::Host, public log::CheckpointSource {

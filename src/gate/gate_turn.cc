@@ -30,6 +30,7 @@ void Gate::pump(Time now) {
   if (silent_) {
     clock_.stand_at(log_->stored_clock_ceiling(), now);
     log_->promise_clock(clock_.ceiling_to_promise(now));
+    log_->tell_time(now);
     log_->pump(true);
     look_for_room();
     last_progress_ = now;
@@ -37,6 +38,7 @@ void Gate::pump(Time now) {
   }
   if (!unspoken_.empty()) speak_to_the_settled(now);
   run_timers();
+  if (log_) log_->tell_time(now);
   if (log_ && now >= next_wall_clock_) {
     next_wall_clock_ = now + kWallClockEvery;
     log_->tell_wall_clock(wall_time());
@@ -282,7 +284,7 @@ void Gate::look_for_room() {
 Time Gate::deadline() const {
   if (silent_) return space_retry_;
   if (!touched_.empty()) return now_;
-  Time at = std::min({timers_.next(), lazy_flush_, space_retry_});
+  Time at = std::min({timers_.next(), lazy_flush_, space_retry_, log_ ? log_->deadline() : kNever});
   if (log_ && !stalled_ && waiting_for_storage()) at = std::min(at, last_progress_ + options_.stall_after);
   if (!log_ && !queue_.empty()) at = now_;
   return at;

@@ -48,6 +48,7 @@ void Gate::reserve_window(Entry& entry, StreamOffset end) {
     if (granted < more) starve(entry);
   }
   entry.appended.window = static_cast<std::uint32_t>(entry.reserved_edge - std::min(end, entry.reserved_edge));
+  counters_.widest_window = std::max(counters_.widest_window, entry.appended.window);
 }
 
 // What the stored records promise; for a service that sends back what arrives, no more than fits into the send buffer

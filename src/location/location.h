@@ -47,6 +47,9 @@ class Location {
   // Of what it reports as stored, it has made at least so many copies on devices of their own; at least 1.
   virtual unsigned copies() const { return 1; }
 
+  // Across a network: many writes may be under way at once at no cost to each other, and each may take long.
+  virtual bool remote() const { return false; }
+
   // ---- Before the log starts: blocking. ----
 
   // Takes every lock that a writer holds: the directory's own, and those on the descriptors that segments are written

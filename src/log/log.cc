@@ -16,7 +16,8 @@ Result<void> check(const Options& options) {
   if (options.batch_size < kBlock || options.batch_size > kMaxBatch - (1U << 20) || options.batch_size % kBlock != 0) {
     return bad(fmt::format("batch size {}: a multiple of 4 KiB up to 4 MiB, please", options.batch_size));
   }
-  if (options.max_in_flight == 0 || options.max_in_flight > 32) return bad("batches in flight: 1 to 32, please");
+  if (options.max_in_flight == 0 || options.max_in_flight > 32 || options.most_in_flight > 32)
+    return bad("batches in flight: 1 to 32, please");
   if (options.prepared_segments < 2 || options.prepared_segments > 1024) {
     return bad("prepared segments: 2 to 1024, please");
   }

@@ -16,6 +16,7 @@
 #include "base/units.h"
 #include "location/location.h"
 #include "log/record.h"
+#include "log/writes_report.h"
 
 namespace holdfast::log {
 
@@ -32,6 +33,7 @@ struct Options {
   std::uint64_t segment_size = 32ULL << 20;  // bytes, a multiple of 1 MiB, 1..1024 MiB; fixed when the log is formatted
   std::uint32_t batch_size = 512U << 10;     // bytes, a multiple of 4 KiB; a batch with one larger append may not exist
   unsigned max_in_flight = 4;                // batches
+  unsigned most_in_flight = 32;              // where a location across a network is far away (pipeline.h)
   unsigned prepared_segments = 4;            // kept ready ahead, beyond what is reserved
   std::uint64_t max_bytes = 0;               // of segments per location; 0: as much as the file system gives
   std::uint64_t checkpoint_every = 16ULL << 20;  // bytes of log between checkpoints
@@ -157,6 +159,10 @@ class Log {
   // one when nothing is in flight and `flush` is set), prepares and seals segments, drives checkpoints. Returns true
   // when durable() moved. Waits for no write; a small blob is replaced now and then at a location that keeps up.
   virtual bool pump(bool flush) = 0;
+  // Before pump(): what time it is. Nothing but how many batches are under way at once depends on it.
+  virtual void tell_time(Time /*now*/) {}
+  // pump() has something to do then, though nothing happens before.
+  virtual Time deadline() const { return kNever; }
   // Something is appended or asked for that no write in flight carries.
   virtual bool has_unissued() const = 0;
   // Operations in flight at any location: false means that pump() has nothing to wait for.
@@ -199,6 +205,7 @@ class Log {
 
   // ---- State ----
   virtual std::vector<LocationStatus> locations() const = 0;
+  virtual WritesReport take_writes() { return {}; }
   virtual unsigned stored_on() const = 0;  // W
   virtual unsigned count() const = 0;      // R
   // Fewer than W locations are active: nothing more becomes durable.

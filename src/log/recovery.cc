@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/mutant.h"
 #include "log/lost_segments.h"
+#include "log/pipeline.h"
 #include "log/quorum.h"
 #include "log/replica_set.h"
 #include "log/rot.h"
@@ -40,7 +41,8 @@ Result<std::optional<Promise>> read_promise(location::Location& location, const 
 // have been others then.
 std::uint64_t pipeline_reach(const Options& options) {
   constexpr std::uint64_t kOverhead = 256U << 10;
-  return std::max(kLeastReach, (options.max_in_flight + 1) * (options.batch_size + kOverhead));
+  return std::max({kLeastReach, (options.max_in_flight + 1) * (options.batch_size + kOverhead),
+                   Pipeline::most_bytes(options.batch_size) + 2 * kOverhead});
 }
 
 }  // namespace

@@ -101,8 +101,8 @@ void Replica::removed() {
 
 // One write that is stuck while later ones complete must not let the others run out of the prefix's span.
 bool Replica::may_submit(const BatchHeader& batch) const {
-  return batch.at.segment <= ready_through_ && submitted_ < kMaxSubmitted &&
-         batch.lsn.value <= prefix().value + Prefix::kSpan;
+  const unsigned most = location_ && location_->remote() ? kMaxSubmittedRemote : kMaxSubmitted;
+  return batch.at.segment <= ready_through_ && submitted_ < most && batch.lsn.value <= prefix().value + Prefix::kSpan;
 }
 
 std::uint8_t Replica::dequeue() {

@@ -79,8 +79,10 @@ class Replica {
   bool removing() const { return removing_ > 0; }
 
   // ---- Batches that wait, in LSN order: their segment is not ready here yet, or enough is on its way ----
-  // So that a location that stands still keeps few buffers from the others.
+  // So that a location that stands still keeps few buffers from the others; one across a network may need as many as
+  // the log has under way.
   static constexpr unsigned kMaxSubmitted = 8;
+  static constexpr unsigned kMaxSubmittedRemote = 32;
   bool may_submit(const BatchHeader& batch) const;
   void submitted() { ++submitted_; }
   void answered() { --submitted_; }

@@ -22,9 +22,16 @@ std::size_t buffer_size(const Options& options) {
   return round_up(options.batch_size + record_size(kMaxRecordPayload) + kReceiveSpace, kBlock);
 }
 
-std::size_t slot_count(const Options& options, const Identity& identity) {
+// Only a location across a network can be so far away that it takes more than a few.
+unsigned most_in_flight(const Options& options, const std::vector<ReplicaStart>& replicas) {
+  const bool remote =
+      std::ranges::any_of(replicas, [](const ReplicaStart& r) { return r.location && r.location->remote(); });
+  return remote ? std::max(options.max_in_flight, options.most_in_flight) : options.max_in_flight;
+}
+
+std::size_t slot_count(unsigned in_flight, const Identity& identity) {
   const std::size_t spare_locations = identity.members.size() - identity.stored_on;
-  return std::min<std::size_t>(Prefix::kSpan, options.max_in_flight + kSpareSlots + kLagSlots * spare_locations);
+  return std::min<std::size_t>(Prefix::kSpan, in_flight + kSpareSlots + kLagSlots * spare_locations);
 }
 
 }  // namespace
@@ -36,10 +43,11 @@ WriteAheadLog::WriteAheadLog(LogStart start, const Options& options)
       epoch_(start.epoch),
       epoch_segment_(start.first_segment),
       epoch_start_(start.previous.end_lsn + 1),
-      slots_(slot_count(options, identity_), buffer_size(options)),
+      slots_(slot_count(most_in_flight(options, start.replicas), identity_), buffer_size(options)),
       footers_(key_),
       scratch_(kMaxRecordPayload),
       completions_(64),
+      pipeline_(options.max_in_flight, most_in_flight(options, start.replicas), options.batch_size),
       cursor_(key_, start.first_segment, start.first_offset, start.epoch),
       next_lsn_(epoch_start_),
       last_issued_(start.previous.end_lsn),
@@ -278,6 +286,7 @@ bool WriteAheadLog::update_durable() {
   const bool moved = durable > durable_;
   if (moved) {
     durable_ = durable;
+    pipeline_.durable(durable_);
     stored_clock_ = std::max(stored_clock_, slots_.clock_ceiling_at(durable_).value_or(0));
   }
   slots_.release_up_to(durable_);
@@ -324,6 +333,7 @@ void WriteAheadLog::issue(std::uint8_t slot_index) {
   header.checkpoint = checkpoint_;
   last_mac_ = header.mac = encode_batch_header(header, key_, slot.buffer.data());
   last_issued_ = header.lsn;
+  pipeline_.issued(header.lsn, header.size());
   slot.state = BatchSlot::State::kIssued;
   for (std::size_t i = 0; i < replicas_.size(); ++i) {
     Replica& replica = replicas_[i];
@@ -351,7 +361,14 @@ bool WriteAheadLog::busy() const {
                              [](const Replica& r) { return r.location() != nullptr && r.location()->in_flight() > 0; });
 }
 
+// What is in the open batch leaves then, where nothing else takes it along before.
+Time WriteAheadLog::deadline() const {
+  const bool waits = flush_ && !quorum_lost() && builder_.active() && has_unissued();
+  return waits && in_flight() < pipeline_.limit() ? pipeline_.due() : kNever;
+}
+
 bool WriteAheadLog::pump(bool flush) {
+  flush_ = flush;
   take_completions();
   const bool moved = update_durable();
   drive_checkpoint();
@@ -359,8 +376,10 @@ bool WriteAheadLog::pump(bool flush) {
   open_what_is_wanted();
   while (!quorum_lost()) {
     IssueState state;
-    state.in_flight = static_cast<unsigned>(last_issued_.value - durable_.value);
-    state.max_in_flight = options_.max_in_flight;
+    state.in_flight = in_flight();
+    state.max_in_flight = pipeline_.limit();
+    state.few = pipeline_.few();
+    state.due = pipeline_.now() >= pipeline_.due();
     state.sealed = static_cast<unsigned>(sealed_.size());
     state.open_wanted = has_unissued() && builder_.active();
     state.flush = flush;

@@ -15,6 +15,7 @@
 #include "log/identity.h"
 #include "log/kept_segments.h"
 #include "log/log.h"
+#include "log/pipeline.h"
 #include "log/policy.h"
 #include "log/replica.h"
 #include "log/segment_cursor.h"
@@ -57,6 +58,8 @@ class WriteAheadLog final : public Log {
   unsigned most_copies() const override;
 
   bool pump(bool flush) override;
+  void tell_time(Time now) override { pipeline_.tell_time(now); }
+  Time deadline() const override;
   bool has_unissued() const override;
   bool busy() const override;
 
@@ -79,6 +82,7 @@ class WriteAheadLog final : public Log {
   Result<void> read(const Extent& extent, std::uint64_t from_offset, MutableBytes into) override;
 
   std::vector<LocationStatus> locations() const override;
+  WritesReport take_writes() override { return pipeline_.take_report(); }
   unsigned stored_on() const override { return identity_.stored_on; }
   unsigned count() const override { return static_cast<unsigned>(replicas_.size()); }
   bool quorum_lost() const override { return active_count() < identity_.stored_on; }
@@ -87,6 +91,7 @@ class WriteAheadLog final : public Log {
 
  private:
   unsigned active_count() const;
+  unsigned in_flight() const { return static_cast<unsigned>(last_issued_.value - durable_.value); }
 
   // The open batch.
   bool open_batch();
@@ -146,10 +151,12 @@ class WriteAheadLog final : public Log {
   std::vector<Lsn> prefixes_;               // scratch of update_durable()
   std::vector<location::Completion> completions_;
 
+  Pipeline pipeline_;
   SegmentCursor cursor_;
   BatchBuilder builder_;
   std::uint8_t open_slot_ = 0;
   bool open_forced_ = false;          // barrier(): issue it though it is empty
+  bool flush_ = false;                // asked for at the last pump()
   std::vector<std::uint8_t> sealed_;  // in LSN order
   Extent last_extent_;
 

@@ -8,6 +8,8 @@
 
 namespace holdfast::node {
 
+constexpr Duration kWritesEvery = std::chrono::seconds(10);
+
 std::string counted(std::size_t connections) {
   return fmt::format("{} connection{}", connections, connections == 1 ? "" : "s");
 }
@@ -75,6 +77,26 @@ void Chronicle::tell_refusals(Time now) {
                                  {"port", std::to_string(news->tuple.local.port.value)},
                                  {"proposed", std::to_string(news->proposed)},
                                  {"minimum", std::to_string(news->least)}});
+}
+
+void Chronicle::tell_writes(log::Log& log, std::uint32_t widest_window, Time now) {
+  if (now < next_writes_) return;
+  if (now != kNever) next_writes_ = now + kWritesEvery;
+  const log::WritesReport report = log.take_writes();
+  if (report.batches == 0) return;
+  const auto ms = [](Duration time) { return fmt::format("{:.3f}", milliseconds(time)); };
+  events_.write("writes", {{"batches", std::to_string(report.batches)},
+                           {"bytes", std::to_string(report.bytes)},
+                           {"median_batch", std::to_string(report.median_batch)},
+                           {"largest_batch", std::to_string(report.largest_batch)},
+                           {"most_at_once", std::to_string(report.most_at_once)},
+                           {"most_bytes_at_once", std::to_string(report.most_bytes_at_once)},
+                           {"least_ms", ms(report.least_time)},
+                           {"median_ms", ms(report.median_time)},
+                           {"longest_ms", ms(report.longest_time)},
+                           {"limit", std::to_string(report.limit)},
+                           {"limit_bytes", std::to_string(report.limit_bytes)},
+                           {"widest_window", std::to_string(widest_window)}});
 }
 
 void Chronicle::stalled(bool now) {

@@ -35,10 +35,13 @@ class Chronicle final : public stack::Observer, public StorageWatch::Listener {
 
   // Of those noted until now, if it is time to.
   void tell_refusals(Time now);
+  // What was written since it was told last, and the widest window so far; if anything was, and it is time to.
+  void tell_writes(log::Log& log, std::uint32_t widest_window, Time now);
 
  private:
   const EventFile& events_;
   WaysRefusals refusals_;
+  Time next_writes_{};
 };
 
 }  // namespace holdfast::node

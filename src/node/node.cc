@@ -192,6 +192,7 @@ class Node {
     next_look_ = now + kLookEvery;
     if (auto* const log = engine_->log()) {
       storage_.look_at(*log, chronicle_);
+      chronicle_.tell_writes(*log, engine_->counters().widest_window, now);
       if (!log->quorum_lost()) trims_.look(options_.data, *log);
     }
     chronicle_.tell_refusals(now);
@@ -223,6 +224,7 @@ class Node {
     const Time bound = shard::monotonic_now() + kEndBound;
     group_->begin_to_end();
     const bool settled = settle(*engine_, *ring_, bound);
+    if (engine_->log() != nullptr) chronicle_.tell_writes(*engine_->log(), engine_->counters().widest_window, kNever);
     // What nobody waits for, too: leftovers that are removed in the background.
     const Time tidy = std::min(bound, shard::monotonic_now() + kTidyBound);
     while (settled && !group_->idle() && shard::monotonic_now() < tidy) {

@@ -211,9 +211,15 @@ const Setting kSettings[] = {
     {.name = "writes-in-flight",
      .value = "N",
      .group = kStorage,
-     .help = "Writes under way at once: 1..32 (default 4)",
-     .apply = [](ServeOptions& o,
-                 const std::string& v) { return assign(parse_number(v, 1, 32), o.log.max_in_flight); }},
+     .help = "Writes under way at once: 1..32 (default: 4; at a pool that is far away as many as the way there holds, "
+             "up to "
+             "32)",
+     .apply =
+         [](ServeOptions& o, const std::string& v) {
+           auto applied = assign(parse_number(v, 1, 32), o.log.max_in_flight);
+           o.log.most_in_flight = o.log.max_in_flight;
+           return applied;
+         }},
     {.name = "stall-after",
      .value = "TIME",
      .group = kStorage,

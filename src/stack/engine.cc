@@ -236,6 +236,7 @@ const Counters& Engine::counters() const {
   counters.notes_folded = impl_->gate.counters().notes_folded;
   counters.refusals_dropped = impl_->gate.counters().frames_dropped;
   counters.bytes_stored = impl_->gate.counters().bytes_stored;
+  counters.widest_window = impl_->gate.counters().widest_window;
   counters.undeliverable = impl_->gate.counters().undeliverable;
   return counters;
 }

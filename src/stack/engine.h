@@ -65,6 +65,7 @@ struct Counters {
   std::uint64_t notes_folded = 0;
   std::uint64_t opened = 0, resumed = 0, closed = 0;
   std::uint64_t bytes_stored = 0;
+  std::uint32_t widest_window = 0;  // that was promised to a peer
   std::uint64_t undeliverable = 0;  // data for which the log had no room after all: dropped, never acknowledged
   std::uint64_t ways_refused = 0;   // SYNs that proposed fewer ways than the service's minimum
 };

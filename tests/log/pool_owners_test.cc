@@ -30,10 +30,11 @@ constexpr StreamId kStream{1};
 
 class Owners {
  public:
-  explicit Owners(std::uint64_t seed) : random_(seed) {
+  // `way`: at the least, one way.
+  explicit Owners(std::uint64_t seed, Duration way = {}) : random_(seed), far_(way > Duration::zero()) {
     cluster_->bound = 2 * kLease;
-    cluster_->decide = [this](const MemoryOperation&) {
-      Journey journey{below(std::chrono::milliseconds(2)), below(std::chrono::milliseconds(2)), false};
+    cluster_->decide = [this, way](const MemoryOperation&) {
+      Journey journey{way + below(std::chrono::milliseconds(2)), way + below(std::chrono::milliseconds(2)), false};
       if (calm_) return journey;
       if (below(300) == 0) journey.lost = true;
       if (below(60) == 0) (below(2) == 0 ? journey.there : journey.back) += below(6 * kLease);
@@ -75,6 +76,7 @@ class Owners {
   std::string failure;
   std::size_t durable() const { return durable_.size(); }
   unsigned opened = 0;
+  unsigned most_at_once = 0;  // writes
 
  private:
   struct Node {
@@ -163,8 +165,10 @@ class Owners {
     }
     std::vector<std::pair<Lsn, std::size_t>> ends{{log->epoch_start(), stream.size()}};
     while (!node.killed && failure.empty()) {
+      log->tell_time(cluster_->now());
       log->pump(true);
       if (node.killed) return;
+      most_at_once = std::max(most_at_once, log->take_writes().most_at_once);
       while (!ends.empty() && ends.front().first <= log->durable()) {
         tell(stream.substr(0, ends.front().second));
         ends.erase(ends.begin());
@@ -173,7 +177,7 @@ class Owners {
         problem_ = log->locations()[0].reason;
         return;
       }
-      if (ends.size() < 4) {
+      if (ends.size() < (far_ ? 40 : 4)) {
         const auto bytes = test::pattern(random_(), 0, 1 + below(3000));
         const Lsn lsn = log->append(test::in_record(kStream.value, stream.size()), bytes);
         if (lsn != Lsn{}) {
@@ -182,7 +186,8 @@ class Owners {
         }
       }
       if (below(200) == 0) return;  // ends, and gives the log back where it can
-      sleep(node, std::min(cluster_->now() + below(std::chrono::milliseconds(20)), node.store->wakes_at()));
+      const Duration idle = below(std::chrono::milliseconds(far_ ? 4 : 20));
+      sleep(node, std::min(cluster_->now() + idle, node.store->wakes_at()));
     }
   }
 
@@ -195,6 +200,7 @@ class Owners {
   }
 
   std::mt19937_64 random_;
+  const bool far_;
   const std::shared_ptr<MemoryCluster> cluster_ = std::make_shared<MemoryCluster>();
   std::vector<std::unique_ptr<Node>> nodes_;
   std::string durable_;  // of the stream, as told by whoever owned the log
@@ -212,6 +218,17 @@ TEST(PoolOwners, EachFindsWhatThoseBeforeItToldToBeDurable) {
     opened += owners.opened;
   }
   std::printf("%zu bytes durable, opened %zu times\n", durable, opened);
+}
+
+TEST(PoolOwners, TheSameWithManyWritesOnTheWayToAPoolFarAway) {
+  unsigned most = 0;
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    Owners owners(seed, std::chrono::milliseconds(15));
+    owners.run();
+    ASSERT_EQ(owners.failure, "") << "seed " << seed;
+    most = std::max(most, owners.most_at_once);
+  }
+  EXPECT_GT(most, 8U);
 }
 
 }  // namespace

@@ -129,6 +129,7 @@ class Pool final : public Location {
 
   const std::string& name() const override { return place_; }
   unsigned copies() const override { return replication_.min_size; }
+  bool remote() const override { return true; }
   // Waits as long as an owner renews its lease, up to `bound`; a lease that runs out is taken. One that has not been
   // seen to be renewed is waited for longer: else nobody whose bound is shorter would ever take it.
   Result<void> lock(Duration bound) override;

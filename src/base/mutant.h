@@ -51,7 +51,6 @@ enum class Mutant : std::uint8_t {
   kIgnorePayloadCrc,   // recovery and readers do not check payload checksums
   kReleaseUnmarked,    // a segment goes as soon as a checkpoint that gives it up is begun
   kReleaseNeeded,      // segments go whatever live connections need of them
-  kSilentIsEmpty,      // a start takes what a location does not tell in time for nothing
   // stack
   kCookieKeyForgotten,  // each life makes and checks SYN cookies with a secret of its own
   kCookieUsedTwice,     // the ACK of a SYN cookie opens a connection that is over once more
@@ -92,11 +91,14 @@ enum class Mutant : std::uint8_t {
   kPoolRestsEarly,      // a segment is put at rest with a write to it on its way
   kPoolWritesAsleep,    // a segment at rest is written to without being woken
   kPoolSkipsAwake,      // a new owner leaves out one of the segments that are awake
+  // log on a pool: for the simulation of a service group (tests/sim), which hunts most of the pool's own as well
+  kSilentIsEmpty,  // a start takes what a location does not tell in time for nothing
   kCount
 };
 // From here on they are the model checker's, before that the simulator's.
 inline constexpr Mutant kFirstModelMutant = Mutant::kWaysEchoUnchecked;
 inline constexpr Mutant kFirstPoolMutant = Mutant::kPoolNoGuard;
+inline constexpr Mutant kFirstGroupMutant = Mutant::kSilentIsEmpty;
 
 #ifdef HOLDFAST_MUTANTS
 extern Mutant active_mutant;  // one at a time, set by the test before it starts a world

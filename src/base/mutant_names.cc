@@ -43,7 +43,6 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "ignore-payload-crc",
                                                                                            "release-unmarked",
                                                                                            "release-needed",
-                                                                                           "silent-is-empty",
                                                                                            "cookie-key-forgotten",
                                                                                            "cookie-used-twice",
                                                                                            "lock-another-file",
@@ -79,7 +78,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "pool-takes-renewed",
                                                                                            "pool-rests-early",
                                                                                            "pool-writes-asleep",
-                                                                                           "pool-skips-awake"};
+                                                                                           "pool-skips-awake",
+                                                                                           "silent-is-empty"};
 
 }  // namespace
 

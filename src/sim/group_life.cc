@@ -105,6 +105,7 @@ stack::Config GroupNode::engine_config() const {
   config.ip.address = place_.address;
   config.ip.mtu = scenario_.node_mtu;
   config.ip.relayed = true;
+  config.nudge = scenario_.group.nudge;
   config.tcp = scenario_.node_tcp;
   config.initial_receive_window = scenario_.node_initial_window;
   config.max_half_open = scenario_.node_max_half_open;
@@ -186,7 +187,7 @@ void GroupNode::look_after(cluster::Tenure& tenure) {
 
 // As shard::Shard::turn() sleeps; a node that is stopped in the middle of its turn is so here.
 void GroupNode::wait_for_work() {
-  if (stopper_ && (holding_ || frames_.empty())) {
+  if (stopper_ && holding_) {
     context_.faults.add(Fault::kNodeStopped);
     context_.note("{} is stopped, with {} frames that it has not sent", place_.name, held_.size());
     stopped_until_ = context_.now() + stopper_->event.lasts;

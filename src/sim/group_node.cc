@@ -139,6 +139,13 @@ void GroupNode::stop(const GroupEvent& event) {
   if (!running() || stopped()) return;
   if (event.mid_call && engine_ != nullptr) {
     stopper_ = Fuse{*event.mid_call, event};
+    // Nothing to say, nothing to be stopped in.
+    context_.queue.after(scenario_.group.lease, [this, event] {
+      if (!std::exchange(stopper_, std::nullopt) || holding_) return;
+      GroupEvent between_calls = event;
+      between_calls.mid_call.reset();
+      stop(between_calls);
+    });
     return;
   }
   context_.faults.add(Fault::kNodeStopped);

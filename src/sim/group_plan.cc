@@ -50,6 +50,7 @@ GroupPlan choose_group(std::uint64_t seed, Duration span) {
   pool.slow_in = std::array{0U, 0U, 40U, 200U}[prng.below(4)];
   pool.writing_slow_in = std::array{0U, 0U, 10U, 50U}[prng.below(4)];
   pool.taking_slow_in = std::array{0U, 3U, 10U}[prng.below(3)];
+  plan.nudge = prng.one_in(3);
   const std::uint64_t events = prng.between(1, 8);
   for (std::uint64_t i = 0; i < events; ++i) plan.events.push_back(choose_event(prng, span, plan.lease, nodes));
   std::ranges::sort(plan.events, {}, &GroupEvent::at);

@@ -55,6 +55,7 @@ struct GroupPlan {
   Duration lease = std::chrono::milliseconds(400);
   std::vector<GroupNodePlan> nodes;
   PoolFaults pool;
+  bool nudge = false;  // stack::Config::nudge
   std::vector<GroupEvent> events;
 };
 

@@ -251,13 +251,14 @@ void Oracle::storage_moved() {
 }
 
 void Oracle::resumed(const wire::FourTuple& tuple, bool log_is_full) {
-  constexpr Duration kLongEnough = std::chrono::milliseconds(500);
+  // By the node's clock, which may run fast.
+  const Duration long_enough = std::chrono::milliseconds(500) * (1'000'000 - drift_) / 1'000'000;
   for (Flow& flow : flows_) {
     const DurableStream* stream = flow.tuple == tuple && flow.iss ? model_.find(tuple, *flow.iss) : nullptr;
     // All that is stored is acknowledged, wherever the batch ended.
     if (stream != nullptr) flow.ends.insert(stream->in_end);
   }
-  if (!log_is_full && (epoch_started_ == kNever || context_.now() - epoch_started_ < kLongEnough)) return;
+  if (!log_is_full && (epoch_started_ == kNever || context_.now() - epoch_started_ < long_enough)) return;
   for (Flow& flow : flows_) flow.may_retreat |= flow.tuple == tuple;
 }
 

@@ -92,7 +92,7 @@ class Oracle : public StreamJudge {
   using Refusal = std::tuple<wire::FourTuple, std::uint32_t, std::uint32_t>;
 
   void begin_life();
-  void check_former(const Flow& flow, const TcpView& view, Bytes payload, log::Epoch epoch);
+  void check_former(Flow& flow, const TcpView& view, Bytes payload, log::Epoch epoch);
   void node_receives_tcp(const Packet& packet, bool reassembled);
   // The newest that its peer opened (or the node, to it).
   Flow* newest(const wire::FourTuple& tuple);

@@ -62,6 +62,17 @@ void Oracle::check_syn(const wire::FourTuple& tuple, const TcpView& view) {
     if (flow->synack_left && (old == nullptr || !old->closed)) {
       return context_.fail("{}: a second initial sequence number for the same SYN", tuple.to_string());
     }
+    if (owners_ && old != nullptr && flow->fin_acked) {
+      // A duplicate of its SYN that waited in a device meanwhile: half-open, and nobody is there any more.
+      Flow& again = add_flow(tuple);
+      again.irs = flow->irs;
+      again.peer_scale = again.syn_scale = flow->syn_scale;
+      again.peer_timestamps = flow->peer_timestamps;
+      again.peer_sack = flow->peer_sack;
+      again.syn_delivered = true;
+      again.valid = false;
+      flow = &again;
+    }
     flow->right_edge = 0;
     flow->last_ts.reset();
   }

@@ -17,7 +17,7 @@ constexpr std::uint64_t kSeeds = 1000;
 
 std::vector<Mutant> planted() {
   std::vector<Mutant> all;
-  for (auto i = static_cast<unsigned>(kFirstPoolMutant); i < static_cast<unsigned>(Mutant::kCount); ++i) {
+  for (auto i = static_cast<unsigned>(kFirstPoolMutant); i < static_cast<unsigned>(kFirstGroupMutant); ++i) {
     all.push_back(static_cast<Mutant>(i));
   }
   return all;

@@ -32,18 +32,23 @@ Outcome hunt(Mutant mutant, const SeedRange& seeds, WorldKind kind = WorldKind::
   return outcome;
 }
 
-class Mutants : public testing::TestWithParam<Mutant> {};
-
-TEST_P(Mutants, AreCaught) {
-  const Outcome outcome = hunt(GetParam(), kSeeds);
-  EXPECT_TRUE(outcome.caught) << to_string(GetParam()) << " lives through " << kSeeds.count << " seeds";
-  RecordProperty("seed", std::to_string(outcome.seed));
-  RecordProperty("how", outcome.how);
+void expect_caught(Mutant mutant, WorldKind kind) {
+  const Outcome outcome = hunt(mutant, kSeeds, kind);
+  EXPECT_TRUE(outcome.caught) << to_string(mutant) << " lives through " << kSeeds.count << " seeds";
+  testing::Test::RecordProperty("seed", std::to_string(outcome.seed));
+  testing::Test::RecordProperty("how", outcome.how);
   if (outcome.caught) {
-    std::printf("%s: seed %llu: %s\n", std::string(to_string(GetParam())).c_str(),
+    std::printf("%s: seed %llu: %s\n", std::string(to_string(mutant)).c_str(),
                 static_cast<unsigned long long>(outcome.seed), outcome.how.c_str());
   }
 }
+
+class Mutants : public testing::TestWithParam<Mutant> {};
+TEST_P(Mutants, AreCaught) { expect_caught(GetParam(), WorldKind::kNode); }
+
+// Of a service group on a pool: what the pool upholds, and with it that an owner is alone.
+class GroupMutants : public testing::TestWithParam<Mutant> {};
+TEST_P(GroupMutants, AreCaught) { expect_caught(GetParam(), WorldKind::kGroup); }
 
 std::vector<Mutant> all_mutants() {
   std::vector<Mutant> all;
@@ -60,6 +65,13 @@ std::string name_of(const testing::TestParamInfo<Mutant>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Planted, Mutants, testing::ValuesIn(all_mutants()), name_of);
+
+constexpr Mutant kOfGroups[] = {Mutant::kPoolNoGuard,        Mutant::kPoolNoFence,       Mutant::kPoolLooksBefore,
+                                Mutant::kPoolFenceUnawaited, Mutant::kPoolLapsedReports, Mutant::kPoolTakesBlind,
+                                Mutant::kPoolTimeoutDone,    Mutant::kPoolHeadUnguarded, Mutant::kPoolUsedUnnamed,
+                                Mutant::kSilentIsEmpty,      Mutant::kGateOff,           Mutant::kAskAtOnce,
+                                Mutant::kNoPromise};
+INSTANTIATE_TEST_SUITE_P(Planted, GroupMutants, testing::ValuesIn(kOfGroups), name_of);
 
 TEST(NoMutant, TheSameCodeWithoutABugPasses) {
   const Outcome outcome = hunt(Mutant::kNone, {1, 100});

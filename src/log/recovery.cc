@@ -86,7 +86,34 @@ Result<void> Recovery::find_end() {
   if (auto done = choose_and_promise_epoch(); !done) return done;
   // (2) The end, by (epoch, LSN).
   if (auto done = read_tail(); !done) return done;
+  if (auto done = require_sight_of_end(); !done) return done;
   return decide_who_is_behind();
+}
+
+// A bad sector where the next batch would be may hold it: that no batch follows must have been seen where any durable
+// one would be. What is there and makes no sense is another matter: such is what a torn write leaves.
+Result<void> Recovery::require_sight_of_end() {
+  const BatchPosition end = tail_.empty ? BatchPosition{} : BatchPosition{tail_.last.at.segment, tail_.last.end()};
+  unsigned sighted = 0;
+  std::string problems;
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    if (member_of(i).refilling) continue;
+    Source& source = *sources_[i];
+    std::optional<std::string> problem;
+    const auto& segments = source.segments();
+    for (auto at = segments.lower_bound(end.segment.value); at != segments.end() && !problem; ++at) {
+      const SegmentNumber segment{at->first};
+      problem = source.unreadable_at({segment, segment == end.segment ? end.offset : 0});
+    }
+    sighted += problem ? 0 : 1;
+    if (problem) problems += fmt::format("{}{}", problems.empty() ? "" : "; ", *problem);
+  }
+  const auto replicas = static_cast<unsigned>(membership_.members.size());
+  if (problems.empty() || sighted >= read_quorum(replicas, membership_.identity.stored_on)) return {};
+  return fail(Error::Kind::kCorrupt,
+              fmt::format("the log's end cannot be told: what may follow the batch with LSN {} (segment {} offset {}) "
+                          "cannot be read: {}",
+                          tail_.last.lsn.value, end.segment.value, end.offset, problems));
 }
 
 // What could not be asked was passed over like what is not there: the log would end where it is silent.

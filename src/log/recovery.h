@@ -29,6 +29,7 @@ class Recovery {
   Result<void> choose_and_promise_epoch();
   Result<void> read_tail();
   Result<void> decide_who_is_behind();
+  Result<void> require_sight_of_end();
   void restore_lost_segments();
   void leave_behind_what_is_not_needed();
   Result<void> bring_up_to_date();

@@ -50,7 +50,13 @@ class Source {
 
   // First header of a segment, kept.
   const std::optional<BatchHeader>& first_header(SegmentNumber segment);
-  void forget_first_header(SegmentNumber segment) { first_headers_.erase(segment.value); }
+  void forget_first_header(SegmentNumber segment) {
+    first_headers_.erase(segment.value);
+    unreadable_.erase(segment.value);
+  }
+  // A location that answers, and cannot read what may be a batch: why. Of a segment that is whole; asked for its first
+  // block, or where a batch may follow.
+  std::optional<std::string> unreadable_at(BatchPosition at);
 
   // The location says that it held everything up to here; 0 where it does not say so.
   Lsn progress() const;
@@ -67,6 +73,7 @@ class Source {
   LogKey key_;
   std::map<std::uint64_t, std::uint64_t> segments_;
   std::map<std::uint64_t, std::optional<BatchHeader>> first_headers_;
+  std::map<std::uint64_t, std::string> unreadable_;  // first blocks: why
   std::vector<std::byte> window_;
   SegmentNumber window_segment_;
   std::uint64_t window_offset_ = 0;

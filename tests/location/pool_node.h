@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
-#include "sim/fiber.h"
 #include "location/pool_oracle.h"
 #include "location/rados/pool.h"
+#include "sim/fiber.h"
 
 namespace holdfast::location::rados::test {
 

@@ -9,21 +9,21 @@
 #include <string>
 #include <vector>
 
-#include "sim/fiber.h"
 #include "location/rados/memory_store.h"
 #include "location/rados/pool.h"
 #include "log/world.h"
+#include "sim/fiber.h"
 
 namespace holdfast::log {
 namespace {
 
-using sim::Fiber;
 using location::rados::Journey;
 using location::rados::MemoryCluster;
 using location::rados::MemoryOperation;
 using location::rados::MemoryStore;
 using location::rados::Pool;
 using location::rados::Self;
+using sim::Fiber;
 
 constexpr Duration kLease = std::chrono::milliseconds(400);
 constexpr StreamId kStream{1};

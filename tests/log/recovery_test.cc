@@ -381,6 +381,45 @@ TEST(Recovery, RotOfAnEpochsFirstBatchIsNoEnd) {
   }
 }
 
+// The last batch of all, which no later one proves: what cannot be read is no end.
+TEST(Recovery, ABadSectorIsNotTakenForTheEnd) {
+  for (const bool first_of_epoch : {false, true}) {
+    World world(1);
+    world.start();
+    world.put(1, 0, "before");
+    world.settle();
+    if (first_of_epoch) {
+      ASSERT_EQ(world.open(), "");
+      world.settle();
+    }
+    const SegmentNumber newest = newest_written_segment(world, 0);
+    const BatchPosition last = batches_on(world, 0, newest).back().at;
+    world.crash();
+    world.disks[0]->lose_blob(kProgressBlob);
+    world.disks[0]->make_unreadable(newest, last.offset, kBlock);
+    EXPECT_THAT(world.open(), testing::HasSubstr("the log's end cannot be told")) << first_of_epoch;
+    EXPECT_EQ(world.error.kind, Error::Kind::kCorrupt);
+    world.disks[0]->heal();
+    ASSERT_EQ(world.open(), "");
+    EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "before");
+  }
+}
+
+// Enough others have seen that nothing durable follows.
+TEST(Recovery, ABadSectorBehindTheEndAtOneLocationOfThree) {
+  World world(3);
+  world.options.stored_on = 2;
+  world.start();
+  world.put(1, 0, "before");
+  world.settle();
+  const SegmentNumber newest = newest_written_segment(world, 0);
+  const BatchPosition last = batches_on(world, 0, newest).back().at;
+  world.crash();
+  world.disks[1]->make_unreadable(newest, last.offset, kBlock);
+  ASSERT_EQ(world.open(), "");
+  EXPECT_EQ(world.seen.in_bytes(StreamId{1}), "before");
+}
+
 TEST(Recovery, RotAtOneLocationIsRepairedFromAnother) {
   for (unsigned bad = 0; bad < 2; ++bad) {
     Rotten rotten(2);

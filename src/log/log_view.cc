@@ -135,6 +135,13 @@ Result<bool> LogView::refresh() {
 
 void LogView::tell_damage() {
   info_.damage = damage_;
+  // Silence, or what cannot be read, is no end.
+  for (const auto& source : sources_) {
+    std::optional<std::string> problem = source->unanswered();
+    if (!problem && walk_ && !has_owner()) problem = source->unreadable_at(walk_->position());
+    if (problem) info_.damage.push_back(fmt::format("there may be more than is shown: {}", *problem));
+    source->forget_silence();
+  }
   if (!rot_.empty()) {
     info_.damage.push_back(rot_);
   } else if (info_.end < stored_) {

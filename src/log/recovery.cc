@@ -110,9 +110,9 @@ Result<void> Recovery::require_sight_of_end() {
   }
   const auto replicas = static_cast<unsigned>(membership_.members.size());
   if (problems.empty() || sighted >= read_quorum(replicas, membership_.identity.stored_on)) return {};
-  return fail(Error::Kind::kCorrupt,
+  return fail(Error::Kind::kIo,
               fmt::format("the log's end cannot be told: what may follow the batch with LSN {} (segment {} offset {}) "
-                          "cannot be read: {}",
+                          "cannot be read: {}: mend the device, or give another of the log's locations",
                           tail_.last.lsn.value, end.segment.value, end.offset, problems));
 }
 
@@ -129,7 +129,7 @@ bool Recovery::leave_out_the_silent() {
 
 // What makes no sense may not have been read, or is changed under our hands by one who has taken the log meanwhile.
 std::unexpected<Error> Recovery::explained(Error error) {
-  if (error.kind != Error::Kind::kCorrupt) return std::unexpected(std::move(error));
+  if (error.kind != Error::Kind::kCorrupt && error.kind != Error::Kind::kIo) return std::unexpected(std::move(error));
   for (const auto& source : sources_) {
     if (source->unanswered()) return fail(Error::Kind::kTimeout, *source->unanswered());
     if (auto held = source->location().confirm_lock(); !held) return std::unexpected(held.error());

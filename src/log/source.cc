@@ -21,7 +21,6 @@ Result<void> Source::list_segments() {
   if (!found) return std::unexpected(found.error());
   segments_.clear();
   first_headers_.clear();
-  unreadable_.clear();
   drop_window();
   for (const location::SegmentInfo& segment : *found) {
     if (segment.number >= kSegmentNumberLimit) {
@@ -93,19 +92,16 @@ bool Source::is_blank(BatchPosition at) {
 const std::optional<BatchHeader>& Source::first_header(SegmentNumber segment) {
   const auto known = first_headers_.find(segment.value);
   if (known != first_headers_.end()) return known->second;
-  const auto block = view(segment, 0, kBlock, false);
-  if (!block && has(segment)) unreadable_[segment.value] = last_problem_;
-  return first_headers_[segment.value] = block ? decode_batch_header(*block, key_, {segment, 0}) : std::nullopt;
+  return first_headers_[segment.value] = header_at({segment, 0}, false);
 }
 
 std::optional<std::string> Source::unreadable_at(BatchPosition at) {
   if (!has(at.segment) || at.offset + kBlock > key_.segment_size) return std::nullopt;
-  if (at.offset == 0) {
-    (void)first_header(at.segment);
-    const auto found = unreadable_.find(at.segment.value);
-    return found == unreadable_.end() ? std::nullopt : std::optional(found->second);
-  }
-  return view(at.segment, at.offset, kBlock, false) ? std::nullopt : std::optional(last_problem_);
+  const auto block = view(at.segment, at.offset, kBlock, false);
+  if (!block) return last_problem_;
+  const auto header = decode_batch_header(*block, key_, at);
+  if (!header || view(at.segment, at.offset, header->size(), false)) return std::nullopt;
+  return last_problem_;
 }
 
 }  // namespace holdfast::log

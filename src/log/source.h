@@ -50,12 +50,8 @@ class Source {
 
   // First header of a segment, kept.
   const std::optional<BatchHeader>& first_header(SegmentNumber segment);
-  void forget_first_header(SegmentNumber segment) {
-    first_headers_.erase(segment.value);
-    unreadable_.erase(segment.value);
-  }
-  // A location that answers, and cannot read what may be a batch: why. Of a segment that is whole; asked for its first
-  // block, or where a batch may follow.
+  void forget_first_header(SegmentNumber segment) { first_headers_.erase(segment.value); }
+  // A location that answers, and cannot read what may be a batch, or some of it: why. Of a segment that is whole.
   std::optional<std::string> unreadable_at(BatchPosition at);
 
   // The location says that it held everything up to here; 0 where it does not say so.
@@ -64,6 +60,7 @@ class Source {
   const std::string& last_problem() const { return last_problem_; }
   // A read was not answered in time: what is there nobody knows, and it must not be taken for nothing.
   const std::optional<std::string>& unanswered() const { return unanswered_; }
+  void forget_silence() { unanswered_.reset(); }
 
   // For recovery: after that nothing more is asked here.
   void end_at_silence() { ends_at_silence_ = true; }
@@ -73,7 +70,6 @@ class Source {
   LogKey key_;
   std::map<std::uint64_t, std::uint64_t> segments_;
   std::map<std::uint64_t, std::optional<BatchHeader>> first_headers_;
-  std::map<std::uint64_t, std::string> unreadable_;  // first blocks: why
   std::vector<std::byte> window_;
   SegmentNumber window_segment_;
   std::uint64_t window_offset_ = 0;

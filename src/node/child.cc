@@ -9,18 +9,22 @@
 namespace holdfast::node {
 
 pid_t execute(const Child& child) {
-  std::vector<char*> pointers;
-  for (const auto& argument : child.arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
-  pointers.push_back(nullptr);
+  std::vector<char*> arguments;
+  for (const auto& argument : child.arguments) arguments.push_back(const_cast<char*>(argument.c_str()));
+  arguments.push_back(nullptr);
+  std::vector<char*> environment;
+  for (char** variable = ::environ; *variable != nullptr; ++variable) {
+    if (!is_service_variable(*variable)) environment.push_back(*variable);
+  }
+  environment.push_back(nullptr);
   const int parent = ::getpid();
   const pid_t process = ::fork();
   if (process != 0) return process;
-  // In the child. Only calls that are safe after a fork.
+  // In the child. Only calls that are safe after a fork of a process with threads.
   if (!die_with_parent(parent)) ::_exit(kExecFailed);
-  forget_service_environment();
   for (const int fd : child.inherited) ::fcntl(fd, F_SETFD, 0);
   sigprocmask(SIG_SETMASK, &child.blocked, nullptr);
-  ::execv("/proc/self/exe", pointers.data());
+  ::execve("/proc/self/exe", arguments.data(), environment.data());
   ::_exit(kExecFailed);
 }
 

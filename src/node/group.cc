@@ -101,7 +101,10 @@ bool Group::try_again_after(const Error& error) {
   if (!stood_by_ || hopeless || !goes_on()) return false;
   spdlog::error("cannot take over: {}", error.message);
   events_.write("blind", {{"reason", json_string(error.message)}});
-  const Time until = shard::monotonic_now() + kTryAgain * (1 << std::min(failures_++, kMostDoublings));
+  Duration pause = kTryAgain * (1 << std::min(failures_++, kMostDoublings));
+  // The log may be ours by the head's word, and lie still: a node that reaches what we do not must see our lease end.
+  if (error.kind == Error::Kind::kTimeout) pause = std::max(pause, 2 * options_.lease);
+  const Time until = shard::monotonic_now() + pause;
   while (goes_on() && shard::monotonic_now() < until) {
     stop_.arm();
     ring_.wait(until - shard::monotonic_now());
@@ -237,11 +240,13 @@ void Group::begin_to_serve() {
   for (auto* const pool : pools_) pool->watch_head(location::rados::Pool::Role::kServes);
 }
 
-void Group::look_after(const log::Log* log) {
+void Group::look_after(const log::Log* log, TrimRequests& trims) {
   for (auto* const pool : pools_) {
     if (pool->lapsed() != lapsed_.contains(pool)) tell_of_lease(*pool);
   }
-  if (!grouped() || lost_ || pools_.empty() || log == nullptr) return;
+  if (lost_ || pools_.empty() || log == nullptr) return;
+  look_at_heads(trims);
+  if (!grouped()) return;
   // One of several pools that is another's is a failed location; the others carry on if the quorum holds.
   if (!tenure_) tenure_.emplace(pools_, given_pools_, log->stored_on());
   const bool held_back = tenure_->holds_back();
@@ -252,21 +257,21 @@ void Group::look_after(const log::Log* log) {
     const auto taken = std::ranges::find_if(pools_, [](const auto* pool) { return pool->fenced(); });
     spdlog::error("another node has taken {} over: nothing more is said to any peer", (*taken)->name());
     events_.write("ownership-lost", {{"location", json_string((*taken)->name())}});
-    return;
   }
-  look_at_heads();
 }
 
-// Are we asked to hand over? Nothing here waits: a head may be slow to answer while segments are not. What a lost
-// notification, or an answer that did not come, would have told is seen at the next look.
-void Group::look_at_heads() {
+// Are we asked to hand over, or to trim? Nothing here waits: a head may be slow to answer while segments are not. What
+// a lost notification, or an answer that did not come, would have told is seen at the next look.
+void Group::look_at_heads(TrimRequests& trims) {
   const Time now = shard::monotonic_now();
   const bool due = now >= look_at_heads_;
   if (due) look_at_heads_ = now + kLookAtHeads;
   for (auto* const pool : pools_) {
     if (pool->store().notified() || due) pool->begin_look();
     const auto head = pool->take_look();
-    if (wanted_ || !head || !*head || !(*head)->wanted) continue;
+    if (!head || !*head || (*head)->epoch != pool->head().epoch) continue;
+    trims.look(*pool, **head);
+    if (wanted_ || !grouped() || !(*head)->wanted) continue;
     wanted_ = true;
     spdlog::warn("asked to hand over");
     events_.write("handover-asked");

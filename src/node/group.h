@@ -19,6 +19,7 @@
 #include "node/places.h"
 #include "node/settings.h"
 #include "node/stop_signals.h"
+#include "node/trim_request.h"
 #include "wire/address.h"
 
 namespace holdfast::node {
@@ -40,8 +41,8 @@ class Group {
 
   // It serves now: requests to hand over are listened for.
   void begin_to_serve();
-  // Fenced off, or asked to give the log back? Also says whether we are being missed.
-  void look_after(const log::Log* log);
+  // Fenced off, or asked to give the log back, or to trim it? Also says whether we are being missed.
+  void look_after(const log::Log* log, TrimRequests& trims);
   // Under which the log is ours; of several pools the first's. 0: none.
   std::uint64_t epoch() const { return pools_.empty() ? 0 : pools_.front()->head().epoch; }
   bool lost() const { return lost_; }      // another node has taken the log
@@ -69,7 +70,7 @@ class Group {
   Result<Turn> stand_by(const Places& places);
   std::optional<Error> at_odds_with(const location::rados::Owner& owner) const;
   std::optional<Error> at_odds_with_log(const Places& places);
-  void look_at_heads();
+  void look_at_heads(TrimRequests& trims);
   void tell(const cluster::Standby& standby, cluster::Standby::View view);
   void drop_frames();
   void tell_of_holding_back() const;

@@ -186,7 +186,7 @@ class Node {
   void turn() {
     shard_->turn(next_look_);
     stop_->take();
-    group_->look_after(engine_->log());
+    group_->look_after(engine_->log(), trims_);
     const Time now = shard::monotonic_now();
     if (now < next_look_) return;
     next_look_ = now + kLookEvery;

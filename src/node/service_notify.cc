@@ -91,8 +91,9 @@ std::vector<int> take_descriptors(const std::string& name) {
   return taken;
 }
 
-void forget_service_environment() {
-  for (const char* name : {"NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) ::unsetenv(name);
+bool is_service_variable(std::string_view variable) {
+  const auto name = variable.substr(0, variable.find('='));
+  return name == "NOTIFY_SOCKET" || name == "LISTEN_PID" || name == "LISTEN_FDS" || name == "LISTEN_FDNAMES";
 }
 
 }  // namespace holdfast::node

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace holdfast::node {
@@ -20,7 +21,7 @@ void forget_descriptors(const std::string& name);
 // them.
 std::vector<int> take_descriptors(const std::string& name);
 
-// For a child that is not the service's main process: it must not speak for it.
-void forget_service_environment();
+// "NAME=value" of those that a child must not get that is not the service's main process: it would speak for it.
+bool is_service_variable(std::string_view variable);
 
 }  // namespace holdfast::node

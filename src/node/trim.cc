@@ -76,12 +76,11 @@ Result<Done> carry_out(const StreamsCommand& command, const log::TrimPlan& plan)
 }
 
 // Of a node that runs: it is asked to.
-Result<Done> ask_the_node(const StreamsCommand& command, const log::TrimPlan& plan, const Error& busy) {
+Result<Done> ask_the_node(const StreamsCommand& command, const log::TrimPlan& plan) {
+  const TrimRequest request{draw_seed(), plan.first_kept};
   const auto directory = std::ranges::find_if_not(command.data, location::rados::is_address);
-  if (directory == command.data.end()) {
-    return fail(busy.kind, busy.message + ": stop the node to trim a log in pools, or give it --retain-bytes");
-  }
-  const auto answer = ask_for_trim(*directory, {draw_seed(), plan.first_kept}, kBound);
+  const auto answer = directory == command.data.end() ? ask_pool_for_trim(command.data.front(), request, kBound)
+                                                      : ask_for_trim(*directory, request, kBound);
   if (!answer) return std::unexpected(answer.error());
   return Done{answer->first_kept};
 }
@@ -122,7 +121,7 @@ Result<void> run(const StreamsCommand& command) {
   if (!planned) return std::unexpected(planned.error());
   if (!command.dry_run && planned->segments > 0) {
     auto done = carry_out(command, *planned);
-    if (!done && done.error().kind == Error::Kind::kBusy) done = ask_the_node(command, *planned, done.error());
+    if (!done && done.error().kind == Error::Kind::kBusy) done = ask_the_node(command, *planned);
     if (!done) return std::unexpected(done.error());
     if (done->first_kept < planned->first_kept) {
       return fail(Error::Kind::kUnavailable,

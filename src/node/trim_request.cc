@@ -9,14 +9,20 @@
 #include <cerrno>
 #include <cstdio>
 #include <thread>
+#include <tuple>
+#include <utility>
 
 #include "location/rados/address.h"
+#include "location/rados/open.h"
 #include "location/unique_fd.h"
 #include "node/output.h"
+#include "node/places.h"
 #include "shard/clock.h"
 
 namespace holdfast::node {
 namespace {
+
+constexpr Duration kLookForAnswer = std::chrono::milliseconds(50);
 
 // Named like blobs, which a directory may hold.
 std::string request_file(const std::string& directory) { return directory + "/trim-request.blob"; }
@@ -57,28 +63,77 @@ Result<TrimAnswer> ask_for_trim(const std::string& directory, const TrimRequest&
       (void)::unlink(answer.c_str());
       return TrimAnswer{found->first, SegmentNumber{found->second}};
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    std::this_thread::sleep_for(kLookForAnswer);
   }
   (void)::unlink(request_file(directory).c_str());
   return fail(Error::Kind::kTimeout, fmt::format("{}: the node does not answer: it may still do it", directory));
+}
+
+Result<TrimAnswer> ask_pool_for_trim(const std::string& address, const TrimRequest& request, Duration bound) {
+  const auto parsed = pool_address(address, {});
+  if (!parsed) return std::unexpected(parsed.error());
+  auto ring = location::Ring::create();
+  if (!ring) return std::unexpected(ring.error());
+  auto pool = location::rados::open_pool(*parsed, who_we_are(0), **ring);
+  if (!pool) return std::unexpected(pool.error());
+  const auto before = (*pool)->look_at_owner();
+  if (!before) return std::unexpected(before.error());
+  const auto heard = (*pool)->ask_to_trim(*before, {request.id, request.first_kept});
+  if (!heard) return std::unexpected(heard.error());
+  const Time until = shard::monotonic_now() + bound;
+  while (*heard && shard::monotonic_now() < until) {
+    const auto head = (*pool)->look_at_owner();
+    if (!head) return std::unexpected(head.error());
+    if (head->epoch != before->epoch) break;
+    if (head->trim_done && head->trim_done->id == request.id)
+      return TrimAnswer{request.id, head->trim_done->first_kept};
+    (*pool)->store().wait((*pool)->store().now() + kLookForAnswer);
+  }
+  if (shard::monotonic_now() >= until) {
+    return fail(Error::Kind::kTimeout,
+                fmt::format("{}: the node does not answer: it may still do it", (*pool)->name()));
+  }
+  return fail(Error::Kind::kBusy, fmt::format("{}: another node has taken over just now: try again", (*pool)->name()));
+}
+
+void TrimRequests::look(location::rados::Pool& pool, const location::rados::Head& head) {
+  const auto& asked = head.trim_asked;
+  const bool done = asked && head.trim_done && head.trim_done->id == asked->id;
+  if (!asked || done || asked->id == answered_ || (under_way_ && under_way_->id == asked->id)) return;
+  waiting_.emplace(&pool, TrimRequest{asked->id, asked->first_kept});
+}
+
+void TrimRequests::answer(SegmentNumber first_kept) {
+  if (pool_ != nullptr) {
+    answered_ = under_way_->id;
+    pool_->answer_trim({under_way_->id, first_kept});
+    return;
+  }
+  (void)::unlink(request_file(directory_).c_str());
+  if (auto done = write_numbers(answer_file(directory_), under_way_->id, first_kept.value); !done) {
+    spdlog::warn("a trim was done and cannot be answered: {}", done.error().message);
+  }
 }
 
 void TrimRequests::look(const std::vector<std::string>& directories, log::Log& log) {
   if (under_way_) {
     if (!log.release_settled()) return;
     const SegmentNumber first_kept = log.released().first_kept;
-    (void)::unlink(request_file(directory_).c_str());
-    if (auto done = write_numbers(answer_file(directory_), under_way_->id, first_kept.value); !done) {
-      spdlog::warn("a trim was done and cannot be answered: {}", done.error().message);
-    }
+    answer(first_kept);
     spdlog::info("trimmed on request: segments from {} on are kept", first_kept.value);
     under_way_.reset();
+    return;
+  }
+  if (const auto next = std::exchange(waiting_, std::nullopt)) {
+    std::tie(pool_, under_way_) = *next;
+    log.release_before(under_way_->first_kept);
     return;
   }
   for (const auto& directory : directories) {
     if (location::rados::is_address(directory)) continue;
     const auto found = read_numbers(request_file(directory));
     if (!found) continue;
+    pool_ = nullptr;
     directory_ = directory;
     under_way_ = TrimRequest{found->first, SegmentNumber{found->second}};
     log.release_before(under_way_->first_kept);

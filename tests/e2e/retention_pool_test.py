@@ -49,6 +49,24 @@ class RetentionPoolTest(pool_case.PoolCase):
         self.upload(b"after")
         self.assertEqual(node.stop(), 0)
 
+    def test_a_running_node_is_asked(self):
+        node = self.pool_node()
+        self.upload(case.random_bytes(40 * MIB))
+        before = self.segments()
+        trim = [lab.BINARY, "streams", "trim", "--keep", "8MiB", "--json", *node.data_flags()]
+        plan = json.loads(subprocess.run(trim, stdout=subprocess.PIPE, check=True).stdout)
+        self.assertGreaterEqual(plan["segments"], 5)
+        lab.wait_for(lambda: self.segments() <= before - plan["segments"] + 5, 20, lambda: node.log()[-2000:])
+        self.assertIn("trimmed on request", node.log())
+        self.assertGreater(node.streams()[0]["in_begin"], 16 * MIB)
+        # Once is enough, for a later owner too.
+        starts = len(node.events("ready"))
+        self.assertIsNotNone(node.kill_node())
+        lab.wait_for(lambda: len(node.events("ready")) > starts, 20, lambda: node.log()[-2000:])
+        self.upload(b"after")
+        self.assertEqual(node.stop(), 0)
+        self.assertEqual(node.log().count("trimmed on request"), 1)
+
 
 if __name__ == "__main__":
     pool_case.main()

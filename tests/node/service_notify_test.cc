@@ -27,7 +27,7 @@ class ServiceNotify : public ::testing::Test {
     ::setenv("NOTIFY_SOCKET", path_.c_str(), 1);
   }
   ~ServiceNotify() override {
-    forget_service_environment();
+    ::unsetenv("NOTIFY_SOCKET");
     ::unlink(path_.c_str());
   }
 
@@ -62,9 +62,16 @@ TEST_F(ServiceNotify, SendsTheStateAsADatagram) {
 }
 
 TEST_F(ServiceNotify, WithoutASocketNothingIsSent) {
-  forget_service_environment();
+  ::unsetenv("NOTIFY_SOCKET");
   EXPECT_FALSE(notify_service("READY=1"));
   EXPECT_EQ(receive(), "");
+}
+
+TEST_F(ServiceNotify, KnowsWhatAChildMustNotGet) {
+  EXPECT_TRUE(is_service_variable("NOTIFY_SOCKET=/run/x"));
+  EXPECT_TRUE(is_service_variable("LISTEN_FDS=1"));
+  EXPECT_FALSE(is_service_variable("NOTIFY_SOCKET_PATH=/run/x"));
+  EXPECT_FALSE(is_service_variable("PATH=/bin"));
 }
 
 TEST_F(ServiceNotify, ADescriptorTravelsWithItsName) {

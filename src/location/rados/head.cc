@@ -64,6 +64,21 @@ std::optional<SegmentEntry> decode_segment(Bytes bytes) {
   return SegmentEntry{static_cast<SegmentState>(state), load_le<std::uint64_t>(bytes.data() + 1)};
 }
 
+// One of another epoch, or that makes no sense, is none: anybody may write there.
+std::optional<Trim> decode_trim(const Finished& read, const char* attribute, std::uint64_t epoch) {
+  const auto found = read.attributes.find(attribute);
+  if (found == read.attributes.end() || found->second.size() > kMostText) return std::nullopt;
+  std::optional<std::uint64_t> of, id, first;
+  const bool sane = each_line(found->second, [&](std::string_view key, std::string_view value) {
+    if (key == "epoch") of = number_in(value);
+    if (key == "id") id = number_in(value);
+    if (key == "first-kept") first = number_in(value);
+    return true;
+  });
+  if (!sane || of != epoch || !id || !first) return std::nullopt;
+  return Trim{*id, SegmentNumber{*first}};
+}
+
 }  // namespace
 
 std::string encode_epoch(std::uint64_t epoch) { return fmt::format("{:020}", epoch); }
@@ -106,6 +121,14 @@ ObjectWrite handover_request(const std::string& log, std::uint64_t epoch) {
   return write;
 }
 
+ObjectWrite trim_request(const std::string& log, std::uint64_t epoch, const Trim& trim) {
+  ObjectWrite write;
+  write.object = head_object(log);
+  write.epoch = epoch;
+  write.attributes = {{kAttributeTrim, encode(trim, epoch)}};
+  return write;
+}
+
 ObjectRead segment_read(const std::string& log, SegmentNumber segment, std::uint64_t offset, std::size_t length) {
   ObjectRead read;
   read.object = segment_object(log, segment);
@@ -120,6 +143,10 @@ std::string encode(const Owner& owner) {
                      owner.state == Owner::State::kActive ? "active" : "released", printable(owner.identity),
                      printable(owner.host), owner.process, printable(owner.client), printable(owner.mac), serves,
                      owner.lease, owner.renewal);
+}
+
+std::string encode(const Trim& trim, std::uint64_t epoch) {
+  return fmt::format("epoch={}\nid={}\nfirst-kept={}\n", epoch, trim.id, trim.first_kept.value);
 }
 
 std::vector<std::byte> encode(const SegmentEntry& entry) {
@@ -162,6 +189,8 @@ Result<Head> decode_head(const Finished& read, const std::string& place) {
   if (const auto wanted = read.attributes.find(kAttributeHandover); wanted != read.attributes.end()) {
     head.wanted = number_in<std::uint64_t>(wanted->second) == head.epoch;
   }
+  head.trim_asked = decode_trim(read, kAttributeTrim, head.epoch);
+  head.trim_done = decode_trim(read, kAttributeTrimmed, head.epoch);
   const auto newer = [&](const std::string& what) {
     return fail(Error::Kind::kIncompatible,
                 fmt::format("{}: a newer version of this program wrote the head object: it has {}", place, what));

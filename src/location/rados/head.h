@@ -54,11 +54,19 @@ struct SegmentEntry {
   bool operator==(const SegmentEntry&) const = default;
 };
 
+// A trim of a log while its owner runs: who asks, and in the answer how far it came.
+struct Trim {
+  std::uint64_t id = 0;  // random: the answer has the same
+  SegmentNumber first_kept;
+  bool operator==(const Trim&) const = default;
+};
+
 struct Head {
   std::uint64_t epoch = 0;  // 0: there is no head
   std::optional<Owner> owner;
-  std::string owner_text;  // as it is in the head: what a take compares
-  bool wanted = false;     // this owner is asked to give the log back
+  std::string owner_text;                     // as it is in the head: what a take compares
+  bool wanted = false;                        // this owner is asked to give the log back
+  std::optional<Trim> trim_asked, trim_done;  // of this owner, by this owner
   std::map<std::uint64_t, SegmentEntry> segments;
   std::map<std::string, std::vector<std::byte>> blobs;
 
@@ -71,10 +79,13 @@ struct Head {
 
 inline constexpr const char* kAttributeOwner = "owner";
 // The newest format of a log that this program understands, and the one that it makes: a log of a newer one is left
-// alone, before anybody's ownership is touched. (What the number is of is the log's business: log/format.h.)
+// alone, before anybody's ownership is touched. Whoever raises it does so in one write with the owner's record: who
+// looked before that cannot take the log then. (What the number is of is the log's business: log/format.h.)
 inline constexpr std::uint64_t kNewestFormat = 1;
 inline constexpr const char* kAttributeFormat = "format";
 inline constexpr const char* kAttributeHandover = "handover";
+inline constexpr const char* kAttributeTrim = "trim";
+inline constexpr const char* kAttributeTrimmed = "trimmed";
 
 std::string head_object(const std::string& log);
 std::string segment_object(const std::string& log, SegmentNumber segment);
@@ -86,9 +97,12 @@ std::string blob_entry(const std::string& blob);
 ObjectRead head_read(const std::string& log, bool entries);
 // Asks the owner with this epoch to give the log back; guarded by it.
 ObjectWrite handover_request(const std::string& log, std::uint64_t epoch);
+// Asks the owner with this epoch to release segments; guarded likewise. The owner answers in kAttributeTrimmed.
+ObjectWrite trim_request(const std::string& log, std::uint64_t epoch, const Trim& trim);
 ObjectRead segment_read(const std::string& log, SegmentNumber segment, std::uint64_t offset, std::size_t length);
 
 std::string encode(const Owner& owner);
+std::string encode(const Trim& trim, std::uint64_t epoch);
 std::vector<std::byte> encode(const SegmentEntry& entry);
 
 // `read` is what reading the head brought. kCorrupt, kIncompatible (a newer format, entries of a newer version).

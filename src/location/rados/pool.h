@@ -40,7 +40,8 @@ struct Self {
   std::string mac;
   Duration lease = std::chrono::seconds(2);  // 100 ms to 10 min
   std::string serves;                        // Owner::serves
-  // For so long a read that is not answered is asked for again: peers wait for what it is to bring.
+  // For so long a read that is not answered is asked for again: peers wait for what it is to bring. Since the last one
+  // that was answered, not for each.
   Duration reads_again_for = std::chrono::seconds(30);
 };
 
@@ -124,6 +125,10 @@ class Pool final : public Location {
   std::optional<bool> take_roll_call() { return std::exchange(roll_called_, std::nullopt); }
   // Asks the owner that `seen` speaks of to give the log back; false: it is not the owner any more. Blocks.
   Result<bool> ask_for(const Head& seen);
+  // Asks it to release segments; Head::trim_done has the answer, some time later. Likewise.
+  Result<bool> ask_to_trim(const Head& seen, const Trim& trim);
+  // The owner's answer; nobody waits for it to be stored.
+  void answer_trim(const Trim& trim);
 
   // ---- Location ----
 
@@ -243,6 +248,7 @@ class Pool final : public Location {
   std::optional<bool> roll_called_;
   bool let_lapse_ = false;
   LeaseWatch watch_;
+  std::optional<Time> unread_since_;  // no read was answered
   ReadAhead ahead_;
   Time forget_at_ = kNever;                           // what was read
   std::map<std::uint64_t, ReadAhead::Piece> pieces_;  // on their way, by tag

@@ -215,6 +215,21 @@ Result<bool> Pool::ask_for(const Head& seen) {
   return true;
 }
 
+Result<bool> Pool::ask_to_trim(const Head& seen, const Trim& trim) {
+  const Finished finished = ask(trim_request(log_, seen.epoch, trim));
+  if (finished.outcome == Outcome::kGuard) return false;
+  if (finished.outcome != Outcome::kDone) return wrong(finished, "ask for a trim");
+  store_->notify(head_name_);
+  return true;
+}
+
+void Pool::answer_trim(const Trim& trim) {
+  if (!owned_ || fenced_) return;
+  ObjectWrite write = on_head();
+  write.attributes = {{kAttributeTrimmed, encode(trim, epoch_)}};
+  writes_.begin(std::move(write), [](const Finished&) {});
+}
+
 bool Pool::may_take(const Head& seen, Time asked) {
   const bool ours = seen.owner && seen.owner->identity == self_.identity;
   return watch_.free(seen, asked, store_->now()) || ours;

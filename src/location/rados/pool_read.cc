@@ -33,11 +33,16 @@ Result<void> Pool::read(SegmentNumber segment, std::uint64_t offset, MutableByte
 
 // A read may be done as often as one likes.
 Finished Pool::ask_patiently(const ObjectRead& read) {
-  const Time give_up = store_->now() + self_.reads_again_for;
   while (true) {
+    if (!unread_since_) unread_since_ = store_->now();
     Finished finished = ask(read);
-    const bool again = finished.outcome == Outcome::kUnknown && !fenced_ && !patience_.reads_once;
-    if (!again || store_->now() >= give_up) return finished;
+    if (finished.outcome != Outcome::kUnknown) {
+      unread_since_.reset();
+      return finished;
+    }
+    // Not so long for each of many: who asks next is not more patient than who asked before.
+    const bool again = !fenced_ && !patience_.reads_once && store_->now() < *unread_since_ + self_.reads_again_for;
+    if (!again) return finished;
   }
 }
 

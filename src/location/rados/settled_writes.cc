@@ -31,7 +31,8 @@ void SettledWrites::finished(const Finished& finished) {
   const auto found = writes_.find(finished.tag >> 3);
   HF_ASSERT(found != writes_.end() && found->second.state == State::kOnItsWay);
   --on_their_way_;
-  if (finished.outcome != Outcome::kUnknown) unanswered_since_ = store_.now();
+  const bool answered = finished.outcome != Outcome::kUnknown && finished.outcome != Outcome::kFull;
+  if (answered) unanswered_since_ = store_.now();
   if (HF_MUTANT(kPoolTimeoutDone) && finished.outcome == Outcome::kUnknown) {
     const Done done = std::move(found->second.done);
     writes_.erase(found);

@@ -165,6 +165,7 @@ class Pool final : public Location {
   void fence_off(Outcome outcome);
   Result<bool> fence_off_others(const Head& seen);
   Result<bool> raise_segments();
+  void raise_late();
   Owner owner_record(Owner::State state) const;
   ObjectWrite on_head() const;
   ObjectWrite segment_entry_write(SegmentNumber segment, std::optional<SegmentEntry> entry) const;
@@ -214,6 +215,7 @@ class Pool final : public Location {
   std::optional<Result<Head>> look_came_;
   std::optional<bool> roll_called_;
   bool let_lapse_ = false;
+  bool raised_late_ = false;  // kPoolFenceLate
   LeaseWatch watch_;
   ReadAhead ahead_;
   Time forget_at_ = kNever;                           // what was read

@@ -93,6 +93,7 @@ enum class Mutant : std::uint8_t {
   kPoolSkipsAwake,      // a new owner leaves out one of the segments that are awake
   // log on a pool: for the simulation of a service group (tests/sim), which hunts most of the pool's own as well
   kSilentIsEmpty,  // a start takes what a location does not tell in time for nothing
+  kPoolFenceLate,  // a new owner reads, and raises the segments' epochs afterwards
   kCount
 };
 // From here on they are the model checker's, before that the simulator's.

@@ -79,7 +79,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Mutant::kCount)>
                                                                                            "pool-rests-early",
                                                                                            "pool-writes-asleep",
                                                                                            "pool-skips-awake",
-                                                                                           "silent-is-empty"};
+                                                                                           "silent-is-empty",
+                                                                                           "pool-fence-late"};
 
 }  // namespace
 

@@ -27,6 +27,30 @@ GroupEvent choose_event(Prng& prng, Duration span, Duration lease, std::size_t n
   return event;
 }
 
+// A world about what is still on its way: owners die with writes under way and are back at once, the fence is slow to
+// go up, and reads stay without an answer. By draws of its own.
+void make_racy(GroupPlan& plan, std::uint64_t seed, Duration span) {
+  Prng prng(seed, "races");
+  if (!prng.one_in(3)) return;
+  PoolFaults& pool = plan.pool;
+  pool.bound = 5 * plan.lease;
+  pool.writing_slow_in = 4;
+  pool.taking_slow_in = 2;
+  if (prng.one_in(2)) {
+    pool.patience = Duration{};
+    pool.reading_lost_in = 12;
+  }
+  for (std::uint64_t i = prng.between(4, 10); i > 0; --i) {
+    GroupEvent event;
+    event.kind = GroupEvent::Kind::kKill;
+    event.at = prng.between(Duration{}, span);
+    event.lasts = prng.between_log(milliseconds(1), milliseconds(20));
+    event.mid_call = static_cast<unsigned>(prng.between_log(1, 20) - 1);
+    event.keeps_frames = true;
+    plan.events.push_back(event);
+  }
+}
+
 }  // namespace
 
 GroupPlan choose_group(std::uint64_t seed, Duration span) {
@@ -53,6 +77,7 @@ GroupPlan choose_group(std::uint64_t seed, Duration span) {
   plan.nudge = prng.one_in(3);
   const std::uint64_t events = prng.between(1, 8);
   for (std::uint64_t i = 0; i < events; ++i) plan.events.push_back(choose_event(prng, span, plan.lease, nodes));
+  make_racy(plan, seed, span);
   std::ranges::sort(plan.events, {}, &GroupEvent::at);
   return plan;
 }

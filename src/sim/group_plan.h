@@ -29,6 +29,7 @@ struct PoolFaults {
   Duration patience{};           // of a node that reads and is not answered
   unsigned lost_in = 0;          // never executed
   unsigned slow_in = 0;          // executed or answered long after, several leases even
+  unsigned reading_lost_in = 0;  // likewise, of what is read of segments
   unsigned writing_slow_in = 0;  // the same for what is written to segments
   unsigned taking_slow_in = 0;   // the same for taking the log and fencing, where it hurts most
 };

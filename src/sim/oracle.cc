@@ -214,7 +214,7 @@ void Oracle::note_delivered(Flow& flow, const TcpView& view, bool reassembled) {
     flow.fin_delivered = true;
     if (!flow.is_over(context_.now(), msl_)) flow.last_fin_delivered = context_.now();
   }
-  if (reassembled) flow.earlier.add(begin, end);  // it may be taken, or not
+  if (reassembled || is_old) flow.earlier.add(begin, end);  // it may be taken, or not
   if (reassembled || is_old || view.payload_size == 0) {
     ++flow.may_repeat_ack;
     return;

@@ -71,6 +71,7 @@ void Oracle::check_syn(const wire::FourTuple& tuple, const TcpView& view) {
       again.peer_sack = flow->peer_sack;
       again.syn_delivered = true;
       again.valid = false;
+      again.may_repeat_ack = 1000;  // each out of the other's window: they tell each other so
       flow = &again;
     }
     flow->right_edge = 0;

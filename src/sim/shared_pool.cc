@@ -94,6 +94,9 @@ Journey SharedPool::decide(const MemoryOperation& operation) {
   if (context_.now() < slow_until_ && !prng_.one_in(3)) make_slower(journey);
   if (prng_.one_in(plan_.pool.lost_in)) journey.lost = true;
   if (prng_.one_in(plan_.pool.slow_in)) make_slower(journey);
+  if (operation.read != nullptr && operation.read->length > 0 && prng_.one_in(plan_.pool.reading_lost_in)) {
+    journey.lost = true;
+  }
   if (operation.write != nullptr) {
     const ObjectWrite& write = *operation.write;
     // Taking the log sets both, fencing a segment off its epoch.

@@ -194,6 +194,7 @@ class Pool final : public Location {
   void tell_of(const std::string& object);
   Result<bool> fence_off_others(const Head& seen);
   Result<bool> raise_segments();
+  void raise_late();
   Owner owner_record(Owner::State state) const;
   ObjectWrite on_head() const;
   ObjectWrite segment_entry_write(SegmentNumber segment, std::optional<SegmentEntry> entry) const;
@@ -247,6 +248,7 @@ class Pool final : public Location {
   std::optional<Result<Head>> look_came_;
   std::optional<bool> roll_called_;
   bool let_lapse_ = false;
+  bool raised_late_ = false;  // kPoolFenceLate
   LeaseWatch watch_;
   std::optional<Time> unread_since_;  // no read was answered
   ReadAhead ahead_;

@@ -111,7 +111,7 @@ Result<bool> Pool::fence_off_others(const Head& seen) {
 }
 
 Result<bool> Pool::raise_segments() {
-  if (HF_MUTANT(kPoolNoFence)) return true;
+  if (HF_MUTANT(kPoolNoFence) || HF_MUTANT(kPoolFenceLate)) return true;
   std::vector<SegmentNumber> lost;
   std::optional<std::pair<SegmentNumber, Finished>> problem;
   std::size_t on_their_way = 0;

@@ -176,6 +176,17 @@ void Pool::unmake(SegmentNumber segment, const Next& done) {
   step(std::move(write), what, give_up, remove_object, true);
 }
 
+// Only ever called where a seeded bug is planted.
+void Pool::raise_late() {
+  for (const std::uint64_t segment : awake_) {
+    ObjectWrite write;
+    write.object = segment_object(log_, SegmentNumber{segment});
+    write.epoch_at_most = epoch_;
+    write.attributes = {{kAttributeEpoch, encode_epoch(epoch_)}};
+    writes_.begin(std::move(write), [](const Finished&) {});
+  }
+}
+
 // The head names it; its object is made; the head says that it is in use. A former owner's attempt may have left, or
 // may yet make, an object of that name, to which nothing was ever written: it is taken over.
 void Pool::make_now(SegmentNumber segment, std::uint64_t size, const Ended& over) {
@@ -240,12 +251,14 @@ void Pool::remove_now(SegmentNumber segment, const Ended& ended) {
 
 void Pool::prepare(Token token, SegmentNumber segment, std::uint64_t size) {
   HF_ASSERT(owned_ && size > 0 && size % kBlock == 0);
+  if (HF_MUTANT(kPoolFenceLate) && !std::exchange(raised_late_, true)) raise_late();
   ++in_flight_;
   make_segment(segment, size, completion(token));
 }
 
 void Pool::recycle(Token token, SegmentNumber from, SegmentNumber to) {
   HF_ASSERT(owned_);
+  if (HF_MUTANT(kPoolFenceLate) && !std::exchange(raised_late_, true)) raise_late();
   ++in_flight_;
   const Ended ended = completion(token);
   const auto found = head_.segments.find(from.value);

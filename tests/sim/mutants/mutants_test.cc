@@ -66,11 +66,10 @@ std::string name_of(const testing::TestParamInfo<Mutant>& info) {
 
 INSTANTIATE_TEST_SUITE_P(Planted, Mutants, testing::ValuesIn(all_mutants()), name_of);
 
-constexpr Mutant kOfGroups[] = {Mutant::kPoolNoGuard,        Mutant::kPoolNoFence,       Mutant::kPoolLooksBefore,
-                                Mutant::kPoolFenceUnawaited, Mutant::kPoolLapsedReports, Mutant::kPoolTakesBlind,
-                                Mutant::kPoolTimeoutDone,    Mutant::kPoolHeadUnguarded, Mutant::kPoolUsedUnnamed,
-                                Mutant::kSilentIsEmpty,      Mutant::kGateOff,           Mutant::kAskAtOnce,
-                                Mutant::kNoPromise};
+constexpr Mutant kOfGroups[] = {Mutant::kPoolNoGuard,     Mutant::kPoolNoFence,     Mutant::kPoolLapsedReports,
+                                Mutant::kPoolTakesBlind,  Mutant::kPoolTimeoutDone, Mutant::kPoolHeadUnguarded,
+                                Mutant::kPoolUsedUnnamed, Mutant::kSilentIsEmpty,   Mutant::kPoolFenceLate,
+                                Mutant::kGateOff,         Mutant::kAskAtOnce,       Mutant::kNoPromise};
 INSTANTIATE_TEST_SUITE_P(Planted, GroupMutants, testing::ValuesIn(kOfGroups), name_of);
 
 TEST(NoMutant, TheSameCodeWithoutABugPasses) {

@@ -11,8 +11,9 @@ from case import MIB
 
 KEPT = 16 * MIB
 SEGMENT = 4 * MIB
-# Beside what is kept: one that is being released, the prepared ones (what windows promise among them), spares.
-MOST = KEPT + 12 * SEGMENT
+# Beside what is kept: one that is being released, and one that fills until the mark is stored by which that goes; the prepared ones
+# (what windows promise among them), spares.
+MOST = KEPT + 13 * SEGMENT
 
 
 def used(path):

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "cluster/forwarder.h"
+#include "cluster/successor.h"
 #include "log/identity.h"
 #include "node/chronicle.h"
 #include "node/values.h"
@@ -335,14 +336,10 @@ void Group::pass_on() {
     (void)pool.poll({});
     if (!forwarder) {
       if (pool.take_roll_call() == false) break;
-      pool.begin_look();
-      const auto head = pool.take_look();
-      const auto* const owner = head && *head ? (*head)->active_owner() : nullptr;
-      const bool other = owner != nullptr && owner->identity != self_.identity;
-      if (const auto to = wire::MacAddress::parse(other ? owner->mac : "")) {
-        spdlog::info("{} has taken over", describe(*owner));
-        events_.write("handed-over", {{"to", json_string(describe(*owner))}});
-        forwarder.emplace(mac(), options_.address.address, *to);
+      if (const auto taker = cluster::look_for_successor(pool, self_.identity)) {
+        spdlog::info("{} has taken over", describe(taker->owner));
+        events_.write("handed-over", {{"to", json_string(describe(taker->owner))}});
+        forwarder.emplace(mac(), options_.address.address, taker->mac);
       }
     }
     if (forwarder) {

@@ -5,6 +5,7 @@
 
 #include "cluster/forwarder.h"
 #include "cluster/standby.h"
+#include "cluster/successor.h"
 #include "sim/engine_runner.h"
 #include "sim/group_node.h"
 #include "sim/group_watcher.h"
@@ -75,13 +76,7 @@ bool GroupNode::stand_by(Pool& pool) {
 std::unique_ptr<log::Log> GroupNode::open_log(std::unique_ptr<Pool> pool, gate::Recovery& recovery) {
   std::vector<std::unique_ptr<location::Location>> locations;
   locations.push_back(std::move(pool));
-  log::Options options;
-  options.segment_size = 1U << 20;
-  options.batch_size = scenario_.batch_size;
-  options.max_in_flight = scenario_.max_in_flight;
-  options.prepared_segments = scenario_.prepared_segments;
-  options.checkpoint_every = scenario_.checkpoint_every;
-  options.retention.bytes = scenario_.retain_bytes;
+  log::Options options = log_options(scenario_);
   std::array<std::byte, 96> random;
   prng_.fill(random);
   context_.note("{} finds the log free", place_.name);
@@ -251,12 +246,8 @@ void GroupNode::pass_on() {
     (void)pool.poll({});
     if (!forwarder) {
       if (pool.take_roll_call() == false) break;
-      pool.begin_look();
-      const auto head = pool.take_look();
-      const auto* const owner = head && *head ? (*head)->active_owner() : nullptr;
-      const bool other = owner != nullptr && owner->identity != place_.name;
-      if (const auto to = wire::MacAddress::parse(other ? owner->mac : "")) {
-        forwarder.emplace(place_.mac, place_.address.address, *to);
+      if (const auto taker = cluster::look_for_successor(pool, place_.name)) {
+        forwarder.emplace(place_.mac, place_.address.address, taker->mac);
       }
     }
     while (forwarder && !frames_.empty()) {

@@ -6,15 +6,14 @@
 #include <vector>
 
 #include "location/rados/head.h"
-#include "sim/client_host.h"
 #include "sim/context.h"
 #include "sim/group_node.h"
 #include "sim/network.h"
 #include "sim/oracle.h"
-#include "sim/plain_peer.h"
 #include "sim/scenario.h"
 #include "sim/shared_pool.h"
 #include "sim/stream_check.h"
+#include "sim/world_parts.h"
 
 namespace holdfast::sim {
 
@@ -23,12 +22,8 @@ namespace {
 namespace rados = location::rados;
 
 constexpr std::uint64_t kMaxEvents = 8'000'000;
-constexpr Duration kHeartbeat = std::chrono::milliseconds(250);
 
-wire::MacAddress mac_of(unsigned host) { return {{0x02, 0, 0, 0, 0, static_cast<std::uint8_t>(host)}}; }
-wire::Ipv4Address address_of(unsigned host) { return {0x0a4d0000U + host}; }  // 10.77.0.x
-
-constexpr unsigned kService = 1, kFirstPeer = 10, kFirstNode = 100;
+constexpr unsigned kService = 1, kFirstNode = 100;
 
 class GroupWorld {
  public:
@@ -46,24 +41,15 @@ class GroupWorld {
       for (const auto& node : nodes_) node->wake();
     };
     add_nodes(seed);
-    add_peers(seed);
+    peers_ = std::make_unique<Peers>(context_, network_, oracle_, scenario_, address_of(kService));
     schedule_faults();
     heartbeat();
   }
 
   WorldResult run() {
-    const Time end = Time{} + scenario_.faults_end + scenario_.grace;
-    while (!context_.verdict.failed() && !complete_) {
-      if (context_.queue.events() > kMaxEvents) {
-        context_.fail("no end after {} events: {}", context_.queue.events(), unfinished());
-      } else if (context_.now() > end) {
-        context_.fail("not complete at the end of time: {}", unfinished());
-      } else if (!context_.queue.run_next()) {
-        context_.fail("nothing happens any more: {}", unfinished());
-      }
-    }
+    run_to_the_end(context_, scenario_, kMaxEvents, complete_, [this] { return unfinished(); });
     check_log();
-    return result();
+    return result_of(context_, scenario_, oracle_);
   }
 
  private:
@@ -74,25 +60,6 @@ class GroupWorld {
           context_, network_, oracle_, pool_, std::move(place), scenario_, Prng(seed ^ i, "node")));
       node.has_taken_over = [this] { check_log(); };
       node.start();
-    }
-  }
-
-  void add_peers(std::uint64_t seed) {
-    unsigned host = kFirstPeer;
-    for (const ClientPlan& plan : scenario_.clients) {
-      ClientHost::Place place{
-          fmt::format("client{}", host), mac_of(host), {address_of(host), 24}, address_of(kService)};
-      clients_.push_back(std::make_unique<ClientHost>(context_, network_, oracle_, std::move(place), plan,
-                                                      Prng(seed ^ host, "client")));
-      ports_.push_back(clients_.back()->port());
-      ++host;
-    }
-    for (const PlainPeerPlan& plan : scenario_.plain_peers) {
-      PlainPeer::Place place{fmt::format("plain{}", host), mac_of(host), address_of(host), address_of(kService)};
-      plain_peers_.push_back(
-          std::make_unique<PlainPeer>(context_, network_, oracle_, std::move(place), plan, Prng(seed ^ host, "plain")));
-      ports_.push_back(plain_peers_.back()->port());
-      ++host;
     }
   }
 
@@ -167,10 +134,7 @@ class GroupWorld {
 
   void set_partition(const Partition& partition, bool cut) {
     cuts_ += cut ? 1 : -1;
-    const unsigned port = ports_[partition.host];
-    context_.note("partition of host {} {}", partition.host, cut ? "begins" : "ends");
-    if (partition.to_node) network_.to_switch(port).cut_off = cut;
-    if (partition.from_node) network_.from_switch(port).cut_off = cut;
+    peers_->cut(partition, cut);
   }
 
   // No more faults: everything must come to its end.
@@ -202,43 +166,22 @@ class GroupWorld {
   }
 
   bool everything_done() {
-    const auto is_done = [](const auto& host) { return host->done(); };
-    if (!std::ranges::all_of(clients_, is_done) || !std::ranges::all_of(plain_peers_, is_done)) return false;
+    if (!peers_->done()) return false;
     GroupNode& node = *nodes_[owner()];
     return node.healthy() && node.engine()->connections() == 0 && !node.engine()->busy();
   }
 
   std::string unfinished() {
-    std::string text;
-    for (const auto& client : clients_) text += client->unfinished() + " ";
-    for (const auto& peer : plain_peers_) text += peer->unfinished() + " ";
+    std::string text = peers_->unfinished();
     for (const auto& node : nodes_) {
       text += fmt::format(" [{}{}{}{}]", node->name(), node->running() ? "" : " away", node->owns() ? " owns" : "",
                           node->healthy() ? " healthy" : "");
       if (node->engine() == nullptr) continue;
       for (const stack::ConnectionInfo& info : node->engine()->list()) {
-        text += fmt::format(" [stream {} {} {} received {} released {} queued {} acknowledged {}]", info.id.value,
-                            info.tuple.to_string(), tcp::to_string(info.state), info.in_received, info.in_released,
-                            info.out_queued, info.out_acknowledged);
+        text += fmt::format(" [{}]", sim::unfinished(info));
       }
     }
     return text;
-  }
-
-  WorldResult result() {
-    WorldResult result;
-    result.seed = scenario_.seed;
-    result.ok = !context_.verdict.failed();
-    if (!result.ok) result.failure = context_.verdict.why();
-    result.scenario = describe(scenario_);
-    result.trace_hash = context_.trace.hash();
-    result.events = context_.queue.events();
-    result.simulated_seconds = std::chrono::duration<double>(context_.now().time_since_epoch()).count();
-    result.faults = context_.faults;
-    result.streams = oracle_.model().streams().size();
-    for (const auto& [id, stream] : oracle_.model().streams()) result.bytes_stored += stream.in_end;
-    result.lives = oracle_.model().epochs();
-    return result;
   }
 
   Scenario scenario_;
@@ -248,9 +191,7 @@ class GroupWorld {
   SharedPool pool_;
   rados::MemoryStore operator_;
   std::vector<std::unique_ptr<GroupNode>> nodes_;
-  std::vector<std::unique_ptr<ClientHost>> clients_;
-  std::vector<std::unique_ptr<PlainPeer>> plain_peers_;
-  std::vector<unsigned> ports_;  // of the peers
+  std::unique_ptr<Peers> peers_;
   Prng prng_;
   unsigned last_owner_ = 0;
   int cuts_ = 0;  // in force

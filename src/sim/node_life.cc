@@ -66,14 +66,8 @@ Result<std::unique_ptr<log::Log>> NodeHost::open_log(gate::Recovery& recovery) {
     };
     locations.push_back(std::make_unique<location::Memory>(disk->share()));
   }
-  log::Options options;
+  log::Options options = log_options(scenario_);
   options.stored_on = scenario_.stored_on;
-  options.segment_size = 1U << 20;
-  options.batch_size = scenario_.batch_size;
-  options.max_in_flight = scenario_.max_in_flight;
-  options.prepared_segments = scenario_.prepared_segments;
-  options.checkpoint_every = scenario_.checkpoint_every;
-  options.retention.bytes = scenario_.retain_bytes;
   std::array<std::byte, 96> random;
   prng_.fill(random);
   return log::Log::open(std::move(locations), options, random, kLockBound, recovery);

@@ -477,4 +477,15 @@ std::string describe(const Scenario& scenario) {
       scenario.retain_bytes > 0 ? fmt::format(", keeps {} MiB", scenario.retain_bytes >> 20) : "");
 }
 
+log::Options log_options(const Scenario& scenario) {
+  log::Options options;
+  options.segment_size = 1U << 20;
+  options.batch_size = scenario.batch_size;
+  options.max_in_flight = scenario.max_in_flight;
+  options.prepared_segments = scenario.prepared_segments;
+  options.checkpoint_every = scenario.checkpoint_every;
+  options.retention.bytes = scenario.retain_bytes;
+  return options;
+}
+
 }  // namespace holdfast::sim

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "log/log.h"
 #include "sim/disk.h"
 #include "sim/group_plan.h"
 #include "sim/network.h"
@@ -162,6 +163,8 @@ struct Scenario {
 Scenario choose_scenario(std::uint64_t seed);
 // Of a service group on a pool (group_world.h).
 Scenario choose_group_scenario(std::uint64_t seed);
+// For the node's log, wherever it lies; on how many of its locations it is stored is left open.
+log::Options log_options(const Scenario& scenario);
 
 // One line for people.
 std::string describe(const Scenario& scenario);

@@ -6,27 +6,22 @@
 #include <vector>
 
 #include "sim/attacker.h"
-#include "sim/client_host.h"
 #include "sim/context.h"
 #include "sim/network.h"
 #include "sim/node_dials.h"
 #include "sim/node_host.h"
 #include "sim/oracle.h"
-#include "sim/plain_peer.h"
 #include "sim/scenario.h"
 #include "sim/stream_check.h"
+#include "sim/world_parts.h"
 
 namespace holdfast::sim {
 
 namespace {
 
 constexpr std::uint64_t kMaxEvents = 4'000'000;
-constexpr Duration kHeartbeat = std::chrono::milliseconds(250);
 
-wire::MacAddress mac_of(unsigned host) { return {{0x02, 0, 0, 0, 0, static_cast<std::uint8_t>(host)}}; }
-wire::Ipv4Address address_of(unsigned host) { return {0x0a4d0000U + host}; }  // 10.77.0.x
-
-constexpr unsigned kNode = 1, kFirstPeer = 10, kAttackerHost = 200;
+constexpr unsigned kNode = 1, kAttackerHost = 200;
 
 class World {
  public:
@@ -46,49 +41,20 @@ class World {
       check_streams(context_, oracle_, node_.disks(), node_.tail(), scenario_.retain_bytes);
     };
     node_.start();
-    add_peers(seed);
+    peers_ = std::make_unique<Peers>(context_, network_, oracle_, scenario_, address_of(kNode));
+    dials_ =
+        std::make_unique<NodeDials>(context_, oracle_, node_, scenario_.dials, peers_->clients(), Prng(seed, "dials"));
     schedule_faults();
     heartbeat();
   }
 
   WorldResult run() {
-    const Time end = Time{} + scenario_.faults_end + scenario_.grace;
-    while (!context_.verdict.failed() && !complete_) {
-      if (context_.queue.events() > kMaxEvents) {
-        context_.fail("no end after {} events: {}", context_.queue.events(), unfinished());
-      } else if (context_.now() > end) {
-        context_.fail("not complete at the end of time: {}", unfinished());
-      } else if (!context_.queue.run_next()) {
-        context_.fail("nothing happens any more: {}", unfinished());
-      }
-    }
+    run_to_the_end(context_, scenario_, kMaxEvents, complete_, [this] { return unfinished(); });
     check_streams(context_, oracle_, node_.disks(), node_.tail(), scenario_.retain_bytes);
-    return result();
+    return result_of(context_, scenario_, oracle_);
   }
 
  private:
-  void add_peers(std::uint64_t seed) {
-    unsigned host = kFirstPeer;
-    for (const ClientPlan& plan : scenario_.clients) {
-      ClientHost::Place place{fmt::format("client{}", host), mac_of(host), {address_of(host), 24}, address_of(kNode)};
-      clients_.push_back(std::make_unique<ClientHost>(context_, network_, oracle_, std::move(place), plan,
-                                                      Prng(seed ^ host, "client")));
-      ports_.push_back(clients_.back()->port());
-      ++host;
-    }
-    for (const PlainPeerPlan& plan : scenario_.plain_peers) {
-      PlainPeer::Place place{fmt::format("plain{}", host), mac_of(host), address_of(host), address_of(kNode)};
-      plain_peers_.push_back(
-          std::make_unique<PlainPeer>(context_, network_, oracle_, std::move(place), plan, Prng(seed ^ host, "plain")));
-      ports_.push_back(plain_peers_.back()->port());
-      ++host;
-    }
-    std::vector<wire::Ipv4Address> targets;
-    for (const auto& client : clients_) targets.push_back(client->address());
-    dials_ =
-        std::make_unique<NodeDials>(context_, oracle_, node_, scenario_.dials, std::move(targets), Prng(seed, "dials"));
-  }
-
   void schedule_faults() {
     for (const DeathPlan& death : scenario_.deaths) {
       context_.queue.after(death.at, [this, &death] {
@@ -110,10 +76,7 @@ class World {
 
   void set_partition(const Partition& partition, bool cut) {
     partitioned_ += cut ? 1 : -1;
-    const unsigned port = ports_[partition.host];
-    context_.note("partition of host {} {}", partition.host, cut ? "begins" : "ends");
-    if (partition.to_node) network_.to_switch(port).cut_off = cut;
-    if (partition.from_node) network_.from_switch(port).cut_off = cut;
+    peers_->cut(partition, cut);
   }
 
   void schedule_node_aborts(const std::vector<StreamPlan>& streams) {
@@ -201,39 +164,18 @@ class World {
   }
 
   bool everything_done() {
-    const auto is_done = [](const auto& host) { return host->done(); };
-    return std::ranges::all_of(clients_, is_done) && std::ranges::all_of(plain_peers_, is_done) && dials_->done() &&
-           node_.running() && node_.runner().engine().connections() == 0 && !node_.runner().engine().busy();
+    return peers_->done() && dials_->done() && node_.running() && node_.runner().engine().connections() == 0 &&
+           !node_.runner().engine().busy();
   }
 
   std::string unfinished() {
-    std::string text;
-    for (const auto& client : clients_) text += client->unfinished() + " ";
-    for (const auto& peer : plain_peers_) text += peer->unfinished() + " ";
+    std::string text = peers_->unfinished();
     text += dials_->unfinished();
     if (!node_.running()) return text + " (the node is away)";
     for (const stack::ConnectionInfo& info : node_.runner().engine().list()) {
-      text += fmt::format(" [node: stream {} {} {} received {} released {} queued {} acknowledged {}]", info.id.value,
-                          info.tuple.to_string(), tcp::to_string(info.state), info.in_received, info.in_released,
-                          info.out_queued, info.out_acknowledged);
+      text += fmt::format(" [node: {}]", sim::unfinished(info));
     }
     return text;
-  }
-
-  WorldResult result() {
-    WorldResult result;
-    result.seed = scenario_.seed;
-    result.ok = !context_.verdict.failed();
-    if (!result.ok) result.failure = context_.verdict.why();
-    result.scenario = describe(scenario_);
-    result.trace_hash = context_.trace.hash();
-    result.events = context_.queue.events();
-    result.simulated_seconds = std::chrono::duration<double>(context_.now().time_since_epoch()).count();
-    result.faults = context_.faults;
-    result.streams = oracle_.model().streams().size();
-    for (const auto& [id, stream] : oracle_.model().streams()) result.bytes_stored += stream.in_end;
-    result.lives = oracle_.model().epochs();
-    return result;
   }
 
   Scenario scenario_;
@@ -242,10 +184,8 @@ class World {
   Oracle oracle_;
   NodeHost node_;
   Attacker attacker_;
-  std::vector<std::unique_ptr<ClientHost>> clients_;
-  std::vector<std::unique_ptr<PlainPeer>> plain_peers_;
+  std::unique_ptr<Peers> peers_;
   std::unique_ptr<NodeDials> dials_;
-  std::vector<unsigned> ports_;  // of the peers
   Prng prng_;
   int partitioned_ = 0;  // partitions in force
   bool calm_ = false;

@@ -117,13 +117,8 @@ bool Group::try_again_after(const Error& error) {
 // A take that waits for storage is ended by a signal, and says what it waits for.
 location::rados::Patience Group::patience() {
   stop_.arm();
-  return {.reads_once = true,
-          .over =
-              [this] {
-                stop_.take();
-                stop_.arm();
-                return !goes_on();
-              },
+  return {.reads = {},
+          .over = [this] { return stop_.look() || device_.failure(); },
           .tell =
               [this](const std::string& what) {
                 spdlog::warn("{}", what);

@@ -81,13 +81,8 @@ Result<std::unique_ptr<log::Log>> Session::open_log(gate::Recovery& recovered) {
   if (!places) return std::unexpected(places.error());
   stop_->arm();
   for (auto* const pool : places->pools) {
-    pool->set_patience({.reads_once = true,
-                        .over =
-                            [this] {
-                              stop_->take();
-                              stop_->arm();
-                              return stop_->asked();
-                            },
+    pool->set_patience({.reads = {},
+                        .over = [this] { return stop_->look(); },
                         .tell = [this](const std::string& what) { say(what); }});
   }
   const auto pools = places->pools;

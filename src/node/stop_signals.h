@@ -18,6 +18,12 @@ class StopSignals {
   // After a wait.
   void take() { asked_ = asked_ || readable_->take(); }
   bool asked() const { return asked_; }
+  // For who waits elsewhere than in the ring, and asks again and again; armed before, and again after it.
+  bool look() {
+    take();
+    arm();
+    return asked_;
+  }
 
  private:
   location::UniqueFd fd_;

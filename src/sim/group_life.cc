@@ -48,8 +48,8 @@ void GroupNode::run_process() {
   self.process = life_;
   self.mac = place_.mac.to_string();
   self.lease = scenario_.group.lease;
-  self.reads_again_for = scenario_.group.pool.patience;
   auto pool = std::make_unique<Pool>("pool", SharedPool::kLog, std::move(store), std::move(self));
+  pool->set_patience({.reads = scenario_.group.pool.patience, .over = {}, .tell = {}});
   auto& owned = *pool;
   if (!stand_by(owned)) return;
   gate::Recovery recovery;

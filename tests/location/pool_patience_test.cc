@@ -15,9 +15,10 @@ constexpr Duration kLease = std::chrono::milliseconds(400);
 class PoolPatience : public testing::Test {
  protected:
   std::unique_ptr<Pool> make(const char* identity, Duration patience) {
-    Self self{identity, identity, 1, "", kLease, ""};
-    self.reads_again_for = patience;
-    return std::make_unique<Pool>("rados:hf", "log", std::make_unique<MemoryStore>(cluster_), self);
+    auto pool = std::make_unique<Pool>("rados:hf", "log", std::make_unique<MemoryStore>(cluster_),
+                                       Self{identity, identity, 1, "", kLease, ""});
+    pool->set_patience({.reads = patience, .over = {}, .tell = {}});
+    return pool;
   }
   void prepare(Pool& pool) {
     ASSERT_TRUE(pool.lock(Duration{}));

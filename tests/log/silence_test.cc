@@ -42,13 +42,16 @@ class Silence : public testing::Test {
       auto store = std::make_unique<MemoryStore>(clusters[i], location::rados::MemoryClock{}, pass);
       auto pool = std::make_unique<Pool>(names.at(i), "log", std::move(store),
                                          Self{"a", "h", 1, "", std::chrono::seconds(2), ""});
-      pool->set_patience({.reads_once = true, .over = {}, .tell = {}});
+      pool->set_patience({.reads = {}, .over = {}, .tell = {}});
       locations.push_back(std::move(pool));
     }
     std::array<std::byte, 96> entropy{};
     entropy[0] = static_cast<std::byte>(++starts);
     auto opened = Log::open(std::move(locations), test::small_options(), entropy, std::chrono::seconds(5), seen);
-    if (!opened) return opened.error().message;
+    if (!opened) {
+      kind = opened.error().kind;
+      return opened.error().message;
+    }
     log = *std::move(opened);
     return {};
   }
@@ -73,15 +76,28 @@ class Silence : public testing::Test {
     for (int i = 0; i < 30; ++i) append(100'000);
     log.reset();
   }
-  // Of this cluster, reads of the segment that was written to last are answered by nobody.
-  void silence(std::size_t which) {
+  // One batch of an epoch of its own.
+  void append_in_an_epoch(std::size_t length) {
+    ASSERT_EQ(open(), "");
+    settle();
+    append(length);
+    log.reset();
+  }
+  // What a pool says of its own progress, which lags: it is stored now and then.
+  std::vector<std::byte>& progress(std::size_t which) {
+    return clusters[which]->objects.at("log.head").entries["blob-progress"];
+  }
+  // Of this cluster, so many reads of the segment that was written to last are answered by nobody.
+  void silence(std::size_t which, unsigned questions = ~0U) {
     std::string newest;
     for (const auto& [name, object] : clusters[which]->objects) {
       if (!object.data.empty() && object.data[0] != std::byte{}) newest = name;
     }
     ASSERT_NE(newest, "");
-    clusters[which]->decide = [newest](const MemoryOperation& operation) {
-      return Journey{.lost = operation.read != nullptr && operation.read->object == newest};
+    clusters[which]->decide = [newest, left = questions](const MemoryOperation& operation) mutable {
+      const bool lost = operation.read != nullptr && operation.read->object == newest && left > 0;
+      if (lost) --left;
+      return Journey{.lost = lost};
     };
   }
 
@@ -91,6 +107,7 @@ class Silence : public testing::Test {
   test::Recorder seen;
   std::unique_ptr<Log> log;
   unsigned starts = 0;
+  Error::Kind kind{};  // of the last start that failed
 };
 
 TEST_F(Silence, OfTheNewestSegmentIsNotItsEnd) {
@@ -105,14 +122,36 @@ TEST_F(Silence, OfTheNewestSegmentIsNotItsEnd) {
   EXPECT_TRUE(seen.in_bytes(kStream) == stream);
 }
 
-TEST_F(Silence, OfOneLocationLeavesItOut) {
-  clusters = {std::make_shared<MemoryCluster>(), std::make_shared<MemoryCluster>(), std::make_shared<MemoryCluster>()};
-  fill();
-  silence(1);
+// Nor where it is short, and nothing else tells that there is more.
+TEST_F(Silence, OfAFewReadsIsNotTheEnd) {
+  append_in_an_epoch(3);
+  const auto lagging = progress(0);
+  append_in_an_epoch(3);
+  progress(0) = lagging;
+  for (const unsigned questions : {1U, 2U, 1000U}) {
+    silence(0, questions);
+    EXPECT_THAT(open(), HasSubstr("no answer")) << questions << " questions without an answer";
+    EXPECT_EQ(kind, Error::Kind::kUnavailable);
+  }
+  clusters[0]->decide = {};
   ASSERT_EQ(open(), "");
-  EXPECT_TRUE(seen.in_bytes(kStream) == stream);
-  EXPECT_EQ(log->locations()[1].state, LocationState::kFailed);
-  EXPECT_THAT(log->locations()[1].reason, HasSubstr("no answer from the cluster in time"));
+  EXPECT_EQ(seen.in_bytes(kStream), stream);
+}
+
+TEST_F(Silence, OfOneLocationLeavesItOut) {
+  for (const unsigned questions : {1U, ~0U}) {
+    clusters.clear();
+    for (int i = 0; i < 3; ++i) clusters.push_back(std::make_shared<MemoryCluster>());
+    stream.clear();
+    fill();
+    silence(1, questions);
+    ASSERT_EQ(open(), "");
+    EXPECT_TRUE(seen.in_bytes(kStream) == stream);
+    EXPECT_EQ(log->locations()[0].state, LocationState::kActive);
+    EXPECT_EQ(log->locations()[1].state, LocationState::kFailed);
+    EXPECT_THAT(log->locations()[1].reason, HasSubstr("no answer from the cluster in time"));
+    log.reset();
+  }
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "base/endian.h"
 #include "location/rados/record_text.h"
@@ -79,6 +80,15 @@ std::optional<Trim> decode_trim(const Finished& read, const char* attribute, std
   return Trim{*id, SegmentNumber{*first}};
 }
 
+// Of the owner with this epoch: guarded by it.
+ObjectWrite owner_request(const std::string& log, std::uint64_t epoch, const char* attribute, std::string text) {
+  ObjectWrite write;
+  write.object = head_object(log);
+  write.epoch = epoch;
+  write.attributes = {{attribute, std::move(text)}};
+  return write;
+}
+
 }  // namespace
 
 std::string encode_epoch(std::uint64_t epoch) { return fmt::format("{:020}", epoch); }
@@ -114,19 +124,11 @@ ObjectRead head_read(const std::string& log, bool entries) {
 }
 
 ObjectWrite handover_request(const std::string& log, std::uint64_t epoch) {
-  ObjectWrite write;
-  write.object = head_object(log);
-  write.epoch = epoch;
-  write.attributes = {{kAttributeHandover, encode_epoch(epoch)}};
-  return write;
+  return owner_request(log, epoch, kAttributeHandover, encode_epoch(epoch));
 }
 
 ObjectWrite trim_request(const std::string& log, std::uint64_t epoch, const Trim& trim) {
-  ObjectWrite write;
-  write.object = head_object(log);
-  write.epoch = epoch;
-  write.attributes = {{kAttributeTrim, encode(trim, epoch)}};
-  return write;
+  return owner_request(log, epoch, kAttributeTrim, encode(trim, epoch));
 }
 
 ObjectRead segment_read(const std::string& log, SegmentNumber segment, std::uint64_t offset, std::size_t length) {

@@ -4,6 +4,8 @@
 //   attribute "owner"       the owner (Owner), lines of "key=value"
 //   attribute "format"      of the log, a decimal number; not there: 1
 //   attribute "handover"    an epoch, written as that one: its owner is asked to give the log back
+//   attribute "trim"        that epoch's owner is asked to release segments (Trim, lines of "key=value")
+//   attribute "trimmed"     its answer
 //   entry "making-%016x"    a segment that is being made: one byte, the state, and the size as 8 bytes, little-endian
 //                           (not under the next name, so that such an entry which lands late undoes nothing)
 //   entry "segment-%016x"   a segment that was made: likewise

@@ -40,17 +40,15 @@ struct Self {
   std::string mac;
   Duration lease = std::chrono::seconds(2);  // 100 ms to 10 min
   std::string serves;                        // Owner::serves
-  // For so long a read that is not answered is asked for again: peers wait for what it is to bring. Since the last one
-  // that was answered, not for each.
-  Duration reads_again_for = std::chrono::seconds(30);
 };
 
-// Of whoever waits for a pool before the log runs, while it is taken and read.
+// Of whoever waits for a pool: for all of it before the log runs, while it is taken and read; for reads afterwards too.
 struct Patience {
   // For answers to writes, since the last one came.
   Duration bound = std::chrono::seconds(15);
-  // A read that is not answered in time is not asked for again: other locations may do, or all of it is tried again.
-  bool reads_once = false;
+  // For so long a read that is not answered is asked for again: peers wait for what it is to bring. Since the last one
+  // that was answered, not for each. Zero: only once, where other locations may do, or all of it is tried again.
+  Duration reads = std::chrono::seconds(30);
   // Asked again and again while anything is waited for: true ends it. Whoever has this look at something that wakes the
   // store's wait() is heard at once. May be unset, like the next.
   std::function<bool()> over;
@@ -172,6 +170,7 @@ class Pool final : public Location {
   static bool stands_by(const Finished& finished);
   std::unexpected<Error> wrong(const Finished& finished, std::string_view what) const;
   std::unexpected<Error> timed_out(std::string_view what) const;
+  std::unexpected<Error> taken_over() const;
   Result<const std::vector<std::byte>*> piece(const ReadAhead::Piece& wanted);
   std::uint64_t size_of(SegmentNumber segment) const;
   std::size_t size_of(const ReadAhead::Piece& piece) const;
@@ -179,6 +178,7 @@ class Pool final : public Location {
   void ask_for_piece(const ReadAhead::Piece& wanted);
   Finished ask(const ObjectRead& read);
   Finished ask(const ObjectWrite& write);
+  Result<bool> ask_owner(const ObjectWrite& request, std::string_view what);
   Finished ask_patiently(const ObjectRead& read);
   Finished await(std::uint64_t tag, const std::string& object);
   std::optional<Finished> await(std::uint64_t tag, Time bound);
@@ -197,6 +197,8 @@ class Pool final : public Location {
   void raise_late();
   Owner owner_record(Owner::State state) const;
   ObjectWrite on_head() const;
+  ObjectWrite raise_of(SegmentNumber segment) const;
+  ObjectWrite removal_of(SegmentNumber segment) const;
   ObjectWrite segment_entry_write(SegmentNumber segment, std::optional<SegmentEntry> entry) const;
 
   using Next = std::function<void()>;

@@ -39,6 +39,24 @@ ObjectWrite Pool::on_head() const {
   return write;
 }
 
+// To our epoch, unless it is higher: what older owners still write there fails.
+ObjectWrite Pool::raise_of(SegmentNumber segment) const {
+  ObjectWrite write;
+  write.object = segment_object(log_, segment);
+  write.epoch_at_most = epoch_;
+  write.attributes = {{kAttributeEpoch, encode_epoch(epoch_)}};
+  return write;
+}
+
+// Not of a later owner's.
+ObjectWrite Pool::removal_of(SegmentNumber segment) const {
+  ObjectWrite write;
+  write.object = segment_object(log_, segment);
+  write.epoch_at_most = epoch_;
+  write.remove = true;
+  return write;
+}
+
 Result<Head> Pool::look() { return head_of(ask(head_read(log_, true)), place_); }
 Result<Head> Pool::look_at_owner() { return head_of(ask(head_read(log_, false)), place_); }
 
@@ -120,16 +138,12 @@ Result<bool> Pool::raise_segments() {
   for (const auto& [number, entry] : head_.segments) {
     if (entry.state != SegmentState::kMade || std::exchange(skips, false)) continue;
     const SegmentNumber segment{number};
-    ObjectWrite write;
-    write.object = segment_object(log_, segment);
-    write.epoch_at_most = epoch_;
-    write.attributes = {{kAttributeEpoch, encode_epoch(epoch_)}};
     if (HF_MUTANT(kPoolFenceUnawaited)) {
-      writes_.begin(std::move(write), [](const Finished&) {});
+      writes_.begin(raise_of(segment), [](const Finished&) {});
       continue;
     }
     ++on_their_way;
-    writes_.begin(std::move(write), [&, segment](const Finished& finished) {
+    writes_.begin(raise_of(segment), [&, segment](const Finished& finished) {
       --on_their_way;
       if (finished.outcome == Outcome::kAbsent) {
         lost.push_back(segment);
@@ -208,17 +222,17 @@ Result<void> Pool::release(Duration bound) {
 }
 
 Result<bool> Pool::ask_for(const Head& seen) {
-  const Finished finished = ask(handover_request(log_, seen.epoch));
-  if (finished.outcome == Outcome::kGuard) return false;
-  if (finished.outcome != Outcome::kDone) return wrong(finished, "ask for the log");
-  store_->notify(head_name_);
-  return true;
+  return ask_owner(handover_request(log_, seen.epoch), "ask for the log");
 }
 
 Result<bool> Pool::ask_to_trim(const Head& seen, const Trim& trim) {
-  const Finished finished = ask(trim_request(log_, seen.epoch, trim));
+  return ask_owner(trim_request(log_, seen.epoch, trim), "ask for a trim");
+}
+
+Result<bool> Pool::ask_owner(const ObjectWrite& request, std::string_view what) {
+  const Finished finished = ask(request);
   if (finished.outcome == Outcome::kGuard) return false;
-  if (finished.outcome != Outcome::kDone) return wrong(finished, "ask for a trim");
+  if (finished.outcome != Outcome::kDone) return wrong(finished, what);
   store_->notify(head_name_);
   return true;
 }
@@ -230,6 +244,10 @@ void Pool::answer_trim(const Trim& trim) {
   writes_.begin(std::move(write), [](const Finished&) {});
 }
 
+std::unexpected<Error> Pool::taken_over() const {
+  return fail(Error::Kind::kBusy, fmt::format("{}: another node has taken this log over", place_));
+}
+
 bool Pool::may_take(const Head& seen, Time asked) {
   const bool ours = seen.owner && seen.owner->identity == self_.identity;
   return watch_.free(seen, asked, store_->now()) || ours;
@@ -237,7 +255,7 @@ bool Pool::may_take(const Head& seen, Time asked) {
 
 Result<void> Pool::lock(Duration bound) {
   if (given_up_) return timed_out("take the log");
-  if (fenced_) return fail(Error::Kind::kBusy, fmt::format("{}: another node has taken this log over", place_));
+  if (fenced_) return taken_over();
   const Time give_up = store_->now() + bound;
   // No answer in time: what became of it the next look at the head says. A take that has happened, or happens later, is
   // our own, and taken from ourselves; one that is overtaken meets another epoch. The store's bound is the pause.
@@ -279,8 +297,7 @@ Result<void> Pool::confirm_lock() {
     if (!head) return std::unexpected(head.error());
     if (head->epoch != epoch_) fence_off(Outcome::kGuard);
   }
-  if (!has_owner()) return fail(Error::Kind::kBusy, fmt::format("{}: another node has taken this log over", place_));
-  return {};
+  return has_owner() ? Result<void>() : taken_over();
 }
 
 }  // namespace holdfast::location::rados

@@ -41,8 +41,7 @@ Finished Pool::ask_patiently(const ObjectRead& read) {
       return finished;
     }
     // Not so long for each of many: who asks next is not more patient than who asked before.
-    const bool again = !fenced_ && !patience_.reads_once && store_->now() < *unread_since_ + self_.reads_again_for;
-    if (!again) return finished;
+    if (fenced_ || store_->now() >= *unread_since_ + patience_.reads) return finished;
   }
 }
 

@@ -104,13 +104,8 @@ void Pool::wake(SegmentNumber segment, Next next, Ended failed) {
       note(segment, entry);
       over(std::nullopt);
     };
-    step(segment_entry_write(segment, entry), what, over, [this, segment, what, over, awake] {
-      ObjectWrite raise;
-      raise.object = segment_object(log_, segment);
-      raise.epoch_at_most = epoch_;
-      raise.attributes = {{kAttributeEpoch, encode_epoch(epoch_)}};
-      step(std::move(raise), what, over, awake);
-    });
+    step(segment_entry_write(segment, entry), what, over,
+         [this, segment, what, over, awake] { step(raise_of(segment), what, over, awake); });
   });
 }
 

@@ -165,26 +165,17 @@ void Pool::unmake(SegmentNumber segment, const Next& done) {
     step(segment_entry_write(segment, std::nullopt), what, give_up, done, true);
   };
   const Next remove_object = [this, segment, what, give_up, forget] {
-    ObjectWrite write;
-    write.object = segment_object(log_, segment);
-    write.epoch_at_most = epoch_;
-    write.remove = true;
-    step(std::move(write), what, give_up, forget, true, Outcome::kAbsent);
+    step(removal_of(segment), what, give_up, forget, true, Outcome::kAbsent);
   };
   ObjectWrite write = on_head();
   write.dropped_entries.push_back(segment_entry(segment));
   step(std::move(write), what, give_up, remove_object, true);
 }
 
-// Only ever called where a seeded bug is planted.
+// Does nothing but where a seeded bug is planted: then once.
 void Pool::raise_late() {
-  for (const std::uint64_t segment : awake_) {
-    ObjectWrite write;
-    write.object = segment_object(log_, SegmentNumber{segment});
-    write.epoch_at_most = epoch_;
-    write.attributes = {{kAttributeEpoch, encode_epoch(epoch_)}};
-    writes_.begin(std::move(write), [](const Finished&) {});
-  }
+  if (!HF_MUTANT(kPoolFenceLate) || std::exchange(raised_late_, true)) return;
+  for (const std::uint64_t segment : awake_) writes_.begin(raise_of(SegmentNumber{segment}), [](const Finished&) {});
 }
 
 // The head names it; its object is made; the head says that it is in use. A former owner's attempt may have left, or
@@ -240,10 +231,8 @@ void Pool::remove_now(SegmentNumber segment, const Ended& ended) {
     step(segment_entry_write(segment, std::nullopt), what, ended, [ended] { ended(std::nullopt); });
   };
   const Next remove_object = [this, segment, what, ended, forget] {
-    ObjectWrite write;
-    write.object = segment_object(log_, segment);
-    if (!HF_MUTANT(kPoolRemovesBlind)) write.epoch_at_most = epoch_;
-    write.remove = true;
+    ObjectWrite write = removal_of(segment);
+    if (HF_MUTANT(kPoolRemovesBlind)) write.epoch_at_most.reset();
     step(std::move(write), what, ended, forget, false, Outcome::kAbsent);
   };
   step(segment_entry_write(segment, SegmentEntry{SegmentState::kRemoving, size}), what, ended, remove_object);
@@ -251,14 +240,14 @@ void Pool::remove_now(SegmentNumber segment, const Ended& ended) {
 
 void Pool::prepare(Token token, SegmentNumber segment, std::uint64_t size) {
   HF_ASSERT(owned_ && size > 0 && size % kBlock == 0);
-  if (HF_MUTANT(kPoolFenceLate) && !std::exchange(raised_late_, true)) raise_late();
+  raise_late();
   ++in_flight_;
   make_segment(segment, size, completion(token));
 }
 
 void Pool::recycle(Token token, SegmentNumber from, SegmentNumber to) {
   HF_ASSERT(owned_);
-  if (HF_MUTANT(kPoolFenceLate) && !std::exchange(raised_late_, true)) raise_late();
+  raise_late();
   ++in_flight_;
   const Ended ended = completion(token);
   const auto found = head_.segments.find(from.value);

@@ -77,12 +77,12 @@ Result<Done> carry_out(const StreamsCommand& command, const log::TrimPlan& plan)
 
 // Of a node that runs: it is asked to.
 Result<Done> ask_the_node(const StreamsCommand& command, const log::TrimPlan& plan) {
-  const TrimRequest request{draw_seed(), plan.first_kept};
+  const Trim request{draw_seed(), plan.first_kept};
   const auto directory = std::ranges::find_if_not(command.data, location::rados::is_address);
   const auto answer = directory == command.data.end() ? ask_pool_for_trim(command.data.front(), request, kBound)
                                                       : ask_for_trim(*directory, request, kBound);
   if (!answer) return std::unexpected(answer.error());
-  return Done{answer->first_kept};
+  return Done{*answer};
 }
 
 Json range(const log::StreamRange& r) { return Json::array({r.begin.value, r.end.value}); }

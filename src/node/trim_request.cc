@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <thread>
-#include <tuple>
 #include <utility>
 
 #include "location/rados/address.h"
@@ -52,7 +51,7 @@ Result<void> write_numbers(const std::string& path, std::uint64_t id, std::uint6
 
 }  // namespace
 
-Result<TrimAnswer> ask_for_trim(const std::string& directory, const TrimRequest& request, Duration bound) {
+Result<SegmentNumber> ask_for_trim(const std::string& directory, const Trim& request, Duration bound) {
   const std::string answer = answer_file(directory);
   if (auto asked = write_numbers(request_file(directory), request.id, request.first_kept.value); !asked) {
     return std::unexpected(asked.error());
@@ -61,7 +60,7 @@ Result<TrimAnswer> ask_for_trim(const std::string& directory, const TrimRequest&
   while (shard::monotonic_now() < until) {
     if (const auto found = read_numbers(answer); found && found->first == request.id) {
       (void)::unlink(answer.c_str());
-      return TrimAnswer{found->first, SegmentNumber{found->second}};
+      return SegmentNumber{found->second};
     }
     std::this_thread::sleep_for(kLookForAnswer);
   }
@@ -69,48 +68,59 @@ Result<TrimAnswer> ask_for_trim(const std::string& directory, const TrimRequest&
   return fail(Error::Kind::kTimeout, fmt::format("{}: the node does not answer: it may still do it", directory));
 }
 
-Result<TrimAnswer> ask_pool_for_trim(const std::string& address, const TrimRequest& request, Duration bound) {
+Result<SegmentNumber> ask_pool_for_trim(const std::string& address, const Trim& request, Duration bound) {
   const auto parsed = pool_address(address, {});
   if (!parsed) return std::unexpected(parsed.error());
   auto ring = location::Ring::create();
   if (!ring) return std::unexpected(ring.error());
-  auto pool = location::rados::open_pool(*parsed, who_we_are(0), **ring);
-  if (!pool) return std::unexpected(pool.error());
-  const auto before = (*pool)->look_at_owner();
+  auto opened = location::rados::open_pool(*parsed, who_we_are(0), **ring);
+  if (!opened) return std::unexpected(opened.error());
+  location::rados::Pool& pool = **opened;
+  const auto before = pool.look_at_owner();
   if (!before) return std::unexpected(before.error());
-  const auto heard = (*pool)->ask_to_trim(*before, {request.id, request.first_kept});
+  const auto heard = pool.ask_to_trim(*before, request);
   if (!heard) return std::unexpected(heard.error());
   const Time until = shard::monotonic_now() + bound;
-  while (*heard && shard::monotonic_now() < until) {
-    const auto head = (*pool)->look_at_owner();
+  bool same_owner = *heard;
+  while (same_owner && shard::monotonic_now() < until) {
+    const auto head = pool.look_at_owner();
     if (!head) return std::unexpected(head.error());
-    if (head->epoch != before->epoch) break;
-    if (head->trim_done && head->trim_done->id == request.id)
-      return TrimAnswer{request.id, head->trim_done->first_kept};
-    (*pool)->store().wait((*pool)->store().now() + kLookForAnswer);
+    same_owner = head->epoch == before->epoch;
+    if (same_owner && head->trim_done && head->trim_done->id == request.id) return head->trim_done->first_kept;
+    pool.store().wait(pool.store().now() + kLookForAnswer);
   }
-  if (shard::monotonic_now() >= until) {
-    return fail(Error::Kind::kTimeout,
-                fmt::format("{}: the node does not answer: it may still do it", (*pool)->name()));
+  if (same_owner) {
+    return fail(Error::Kind::kTimeout, fmt::format("{}: the node does not answer: it may still do it", pool.name()));
   }
-  return fail(Error::Kind::kBusy, fmt::format("{}: another node has taken over just now: try again", (*pool)->name()));
+  return fail(Error::Kind::kBusy, fmt::format("{}: another node has taken over just now: try again", pool.name()));
 }
 
 void TrimRequests::look(location::rados::Pool& pool, const location::rados::Head& head) {
   const auto& asked = head.trim_asked;
   const bool done = asked && head.trim_done && head.trim_done->id == asked->id;
-  if (!asked || done || asked->id == answered_ || (under_way_ && under_way_->id == asked->id)) return;
-  waiting_.emplace(&pool, TrimRequest{asked->id, asked->first_kept});
+  if (!asked || done || asked->id == answered_ || (under_way_ && under_way_->trim.id == asked->id)) return;
+  waiting_ = Request{*asked, &pool, {}};
+}
+
+std::optional<TrimRequests::Request> TrimRequests::next(const std::vector<std::string>& directories) {
+  if (waiting_) return std::exchange(waiting_, std::nullopt);
+  for (const auto& directory : directories) {
+    if (location::rados::is_address(directory)) continue;
+    const auto found = read_numbers(request_file(directory));
+    if (found) return Request{{found->first, SegmentNumber{found->second}}, nullptr, directory};
+  }
+  return std::nullopt;
 }
 
 void TrimRequests::answer(SegmentNumber first_kept) {
-  if (pool_ != nullptr) {
-    answered_ = under_way_->id;
-    pool_->answer_trim({under_way_->id, first_kept});
+  const auto& [asked, pool, directory] = *under_way_;
+  if (pool != nullptr) {
+    answered_ = asked.id;
+    pool->answer_trim({asked.id, first_kept});
     return;
   }
-  (void)::unlink(request_file(directory_).c_str());
-  if (auto done = write_numbers(answer_file(directory_), under_way_->id, first_kept.value); !done) {
+  (void)::unlink(request_file(directory).c_str());
+  if (auto done = write_numbers(answer_file(directory), asked.id, first_kept.value); !done) {
     spdlog::warn("a trim was done and cannot be answered: {}", done.error().message);
   }
 }
@@ -124,21 +134,8 @@ void TrimRequests::look(const std::vector<std::string>& directories, log::Log& l
     under_way_.reset();
     return;
   }
-  if (const auto next = std::exchange(waiting_, std::nullopt)) {
-    std::tie(pool_, under_way_) = *next;
-    log.release_before(under_way_->first_kept);
-    return;
-  }
-  for (const auto& directory : directories) {
-    if (location::rados::is_address(directory)) continue;
-    const auto found = read_numbers(request_file(directory));
-    if (!found) continue;
-    pool_ = nullptr;
-    directory_ = directory;
-    under_way_ = TrimRequest{found->first, SegmentNumber{found->second}};
-    log.release_before(under_way_->first_kept);
-    return;
-  }
+  under_way_ = next(directories);
+  if (under_way_) log.release_before(under_way_->trim.first_kept);
 }
 
 }  // namespace holdfast::node

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -17,20 +16,14 @@
 
 namespace holdfast::node {
 
-struct TrimRequest {
-  std::uint64_t id = 0;  // random: the answer has the same
-  SegmentNumber first_kept;
-};
-struct TrimAnswer {
-  std::uint64_t id = 0;
-  SegmentNumber first_kept;  // how far it came: what a live connection needs stays
-};
+using location::rados::Trim;
 
 // ---- Who asks ----
-// Waits for the answer, as long as `bound`; kTimeout takes the request back.
-Result<TrimAnswer> ask_for_trim(const std::string& directory, const TrimRequest& request, Duration bound);
+// Waits for the answer, as long as `bound`; kTimeout takes the request back. How far it came: what a live connection
+// needs stays.
+Result<SegmentNumber> ask_for_trim(const std::string& directory, const Trim& request, Duration bound);
 // Of a log in pools alone. `address`: one of them, "rados:…".
-Result<TrimAnswer> ask_pool_for_trim(const std::string& address, const TrimRequest& request, Duration bound);
+Result<SegmentNumber> ask_pool_for_trim(const std::string& address, const Trim& request, Duration bound);
 
 // ---- The node ----
 class TrimRequests {
@@ -41,15 +34,18 @@ class TrimRequests {
   void look(location::rados::Pool& pool, const location::rados::Head& head);
 
  private:
+  struct Request {
+    Trim trim;
+    // Where it stands: in a pool, or else in a directory.
+    location::rados::Pool* pool = nullptr;
+    std::string directory;
+  };
+  std::optional<Request> next(const std::vector<std::string>& directories);
   void answer(SegmentNumber first_kept);
 
-  std::optional<TrimRequest> under_way_;
-  // Where it stands: in a pool, or else in a directory.
-  location::rados::Pool* pool_ = nullptr;
-  std::string directory_;
-  // Found in a pool's head, and not begun.
-  std::optional<std::pair<location::rados::Pool*, TrimRequest>> waiting_;
-  std::uint64_t answered_ = 0;  // the last one's id: a head that was read before may still have it
+  std::optional<Request> under_way_;
+  std::optional<Request> waiting_;  // found in a pool's head, and not begun
+  std::uint64_t answered_ = 0;      // the last one's id: a head that was read before may still have it
 };
 
 }  // namespace holdfast::node

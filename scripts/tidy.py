@@ -28,7 +28,7 @@ def commands(build):
         path = pathlib.Path(entry["file"])
         if path.is_relative_to(ROOT / "src"):
             words = shlex.split(entry["command"])
-            flags = [word for word in words[1:words.index("-o")]]
+            flags = words[1:words.index("-o")]
             if path not in found or len(flags) < len(found[path]):
                 found[path] = flags
     return found

@@ -136,9 +136,10 @@ Result<bool> LogView::refresh() {
 void LogView::tell_damage() {
   info_.damage = damage_;
   // Silence, or what cannot be read, is no end.
+  const bool at_rest = walk_ && !has_owner();
   for (const auto& source : sources_) {
     std::optional<std::string> problem = source->unanswered();
-    if (!problem && walk_ && !has_owner()) problem = source->unreadable_at(walk_->position());
+    if (!problem && at_rest) problem = source->unreadable_at(walk_->position());
     if (problem) info_.damage.push_back(fmt::format("there may be more than is shown: {}", *problem));
     source->forget_silence();
   }

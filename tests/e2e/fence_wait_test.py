@@ -65,7 +65,7 @@ class FenceWaitTest(unittest.TestCase):
         self.addCleanup(echo.close)
         data = case.random_bytes(20 * case.MIB)
         upload.sendall(data[:-1000])
-        self.ask(echo, b"before")
+        self.assertEqual(takeover.answer_to(echo, b"before"), b"before")
         lab.wait_for(lambda: len(self.awake()) >= 3, 30, lambda: f"{self.awake()}")
         former, standby = self.group.owner, self.group.others()[0]
         pair, silent = self.strike()
@@ -105,21 +105,12 @@ class FenceWaitTest(unittest.TestCase):
             self.group.cluster.start_osd(number)
         self.wait_for(standby, "ready", 1)
         self.assertEqual((standby.node.node_pid(), len(standby.node.events("node-died"))), (process, died), standby.node.log()[-2000:])
-        self.ask(echo, b"after")
+        self.assertEqual(takeover.answer_to(echo, b"after"), b"after")
         upload.sendall(data[-1000:])
         port = upload.getsockname()[1]
         upload.shutdown(socket.SHUT_WR)
         self.assertEqual(upload.recv(1), b"")
         self.check_stored(port, data)
-
-    def ask(self, connection, word):
-        connection.sendall(word)
-        answer = b""
-        while len(answer) < len(word):
-            piece = connection.recv(len(word) - len(answer))
-            self.assertTrue(piece, "closed")
-            answer += piece
-        self.assertEqual(answer, word)
 
     def check_stored(self, port, data):
         where = ["--data", f"{self.group.data}&log={takeover.GROUP}"]

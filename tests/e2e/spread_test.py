@@ -61,15 +61,6 @@ class SpreadTest(case.Case):
             stack.callback(host.leave)
             stack.callback(host.kill)
 
-    def ask(self, connection, word):
-        connection.sendall(word)
-        answer = b""
-        while len(answer) < len(word):
-            piece = connection.recv(len(word) - len(answer))
-            self.assertTrue(piece, "closed")
-            answer += piece
-        self.assertEqual(answer, word)
-
     def test_each_machine_serves_one_and_takes_over_the_other(self):
         a, b = self.hosts
         for group, first, second in ((0, a, b), (1, b, a)):
@@ -80,11 +71,11 @@ class SpreadTest(case.Case):
             connection = socket.create_connection((address, 7001), timeout=30)
             self.addCleanup(connection.close)
             connections.append(connection)
-            self.ask(connection, b"before")
+            self.assertEqual(takeover.answer_to(connection, b"before"), b"before")
         a.kill()
-        self.ask(connections[1], b"undisturbed")
+        self.assertEqual(takeover.answer_to(connections[1], b"undisturbed"), b"undisturbed")
         self.assertEqual(len(b.nodes[1].events("standing-by")), 0)
-        self.ask(connections[0], b"taken over")
+        self.assertEqual(takeover.answer_to(connections[0], b"taken over"), b"taken over")
         b.wait_for_group(0, "ready")
         # It comes back, stands by for both, and is given its own again.
         for group in range(2):
@@ -92,7 +83,7 @@ class SpreadTest(case.Case):
         lab.holdfast("handover", "--data", a.nodes[0].data[0], "--service-group", takeover.GROUP)
         a.wait_for_group(0, "ready", 2)
         for number, connection in enumerate(connections):
-            self.ask(connection, b"after %d" % number)
+            self.assertEqual(takeover.answer_to(connection, b"after %d" % number), b"after %d" % number)
 
 
 if __name__ == "__main__":

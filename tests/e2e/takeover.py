@@ -90,6 +90,18 @@ class Machine(Host):
             os.kill(pid, number)
 
 
+def answer_to(connection, question):
+    """What an echo service sends back, as many bytes as were asked."""
+    connection.sendall(question)
+    answer = b""
+    while len(answer) < len(question):
+        piece = connection.recv(len(question) - len(answer))
+        if not piece:
+            raise EOFError("the node has closed the echo connection")
+        answer += piece
+    return answer
+
+
 class Client:
     """The kernel's TCP: one connection that asks and is answered, and one that uploads, at a rate, until it is told to end."""
 
@@ -128,13 +140,7 @@ class Client:
         number, last = 0, time.monotonic()
         while not self.ending.is_set():
             question = b"%015d\n" % number
-            self.echo.sendall(question)
-            answer = b""
-            while len(answer) < len(question):
-                piece = self.echo.recv(len(question) - len(answer))
-                if not piece:
-                    raise EOFError("the node has closed the echo connection")
-                answer += piece
+            answer = answer_to(self.echo, question)
             if answer != question:
                 raise AssertionError(f"asked {question}, answered {answer}")
             if select.select([self.echo], [], [], 0)[0]:

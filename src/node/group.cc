@@ -71,7 +71,7 @@ wire::MacAddress Group::mac() const {
 Result<std::unique_ptr<log::Log>> Group::find_log(const Open& open) {
   while (true) {
     auto places = open_places(options_.data, options_.group, self_, ring_);
-    if (!places && try_again_after(places.error())) continue;
+    if (!places && try_again_after(places.error(), Duration::zero())) continue;
     if (!places && stop_.asked()) return nullptr;
     if (!places) return std::unexpected(places.error());
     for (auto* const pool : places->pools) pool->set_patience(patience());
@@ -91,20 +91,21 @@ Result<std::unique_ptr<log::Log>> Group::find_log(const Open& open) {
     if (stop_.asked()) return nullptr;
     // Another one was quicker; or it is a passing trouble.
     const bool outrun = grouped() && log.error().kind == Error::Kind::kBusy;
-    if (!outrun && !try_again_after(log.error())) return log;
+    // By the head's word the log may be ours now, and lie still: a node that reaches what we do not must see our lease
+    // end.
+    if (!outrun && !try_again_after(log.error(), 2 * options_.lease)) return log;
   }
 }
 
 // A node of a group that has stood by goes on doing so, whatever ails its storage just now.
-bool Group::try_again_after(const Error& error) {
+bool Group::try_again_after(const Error& error, Duration least) {
   const bool hopeless = error.kind == Error::Kind::kUsage || error.kind == Error::Kind::kIncompatible ||
                         error.kind == Error::Kind::kCorrupt;
   if (!stood_by_ || hopeless || !goes_on()) return false;
   spdlog::error("cannot take over: {}", error.message);
-  events_.write("blind", {{"reason", json_string(error.message)}});
-  Duration pause = kTryAgain * (1 << std::min(failures_++, kMostDoublings));
-  // The log may be ours by the head's word, and lie still: a node that reaches what we do not must see our lease end.
-  if (error.kind == Error::Kind::kTimeout) pause = std::max(pause, 2 * options_.lease);
+  const Duration pause = std::max<Duration>(least, kTryAgain * (1 << std::min(failures_++, kMostDoublings)));
+  events_.write("blind",
+                {{"reason", json_string(error.message)}, {"again_ms", fmt::format("{:.0f}", milliseconds(pause))}});
   const Time until = shard::monotonic_now() + pause;
   while (goes_on() && shard::monotonic_now() < until) {
     stop_.arm();

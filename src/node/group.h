@@ -60,7 +60,7 @@ class Group {
  private:
   bool grouped() const { return !options_.group.empty(); }
   bool goes_on() const { return !stop_.asked() && !device_.failure(); }
-  bool try_again_after(const Error& error);
+  bool try_again_after(const Error& error, Duration least);
   location::rados::Patience patience();
   enum class Turn : std::uint8_t {
     kCame,

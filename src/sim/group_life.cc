@@ -89,7 +89,9 @@ std::unique_ptr<log::Log> GroupNode::open_log(std::unique_ptr<Pool> pool, gate::
     context_.fail("{} cannot open the log: {}", place_.name, log.error().message);
   }
   store_ = nullptr;  // gone with its pool
-  const Time again = context_.now() + (kind == Error::Kind::kBusy ? Duration{} : kTryAgain);
+  // As node::Group::try_again_after(), but for the doubling: until others have seen our lease end.
+  const Duration pause = kind == Error::Kind::kBusy ? Duration{} : std::max(kTryAgain, 2 * scenario_.group.lease);
+  const Time again = context_.now() + pause;
   while (!killed_ && context_.now() < again) sleep_until(again);
   return nullptr;
 }

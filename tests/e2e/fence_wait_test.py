@@ -97,6 +97,7 @@ class FenceWaitTest(unittest.TestCase):
         died = len(standby.node.events("node-died"))
         blind = self.wait_for(standby, "blind", len(standby.node.events("blind")) + 1)
         self.assertIn("cannot fence off the former owner from segment", blind["reason"])
+        self.assertGreaterEqual(blind["again_ms"], 2000, "nobody else would see its lease end")
         self.wait_for(standby, "storage-awaited", len(standby.node.events("storage-awaited")) + 1)
         self.assertEqual(standby.node.events("ready"), [])
 
